@@ -1,0 +1,49 @@
+# `make help` lists the targets. Everything runs from .venv, made from the pinned, hashed files in requirements/.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(shell command -v uv || echo $(BIN)/uv)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help env sandbox test soak bench lint types imports check lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+env: .venv/.ready ## make the environment (uv, pinned versions with hashes)
+
+.venv/.ready: requirements/dev.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@command -v uv >/dev/null || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/uv.txt requirements/dev.txt
+	@touch $@
+
+sandbox: env ## start the local Slack, the local Databricks and the bot (ARGS="--speed 600 --port 8900")
+	@exec $(BIN)/python -m sandbox $(ARGS)
+
+test: env ## run the test suite
+	@$(BIN)/python -m pytest tests -m "not soak" $(ARGS)
+
+soak: env ## run the long suites
+	@$(BIN)/python -m pytest tests -m soak $(ARGS)
+
+bench: env ## run the benchmarks
+	@$(BIN)/python -m bench $(ARGS)
+
+lint: env ## style
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: env ## mypy, strict
+	@$(BIN)/mypy
+
+imports: env ## who may import whom
+	@$(BIN)/lint-imports
+
+check: lint types imports ## lint, types and import rules
+
+lock: .venv/.ready ## renew the pinned requirement files from pyproject.toml
+	@requirements/compile $(ARGS)
+
+clean: ## remove the environment and what was generated
+	@rm -rf .venv .sandbox .pytest_cache .mypy_cache .ruff_cache artefacts
