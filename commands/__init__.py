@@ -1,0 +1,1 @@
+"""The one door: parse, authorise, act, reply. Knows no Slack payload and calls no Databricks."""

@@ -1,0 +1,155 @@
+"""What will be done to one target, and what to do when it must be undone.
+
+A value of ``None`` means that the field is absent. A path names a field inside a raw configuration: a string is a
+key; inside a list of entries the string is the entry's own key (``job_cluster_key`` or ``task_key``).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+Raw = Mapping[str, Any]
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """The runtimes of a plan together with what one workspace offers.
+
+    ``source`` and ``target`` are release numbers such as ``13.3``; ``versions`` are the runtime keys (``spark_version``)
+    that the workspace lists.
+    """
+
+    source: str
+    target: str
+    versions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field, before and after."""
+
+    path: Path
+    before: Any
+    after: Any
+
+    def to_json(self) -> dict[str, Any]:
+        return {"path": list(self.path), "before": self.before, "after": self.after}
+
+    @staticmethod
+    def from_json(raw: Mapping[str, Any]) -> "FieldChange":
+        return FieldChange(tuple(raw["path"]), raw["before"], raw["after"])
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What will be done to one target.
+
+    ``restarts`` says that the target is running now and will be restarted by the change. ``notes`` are plain
+    sentences for the person who confirms.
+    """
+
+    fields: tuple[FieldChange, ...]
+    restarts: bool = False
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"fields": [f.to_json() for f in self.fields], "restarts": self.restarts, "notes": list(self.notes)}
+
+    @staticmethod
+    def from_json(raw: Mapping[str, Any]) -> "Change":
+        return Change(
+            tuple(FieldChange.from_json(f) for f in raw["fields"]), bool(raw["restarts"]), tuple(raw.get("notes", ()))
+        )
+
+    def inverse(self) -> "Change":
+        """The same fields, back to what they were."""
+        return Change(tuple(FieldChange(f.path, f.after, f.before) for f in self.fields), self.restarts)
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Why a target is left alone: a reason code, a sentence and the next step for a person."""
+
+    code: str
+    sentence: str
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One target as discovery saw it. ``raw`` may hold secrets: it is never stored unencrypted or logged."""
+
+    kind: str
+    object_id: str
+    name: str
+    owner: str | None
+    runtimes: tuple[str, ...]  # every spark_version it names, sorted, without repeats
+    state: str  # RUNNING, TERMINATED, ...; for a job: SCHEDULED, PAUSED, CONTINUOUS or MANUAL
+    raw: Raw
+
+
+class Holds(StrEnum):
+    """What the fields of a change hold now."""
+
+    BEFORE = "before"  # every field as before the change
+    AFTER = "after"  # every field as wanted
+    MIXED = "mixed"  # some before, some after: an interrupted or partial write
+    OTHER = "other"  # at least one field holds a third value
+
+
+@dataclass(frozen=True, slots=True)
+class FieldConflict:
+    """A field that somebody else changed: before, ours and now."""
+
+    path: Path
+    before: Any
+    ours: Any
+    now: Any
+
+    def to_json(self) -> dict[str, Any]:
+        return {"path": list(self.path), "before": self.before, "ours": self.ours, "now": self.now}
+
+
+def compare(change: Change, values: Sequence[Any]) -> Holds:
+    """What the fields hold, given their present ``values`` in the order of ``change.fields``."""
+    if len(values) != len(change.fields):
+        raise ValueError(f"{len(change.fields)} fields, {len(values)} values")
+    at_after = [v == f.after for f, v in zip(change.fields, values, strict=True)]
+    at_before = [v == f.before for f, v in zip(change.fields, values, strict=True)]
+    if all(at_after):
+        return Holds.AFTER
+    if all(at_before):
+        return Holds.BEFORE
+    if all(a or b for a, b in zip(at_after, at_before, strict=True)):
+        return Holds.MIXED
+    return Holds.OTHER
+
+
+@dataclass(frozen=True, slots=True)
+class Revert:
+    """The answer of a three-way revert: what to write back, and what somebody else changed since."""
+
+    change: Change | None  # None: nothing left to write
+    conflicts: tuple[FieldConflict, ...]
+
+
+def three_way_revert(change: Change, values: Sequence[Any]) -> Revert:
+    """Restore a field only if it still holds our value (DESIGN 6).
+
+    ``values`` are the present values in the order of ``change.fields``. A field that is back at its old value needs
+    nothing; a third value is a conflict and is never overwritten.
+    """
+    if len(values) != len(change.fields):
+        raise ValueError(f"{len(change.fields)} fields, {len(values)} values")
+    fields: list[FieldChange] = []
+    conflicts: list[FieldConflict] = []
+    for field, now in zip(change.fields, values, strict=True):
+        if now == field.before:
+            continue
+        if now == field.after:
+            fields.append(FieldChange(field.path, field.after, field.before))
+        else:
+            conflicts.append(FieldConflict(field.path, field.before, field.after, now))
+    return Revert(Change(tuple(fields), change.restarts) if fields else None, tuple(conflicts))

@@ -1,0 +1,210 @@
+"""The plan: what a rollout is made of. Parsed from YAML by ``rollout.planfile``; frozen once parsed.
+
+Durations are seconds. People and groups are Slack ids. What a single field may hold is said here; whether the parts of
+a plan fit each other is ``rollout.plancheck``'s question.
+"""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rollout.planfields import Cron, Duration, TimeOfDay, Zone, described
+
+_WORD: Final = "lower-case letters, digits and '-', beginning with a letter, at most"
+RoleKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$", description=f"{_WORD} 30 characters")]
+#: "Roll back " + 14 characters fit Slack's limit of 24 for a submit button.
+StageKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,13}$", description=f"{_WORD} 14 characters")]
+ItemKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,59}$", description=f"{_WORD} 60 characters")]
+#: No '-', because the key becomes part of the name of a setting.
+WorkspaceKey = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_]{0,29}$", description=f"{_WORD.replace('-', '_')} 30 characters")
+]
+PlanKey = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,39}$", description="lower-case letters, digits, '.' and '-', at most 40"),
+]
+UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{2,20}$", description="a Slack user id such as U0123ABCDEF")]
+GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]{2,20}$", description="a Slack user group id such as S0123ABCDEF")]
+ChannelId = Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{2,20}$", description="a Slack channel id such as C0123ABCDEF")]
+Release = Annotated[str, Field(pattern=r"^\d{1,2}\.\d{1,2}$", description="a runtime release such as 17.3")]
+Timeline = Annotated[
+    str, Field(pattern=r"^(\d{1,3}(-\d{1,3}|\+)?)?$", description="days such as 3, 3-5 or 11+, counted from 1")
+]
+#: Slack shows an item as an option of a checkbox group: at most 75 characters.
+Title = Annotated[str, Field(min_length=1, max_length=75)]
+Sentence = Annotated[str, Field(max_length=400)]
+Source = Annotated[str, Field(max_length=20)]
+Kind = Literal["cluster", "job"]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+#: Pattern -> what it stands for, for messages to people.
+PATTERNS: Final = described(
+    RoleKey, StageKey, ItemKey, WorkspaceKey, PlanKey, UserId, GroupId, ChannelId, Release, Timeline
+)
+
+
+class Part(BaseModel):
+    """Every part of a plan: frozen, and a word that is not known is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Runtimes(Part):
+    """From which release to which; ``fallback`` when the source can no longer be selected."""
+
+    source: Release
+    target: Release
+    fallback: Release | None = None
+
+
+class Role(Part):
+    """People who may sign in this role: by id, by Slack user group, or both."""
+
+    title: Annotated[str, Field(min_length=1, max_length=40)]
+    source: Source = ""
+    members: tuple[UserId, ...] = ()
+    groups: tuple[GroupId, ...] = ()
+
+
+class Capabilities(Part):
+    """Which roles may do what. Looking is free to every member of the team."""
+
+    start: tuple[RoleKey, ...]
+    rollback: tuple[RoleKey, ...]
+    pause: tuple[RoleKey, ...]
+
+
+class Selection(Part):
+    """Which targets a stage takes: an earlier stage takes a target first. Names are shell patterns, case-sensitive."""
+
+    workspaces: Annotated[tuple[WorkspaceKey, ...], Field(min_length=1)]
+    kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = ("cluster", "job")
+    names: tuple[str, ...] = ()  # empty: all
+    exclude: tuple[str, ...] = ()
+
+
+class Window(Part):
+    """When targets may be touched. ``start`` later than ``end`` runs across midnight."""
+
+    days: Annotated[tuple[Day, ...], Field(min_length=1)]
+    start: TimeOfDay
+    end: TimeOfDay
+    zone: Zone = "UTC"
+
+
+class Criterion(Part):
+    """A line that decides go or no-go of a stage: by a registered check, or by the people who sign."""
+
+    key: ItemKey
+    title: Title
+    done_when: Sentence = ""
+    source: Source
+    by: Literal["check", "person"] = "person"
+    check: str | None = None
+
+
+class Stage(Part):
+    """A step of the rollout."""
+
+    key: StageKey
+    title: Annotated[str, Field(min_length=1, max_length=60)]
+    source: Source = ""
+    days: Timeline = ""  # the timeline of the plan, for example "3-5": it advises, it never gates
+    targets: Selection
+    sign_offs: dict[RoleKey, Annotated[int, Field(ge=1, le=10)]]
+    bake: Duration = 0
+    max_parallel: Annotated[int, Field(ge=1, le=100)] = 8
+    max_failures: Annotated[int, Field(ge=1)] = 3
+    windows: tuple[Window, ...] = ()
+    criteria: tuple[Criterion, ...] = ()
+
+
+class Item(Part):
+    """One line of the checklist.
+
+    ``required`` and ``blocks`` are the business of whole lines; a line that is ``part_of`` another says in more detail
+    what that one means, and may be ticked by whoever did it.
+    """
+
+    key: ItemKey
+    title: Title
+    done_when: Sentence = ""
+    source: Source
+    phase: Annotated[str, Field(min_length=1, max_length=60)]
+    part_of: ItemKey | None = None
+    stage: StageKey | None = None  # the stage it belongs to; None: the whole rollout
+    by: Literal["check", "action", "person"] = "person"
+    check: str | None = None
+    attest: tuple[RoleKey, ...] = ()  # roles that may attest; empty: anyone who holds a role
+    required: bool = True
+    blocks: StageKey | None = None  # the stage that may not start while it is open; None: blocks nothing
+
+
+class SummaryLine(Part):
+    """One line of the final summary. It is never ticked: it holds when its items are done and its stages have passed."""
+
+    key: ItemKey
+    phase: Annotated[str, Field(min_length=1, max_length=60)]
+    title: Title
+    source: Source
+    items: tuple[ItemKey, ...] = ()
+    stages: tuple[StageKey, ...] = ()
+
+
+class Report(Part):
+    """A summary that is due by a cron expression (five fields, weekdays by name) in a zone."""
+
+    cron: Cron
+    zone: Zone = "UTC"
+
+
+class Reports(Part):
+    """The daily summary of an open rollout, and the look at the runs while a stage bakes."""
+
+    daily: Report = Report(cron="0 9 * * mon-sun")
+    bake: Report = Report(cron="0 * * * mon-sun")
+
+
+class Contact(Part):
+    """Whom to turn to, and what to do when that does not help."""
+
+    role: str
+    contact: str
+    escalation: str = ""
+    source: Source = ""
+
+
+class Plan(Part):
+    """A whole plan after ``extends`` was merged."""
+
+    key: PlanKey
+    title: Annotated[str, Field(min_length=1, max_length=80)]
+    runtimes: Runtimes
+    workspaces: Annotated[tuple[WorkspaceKey, ...], Field(min_length=1)]
+    channel: ChannelId
+    zone: Zone = "UTC"
+    roles: dict[RoleKey, Role]  # in the order in which the sign-off table names them
+    capabilities: Capabilities
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    checklist: tuple[Item, ...] = ()
+    rollback_when: tuple[Criterion, ...] = ()  # what should make somebody roll back
+    summary: tuple[SummaryLine, ...] = ()
+    reports: Reports = Reports()
+    contacts: tuple[Contact, ...] = ()
+
+    def stage(self, key: str) -> Stage:
+        """The stage of that key. Raises KeyError."""
+        for stage in self.stages:
+            if stage.key == key:
+                return stage
+        raise KeyError(key)
+
+    def before(self, key: str) -> tuple[Stage, ...]:
+        """The stages that must have passed before that one."""
+        keys = [s.key for s in self.stages]
+        return self.stages[: keys.index(key)]
+
+    def after(self, key: str) -> tuple[Stage, ...]:
+        """The stages that come after that one."""
+        keys = [s.key for s in self.stages]
+        return self.stages[keys.index(key) + 1 :]

@@ -1,0 +1,386 @@
+"""The tables of a rollout. Two kinds of instants: calendar (deadlines, events) and machine (leases, waits of the bot)."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from rollout.states import ActionKind, ActionState, Decision, ItemState, StageState, Verdict
+from storage.base import Base, values
+
+Key = String(120)
+
+
+class PlanRevision(Base):
+    """One revision of a plan, as canonical text with its digest. Never changed."""
+
+    __tablename__ = "plan_revision"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    plan_key: Mapped[str] = mapped_column(Key)
+    revision: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(64))
+    text: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("plan_key", "revision"),)
+
+
+class Rollout(Base):
+    """One execution of a plan. At most one open rollout per plan key."""
+
+    __tablename__ = "rollout"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    plan_key: Mapped[str] = mapped_column(Key)
+    revision_id: Mapped[int] = mapped_column(ForeignKey("plan_revision.id"))
+    open: Mapped[bool] = mapped_column(default=True)
+    channel: Mapped[str] = mapped_column(Key)
+    paused: Mapped[bool] = mapped_column(default=False)
+    paused_reason: Mapped[str | None] = mapped_column(Text)
+    paused_by: Mapped[str | None] = mapped_column(Key)
+    paused_at: Mapped[datetime | None]
+    opened_at: Mapped[datetime]
+    file_digest: Mapped[str | None] = mapped_column(String(64))  # set while the file differs from the revision
+    version: Mapped[int] = mapped_column(default=1)
+    revision: Mapped[PlanRevision] = relationship(lazy="joined")
+    __table_args__ = (
+        Index(
+            "uq_rollout_one_open",
+            "plan_key",
+            unique=True,
+            sqlite_where=text("open = 1"),
+            postgresql_where=text("open"),
+        ),
+    )
+
+
+class Stage(Base):
+    """One stage of a rollout in its present generation. ``version`` grows with every transition."""
+
+    __tablename__ = "stage"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    rollout_id: Mapped[int] = mapped_column(ForeignKey("rollout.id"))
+    key: Mapped[str] = mapped_column(Key)
+    position: Mapped[int]
+    state: Mapped[StageState] = mapped_column(values(StageState), default=StageState.WAITING)
+    left_state: Mapped[StageState | None] = mapped_column(
+        values(StageState, "left_state")
+    )  # where a blocked stage goes back to
+    generation: Mapped[int] = mapped_column(default=1)
+    version: Mapped[int] = mapped_column(default=1)
+    started_by: Mapped[str | None] = mapped_column(Key)  # Slack user id
+    started_at: Mapped[datetime | None]
+    change_set_digest: Mapped[str | None] = mapped_column(String(64))
+    bake_until: Mapped[datetime | None]
+    reviewed_at: Mapped[datetime | None]  # when the present review began
+    passed_at: Mapped[datetime | None]
+    rolled_back_at: Mapped[datetime | None]
+    evidence_digest: Mapped[str | None] = mapped_column(String(64))
+    locked: Mapped[bool] = mapped_column(default=False)
+    locked_reason: Mapped[str | None] = mapped_column(Text)
+    locked_by: Mapped[str | None] = mapped_column(Key)
+    block_code: Mapped[str | None] = mapped_column(Key)
+    block_sentence: Mapped[str | None] = mapped_column(Text)
+    rollout: Mapped[Rollout] = relationship()
+    __table_args__ = (UniqueConstraint("rollout_id", "key"), UniqueConstraint("rollout_id", "position"))
+
+
+class Workspace(Base):
+    """What is known of one Databricks workspace. ``hold_until`` (machine): it asked us to slow down."""
+
+    __tablename__ = "workspace"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(Key, unique=True)
+    host: Mapped[str] = mapped_column(Text, default="")
+    versions: Mapped[list[Any]] = mapped_column(default=list)
+    looked_at: Mapped[datetime | None]  # calendar: the last complete discovery
+    look_wanted_at: Mapped[datetime | None]  # calendar: somebody asked for a fresh look
+    looked_machine: Mapped[datetime | None]  # machine time of the last attempt
+    runs_seen_at: Mapped[datetime | None]  # calendar: runs are known up to here
+    error: Mapped[str | None] = mapped_column(Text)
+    hold_until: Mapped[datetime | None]
+
+
+class Target(Base):
+    """One cluster or job of a rollout as last discovered, with what is planned for it."""
+
+    __tablename__ = "target"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    rollout_id: Mapped[int] = mapped_column(ForeignKey("rollout.id"))
+    workspace: Mapped[str] = mapped_column(Key)
+    kind: Mapped[str] = mapped_column(String(20))
+    object_id: Mapped[str] = mapped_column(Key)
+    name: Mapped[str] = mapped_column(Text)
+    owner: Mapped[str | None] = mapped_column(Text)
+    stage_key: Mapped[str | None] = mapped_column(Key)
+    release: Mapped[str] = mapped_column(String(60), default="")  # "13.3", "13.3 + 15.4", "-"
+    state: Mapped[str] = mapped_column(String(40), default="")
+    change: Mapped[dict[str, Any] | None]  # what is planned; None: nothing, see the skip columns
+    skip_code: Mapped[str | None] = mapped_column(Key)
+    skip_sentence: Mapped[str | None] = mapped_column(Text)
+    skip_next: Mapped[str | None] = mapped_column(Text)
+    pinned_reason: Mapped[str | None] = mapped_column(Text)
+    pinned_by: Mapped[str | None] = mapped_column(Key)
+    gone: Mapped[bool] = mapped_column(default=False)
+    seen_at: Mapped[datetime]
+    __table_args__ = (
+        UniqueConstraint("rollout_id", "workspace", "kind", "object_id"),
+        Index("ix_target_rollout_id_stage_key", "rollout_id", "stage_key"),
+    )
+
+
+class Backup(Base):
+    """The raw configuration of a target before our first write of a generation: encrypted, immutable."""
+
+    __tablename__ = "backup"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    target_id: Mapped[int] = mapped_column(ForeignKey("target.id"))
+    stage_id: Mapped[int] = mapped_column(ForeignKey("stage.id"))
+    generation: Mapped[int]
+    ciphertext: Mapped[bytes] = mapped_column(LargeBinary)
+    digest: Mapped[str] = mapped_column(String(64))  # of the canonical raw configuration
+    state: Mapped[str] = mapped_column(String(40))  # RUNNING, TERMINATED, ... when it was taken
+    created_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("target_id", "stage_id", "generation"),)
+
+
+class Action(Base):
+    """One durable unit of work. ``poll_at``, ``lease_until``, ``intent_at``, ``written_at`` are machine instants."""
+
+    __tablename__ = "action"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    rollout_id: Mapped[int] = mapped_column(ForeignKey("rollout.id"))
+    stage_id: Mapped[int] = mapped_column(ForeignKey("stage.id"))
+    generation: Mapped[int]
+    target_id: Mapped[int] = mapped_column(ForeignKey("target.id"))
+    workspace: Mapped[str] = mapped_column(Key)
+    kind: Mapped[ActionKind] = mapped_column(values(ActionKind))
+    attempt: Mapped[int] = mapped_column(default=1)
+    state: Mapped[ActionState] = mapped_column(values(ActionState), default=ActionState.PENDING)
+    change: Mapped[dict[str, Any] | None]  # what this action writes: frozen when the stage started
+    intent_at: Mapped[datetime | None]  # a write was about to be sent
+    intent_epoch: Mapped[int | None]  # by which claim
+    written_at: Mapped[datetime | None]  # its answer arrived
+    looks: Mapped[int] = mapped_column(default=0)  # looks since an outcome became unknown
+    restarts: Mapped[bool] = mapped_column(default=False)  # the target was running when we wrote
+    give_up_at: Mapped[datetime | None]  # calendar: stuck after this
+    reason_code: Mapped[str | None] = mapped_column(Key)
+    sentence: Mapped[str | None] = mapped_column(Text)
+    outcome: Mapped[dict[str, Any] | None]
+    owner: Mapped[str | None] = mapped_column(Key)
+    epoch: Mapped[int] = mapped_column(default=0)
+    lease_until: Mapped[datetime | None]
+    poll_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]  # calendar
+    ended_at: Mapped[datetime | None]  # calendar
+    __table_args__ = (
+        UniqueConstraint("stage_id", "generation", "target_id", "kind", "attempt"),
+        Index(
+            "uq_action_one_open",
+            "target_id",
+            unique=True,
+            sqlite_where=text("state IN ('pending', 'running')"),
+            postgresql_where=text("state IN ('pending', 'running')"),
+        ),
+        Index("ix_action_stage_id_generation_kind_state", "stage_id", "generation", "kind", "state"),
+        Index("ix_action_state_poll_at", "state", "poll_at"),
+    )
+
+
+class SignOff(Base):
+    """What one person said in one role of one stage and generation. Granted or revoked, never edited."""
+
+    __tablename__ = "sign_off"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    stage_id: Mapped[int] = mapped_column(ForeignKey("stage.id"))
+    generation: Mapped[int]
+    role: Mapped[str] = mapped_column(Key)
+    team_id: Mapped[str] = mapped_column(Key)
+    user_id: Mapped[str] = mapped_column(Key)
+    decision: Mapped[Decision] = mapped_column(values(Decision))
+    comment: Mapped[str] = mapped_column(Text, default="")
+    evidence_digest: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    __table_args__ = (
+        Index(
+            "uq_sign_off_one_standing",
+            "stage_id",
+            "generation",
+            "user_id",
+            unique=True,
+            sqlite_where=text("revoked_at IS NULL"),
+            postgresql_where=text("revoked_at IS NULL"),
+        ),
+    )
+
+
+class Item(Base):
+    """Where one checklist item of a rollout stands; no row means open."""
+
+    __tablename__ = "item"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    rollout_id: Mapped[int] = mapped_column(ForeignKey("rollout.id"))
+    key: Mapped[str] = mapped_column(Key)
+    state: Mapped[ItemState] = mapped_column(values(ItemState))
+    by: Mapped[str] = mapped_column(Key)
+    comment: Mapped[str] = mapped_column(Text, default="")
+    at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("rollout_id", "key"),)
+
+
+class Evidence(Base):
+    """What a check found for a criterion in one generation. Never changed; the newest row counts."""
+
+    __tablename__ = "evidence"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    stage_id: Mapped[int] = mapped_column(ForeignKey("stage.id"))
+    generation: Mapped[int]
+    criterion: Mapped[str] = mapped_column(Key)
+    verdict: Mapped[Verdict] = mapped_column(values(Verdict))
+    reason_code: Mapped[str] = mapped_column(Key, default="")
+    sentence: Mapped[str] = mapped_column(Text)
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    at: Mapped[datetime]
+    __table_args__ = (Index("ix_evidence_stage_id_generation_criterion", "stage_id", "generation", "criterion"),)
+
+
+class Run(Base):
+    """One run of a job that is a target, as seen through the API."""
+
+    __tablename__ = "run"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    workspace: Mapped[str] = mapped_column(Key)
+    job_id: Mapped[str] = mapped_column(Key)
+    run_id: Mapped[str] = mapped_column(Key)
+    release: Mapped[str | None] = mapped_column(String(20))
+    result: Mapped[str] = mapped_column(String(20))  # success, failed, timedout, canceled, skipped, platform
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime]
+    duration: Mapped[float]  # seconds of execution, without set-up
+    __table_args__ = (
+        UniqueConstraint("workspace", "run_id"),
+        Index("ix_run_workspace_job_id_ended_at", "workspace", "job_id", "ended_at"),
+    )
+
+
+class Event(Base):
+    """Who did what: commands, refusals, sign-offs, stage transitions. Only ever inserted."""
+
+    __tablename__ = "event"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    rollout_id: Mapped[int | None] = mapped_column(ForeignKey("rollout.id"))
+    stage_key: Mapped[str | None] = mapped_column(Key)
+    generation: Mapped[int | None]
+    at: Mapped[datetime]
+    actor: Mapped[str | None] = mapped_column(Key)  # Slack user id; None: the bot itself
+    team_id: Mapped[str | None] = mapped_column(Key)
+    surface: Mapped[str] = mapped_column(String(20), default="engine")
+    kind: Mapped[str] = mapped_column(String(40))  # the verb, or the transition
+    outcome: Mapped[str] = mapped_column(String(20))  # done, refused, failed
+    reason_code: Mapped[str | None] = mapped_column(Key)
+    sentence: Mapped[str] = mapped_column(Text)
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    __table_args__ = (Index("ix_event_rollout_id_stage_key_id", "rollout_id", "stage_key", "id"),)
+
+
+class Inbox(Base):
+    """A press of a person, stored before it is acknowledged; unique by trigger or envelope id."""
+
+    __tablename__ = "inbox"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), unique=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    payload: Mapped[dict[str, Any] | None]  # dropped once done: it holds bearer handles
+    state: Mapped[str] = mapped_column(String(10), default="new")
+    owner: Mapped[str | None] = mapped_column(Key)
+    lease_until: Mapped[datetime | None]
+    received_at: Mapped[datetime]  # machine
+    done_at: Mapped[datetime | None]  # machine
+    outcome: Mapped[dict[str, Any] | None]
+    __table_args__ = (
+        CheckConstraint("state IN ('new', 'taken', 'done')", name="state"),
+        Index("ix_inbox_state_received_at", "state", "received_at"),
+    )
+
+
+class Outbox(Base):
+    """A message to post: a kind and ids, rendered when it is sent. ``key`` makes it once only."""
+
+    __tablename__ = "outbox"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), unique=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    rollout_id: Mapped[int | None] = mapped_column(ForeignKey("rollout.id"))
+    stage_id: Mapped[int | None] = mapped_column(ForeignKey("stage.id"))
+    ids: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    repeat: Mapped[bool] = mapped_column(default=False)  # when a sending is unknown: send again, marked
+    state: Mapped[str] = mapped_column(String(10), default="pending")
+    owner: Mapped[str | None] = mapped_column(Key)
+    epoch: Mapped[int] = mapped_column(default=0)
+    lease_until: Mapped[datetime | None]
+    not_before: Mapped[datetime | None]  # machine
+    attempts: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]  # calendar
+    message_ts: Mapped[str | None] = mapped_column(String(40))
+    error: Mapped[str | None] = mapped_column(Text)
+    __table_args__ = (
+        CheckConstraint("state IN ('pending', 'sending', 'sent', 'unknown', 'dropped')", name="state"),
+        Index("ix_outbox_state_id", "state", "id"),
+    )
+
+
+class Card(Base):
+    """The live message of a stage. It is edited while ``wanted`` is newer than ``shown``."""
+
+    __tablename__ = "card"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    stage_id: Mapped[int] = mapped_column(ForeignKey("stage.id"), unique=True)
+    channel: Mapped[str] = mapped_column(Key)
+    ts: Mapped[str | None] = mapped_column(String(40))
+    wanted: Mapped[int] = mapped_column(default=1)
+    shown: Mapped[int] = mapped_column(default=0)
+    shown_digest: Mapped[str | None] = mapped_column(String(64))
+    shown_at: Mapped[datetime | None]  # machine
+    final: Mapped[bool] = mapped_column(default=False)  # its state needs a person or has ended: edited first
+
+
+class Fence(Base):
+    """A due time that was taken: (job, rollout, local period), committed with its outbox row."""
+
+    __tablename__ = "fence"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job: Mapped[str] = mapped_column(Key)
+    rollout_id: Mapped[int] = mapped_column(ForeignKey("rollout.id"))
+    period: Mapped[str] = mapped_column(String(60))
+    at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("job", "rollout_id", "period"),)
+
+
+class Lease(Base):
+    """Who holds a piece of work that only one replica may do; machine time."""
+
+    __tablename__ = "lease"
+    name: Mapped[str] = mapped_column(Key, primary_key=True)
+    owner: Mapped[str] = mapped_column(Key)
+    epoch: Mapped[int] = mapped_column(default=1)
+    until: Mapped[datetime]
+
+
+class KnownPerson(Base):
+    """What Slack said of a person who is named by a plan; refreshed by the bot."""
+
+    __tablename__ = "known_person"
+    user_id: Mapped[str] = mapped_column(Key, primary_key=True)
+    team_id: Mapped[str] = mapped_column(Key)
+    available: Mapped[bool]
+    problem: Mapped[str | None] = mapped_column(Key)
+    checked_at: Mapped[datetime]
+
+
+class GroupMember(Base):
+    """Members of a Slack user group that a plan names; refreshed by the bot."""
+
+    __tablename__ = "group_member"
+    group_id: Mapped[str] = mapped_column(Key, primary_key=True)
+    user_id: Mapped[str] = mapped_column(Key, primary_key=True)
