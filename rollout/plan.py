@@ -141,7 +141,7 @@ class Item(Part):
 
 
 class SummaryLine(Part):
-    """One line of the final summary. It is never ticked: it holds when its items are done and its stages have passed."""
+    """One line of the final summary. Never ticked: it holds when its items are done and its stages have passed."""
 
     key: ItemKey
     phase: Annotated[str, Field(min_length=1, max_length=60)]

@@ -97,7 +97,7 @@ def _cron_part(part: str, name: str, least: int, most: int, names: tuple[str, ..
     def number(word: str) -> int:
         if word.lower() in names:
             return least + names.index(word.lower())
-        if weekday or not word.isdigit() or not least <= int(word) <= most:
+        if weekday or not word.isdigit() or len(word) > 2 or not least <= int(word) <= most:
             raise mistake(f"{word!r} is not a {name}", expected)
         return int(word)
 
@@ -105,12 +105,15 @@ def _cron_part(part: str, name: str, least: int, most: int, names: tuple[str, ..
     if found is None:
         raise mistake(f"{part!r} is not a {name}", expected)
     low, high = found["low"], found["high"]
+    named = bool(low) and low.lower() in names
+    if named and (found["step"] or (high and high.lower() not in names)):
+        raise mistake(f"{part!r} mixes names and numbers", f"{names[0]}, {names[0]}-{names[2]} or a list of names")
     first = least if found["all"] else number(low)
     last = number(high) if high else most if found["all"] or found["step"] else first
     if first > last:
         raise mistake(f"{part!r} runs backwards", f"the earlier {name} first; for both ends write two parts with ','")
     step = found["step"]
-    if step is not None and not (step.isdigit() and 1 <= int(step) <= max(last - first, 1)):
+    if step is not None and not (step.isdigit() and len(step) <= 2 and 1 <= int(step) <= max(last - first, 1)):
         raise mistake(f"the step of {part!r} does not fit its range", f"a step from 1 to {max(last - first, 1)}")
 
 

@@ -59,6 +59,7 @@ CODES: Final[dict[str, str]] = {
     "other_runtime": "on another runtime",
     "no_runtime": "names no runtime of its own",
     "runtime_unknown": "the runtime key cannot be read",
+    "runtime_variant": "a variant of the runtime without a known counterpart",
     "runtime_not_offered": "the workspace does not offer the wanted runtime",
     "custom_image": "uses an image of its own",
     "legacy_access_mode": "uses a legacy access mode",
@@ -83,6 +84,8 @@ CODES: Final[dict[str, str]] = {
     "max_failures": "too many changes failed",
     "actions_failed": "changes failed",
     "support_in_use": "a shared support is still needed",
+    "too_few_runs": "too few runs have finished",
+    "people_judge": "the numbers are for people to judge",
     "internal_error": "an error of the bot itself",
 }
 

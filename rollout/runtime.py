@@ -42,7 +42,8 @@ def scala(key: str | None) -> str | None:
 
 def shown(key: str | None) -> str:
     """A runtime key as people are shown it: its release, else the key shortened, else ``-``."""
-    return release(key) or (key or "-")[:24]
+    text = release(key) or key or "-"
+    return text if len(text) <= 24 else text[:23] + "…"
 
 
 def map_runtime(key: str | None, upgrade: Upgrade, runtime_engine: str | None = None) -> Mapped | Skip:
@@ -52,7 +53,9 @@ def map_runtime(key: str | None, upgrade: Upgrade, runtime_engine: str | None = 
     because Databricks refuses both together and dropping the infix alone would silently turn Photon off.
     """
     if not key:
-        return Skip("no_runtime", "It names no runtime of its own.", "Look at the policy or the parent it takes it from.")
+        return Skip(
+            "no_runtime", "It names no runtime of its own.", "Look at the policy or the parent it takes it from."
+        )
     match = _KEY.fullmatch(key)
     if match is None:
         return _unreadable(key)

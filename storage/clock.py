@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -35,10 +36,8 @@ class FileCalendar:
 
     def __call__(self) -> datetime:
         with self._lock:
-            try:
+            with suppress(OSError, ValueError, KeyError):  # being replaced: the next call reads it again
                 self._load()
-            except (OSError, ValueError, KeyError):
-                pass  # replaced under our hands: the next call reads it again
             return self._anchor + timedelta(seconds=(time.time() - self._machine) * self._speed)
 
     def _load(self) -> None:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 
 def normalised(url: str) -> URL:
-    """The URL with its driver named. ``postgres://`` and ``postgresql://`` mean psycopg 3; raises ValueError otherwise."""
+    """The URL with its driver named: ``postgres://`` and ``postgresql://`` mean psycopg 3. Raises ValueError."""
     if url.startswith("postgres://"):
         url = "postgresql://" + url.removeprefix("postgres://")
     parsed = make_url(url)
@@ -40,6 +40,8 @@ class Database:
         self.engine: Engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url, pool_size)
         self._immediate = self.engine.execution_options(immediate=True)
         self._writers = threading.Lock()
+        self._offset = timedelta()  # the database's clock minus ours
+        self._offset_until = 0.0
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -61,6 +63,19 @@ class Database:
             return datetime.fromtimestamp(time.time(), UTC)
         now: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
         return now.astimezone(UTC)
+
+    def machine(self) -> datetime:
+        """Machine time outside of a transaction: on PostgreSQL our clock, corrected by its offset twice a minute."""
+        ours = datetime.fromtimestamp(time.time(), UTC)
+        if self.is_sqlite:
+            return ours
+        if time.monotonic() >= self._offset_until:
+            with self.read() as session:
+                before = time.time()
+                theirs = self.machine_now(session)
+                self._offset = theirs - datetime.fromtimestamp((before + time.time()) / 2, UTC)
+            self._offset_until = time.monotonic() + 30
+        return datetime.fromtimestamp(time.time(), UTC) + self._offset
 
     def close(self) -> None:
         self.engine.dispose()

@@ -1,4 +1,4 @@
-"""The tables of a rollout. Two kinds of instants: calendar (deadlines, events) and machine (leases, waits of the bot)."""
+"""The tables of a rollout. Instants are of the calendar (deadlines, events) or of the machine (leases, waits)."""
 
 from datetime import datetime
 from typing import Any
@@ -122,6 +122,7 @@ class Target(Base):
     pinned_by: Mapped[str | None] = mapped_column(Key)
     gone: Mapped[bool] = mapped_column(default=False)
     seen_at: Mapped[datetime]
+    seen_machine: Mapped[datetime]  # when it was looked at: an older look never overwrites a newer one
     __table_args__ = (
         UniqueConstraint("rollout_id", "workspace", "kind", "object_id"),
         Index("ix_target_rollout_id_stage_key", "rollout_id", "stage_key"),
@@ -161,7 +162,7 @@ class Action(Base):
     intent_epoch: Mapped[int | None]  # by which claim
     written_at: Mapped[datetime | None]  # its answer arrived
     looks: Mapped[int] = mapped_column(default=0)  # looks since an outcome became unknown
-    restarts: Mapped[bool] = mapped_column(default=False)  # the target was running when we wrote
+    seen: Mapped[dict[str, Any] | None]  # of the target, just before the write: state, start times, calendar instant
     give_up_at: Mapped[datetime | None]  # calendar: stuck after this
     reason_code: Mapped[str | None] = mapped_column(Key)
     sentence: Mapped[str | None] = mapped_column(Text)

@@ -3,8 +3,8 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from storage.base import Base
 from storage import models  # noqa: F401  the tables register themselves
+from storage.base import Base
 
 connection: Connection = context.config.attributes["connection"]
 context.configure(

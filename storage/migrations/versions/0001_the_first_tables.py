@@ -262,6 +262,7 @@ def upgrade() -> None:
         sa.Column("pinned_by", sa.String(length=120), nullable=True),
         sa.Column("gone", sa.Boolean(), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_machine", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["rollout_id"], ["rollout.id"], name=op.f("fk_target_rollout_id_rollout")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_target")),
         sa.UniqueConstraint(
@@ -315,7 +316,7 @@ def upgrade() -> None:
         sa.Column("intent_epoch", sa.Integer(), nullable=True),
         sa.Column("written_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("looks", sa.Integer(), nullable=False),
-        sa.Column("restarts", sa.Boolean(), nullable=False),
+        sa.Column("seen", sa.JSON(), nullable=True),
         sa.Column("give_up_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reason_code", sa.String(length=120), nullable=True),
         sa.Column("sentence", sa.Text(), nullable=True),

@@ -1,0 +1,205 @@
+"""Whether the parts of a plan fit each other: every name that one part says exists in the other.
+
+Looks at the marked tree rather than at the models, and passes over whatever has the wrong shape, so that a plan which
+the models refuse is still told everything else that is wrong with it.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
+from typing import Final
+
+from rollout.people import unfilled
+from rollout.yamlmarks import Node, Problem, nearest
+
+#: What the models read as false.
+_NO: Final = frozenset({"false", "no", "off", "n", "f", "0"})
+
+
+def cross_references(plan: Node, checks: Collection[str], file: str) -> Iterator[Problem]:
+    """All mistakes between the parts of a merged plan.
+
+    ``plan`` has its paths set; ``checks`` are the names of the registered checks; ``file`` is the plan that was asked
+    for, where what an extended plan leaves open is to be filled in.
+    """
+    yield from _runtimes(plan)
+    yield from _unknown_words(plan, checks)
+    yield from _roles(plan, file)
+    for stage in plan.get("stages").items:
+        yield from _sign_offs(stage, plan.get("roles"))
+        yield from _windows(stage)
+    yield from _selections(plan, file)
+    yield from _items(plan)
+    yield from _repeats(plan)
+
+
+def _keys(things: Node) -> list[str]:
+    return [key for thing in things.items if (key := thing.get("key").text)]
+
+
+def _one_of(what: str, known: Collection[str], word: str = "") -> str:
+    listed = f"one of {', '.join(known)}" if 0 < len(known) <= 12 else f"the name of a {what} that there is"
+    return listed + nearest(word, known)
+
+
+def _runtimes(plan: Node) -> Iterator[Problem]:
+    runtimes = plan.get("runtimes")
+    source, target, fallback = (runtimes.get(key) for key in ("source", "target", "fallback"))
+    if source.text and source.text == target.text:
+        yield target.problem(f"{target.text} is the source as well", "a release other than the source")
+    if fallback.text and fallback.text in (source.text, target.text):
+        yield fallback.problem(f"{fallback.text} is the source or the target", "a third release, or none")
+
+
+def _unknown_words(plan: Node, checks: Collection[str]) -> Iterator[Problem]:
+    """Everything that is called by a name which nothing bears."""
+    stages, items = plan.get("stages"), plan.get("checklist")
+    roles, stage_keys, item_keys = list(plan.get("roles").entries), _keys(stages), _keys(items)
+    workspaces = plan.get("workspaces").texts
+
+    def unknown(what: str, nodes: Iterable[Node], known: Collection[str]) -> Iterator[Problem]:
+        for node in nodes:
+            if node.text and node.text not in known:
+                yield node.problem(f"there is no {what} {node.text!r}", _one_of(what, known, node.text))
+
+    for word in plan.get("capabilities").entries.values():
+        yield from unknown("role", word.items, roles)
+    for stage in stages.items:
+        yield from unknown("workspace", stage.get("targets").get("workspaces").items, workspaces)
+        for role, count in stage.get("sign_offs").entries.items():
+            if role not in roles:
+                yield count.problem(f"there is no role {role!r}", _one_of("role", roles, role))
+    for item in items.items:
+        yield from unknown("role", item.get("attest").items, roles)
+        yield from unknown("stage", [item.get("stage"), item.get("blocks")], stage_keys)
+        yield from unknown("item", [item.get("part_of")], item_keys)
+    for line in plan.get("summary").items:
+        yield from unknown("item", line.get("items").items, item_keys)
+        yield from unknown("stage", line.get("stages").items, stage_keys)
+    criteria = chain.from_iterable(stage.get("criteria").items for stage in stages.items)
+    for thing in chain(items.items, criteria, plan.get("rollback_when").items):
+        named = thing.get("check")
+        yield from unknown("check", [named], checks)
+        if thing.get("by").text == "check" and not named.text:
+            yield thing.problem("it is done by a check, but by which is not said", f"check: {_one_of('check', checks)}")
+        elif thing.get("by").text != "check" and named.text:
+            yield named.problem("a check is named, but it is not done by a check", "by: check, or no check")
+
+
+def _roles(plan: Node, file: str) -> Iterator[Problem]:
+    """Roles that something waits for, and that nobody holds."""
+    wanted: dict[str, list[str]] = {}
+    for what, able in plan.get("capabilities").entries.items():
+        for key in able.texts:
+            wanted.setdefault(key, []).append(f"may {what.replace('rollback', 'roll back')}")
+        if not able.items:
+            yield able.problem("nobody may do this", "at least one role")
+    for stage in plan.get("stages").items:
+        for key in stage.get("sign_offs").entries:
+            wanted.setdefault(key, []).append(f"signs {stage.get('key').text}")
+    for item in plan.get("checklist").items:
+        for key in item.get("attest").texts:
+            wanted.setdefault(key, []).append("attests items")
+    for key, role in plan.get("roles").entries.items():
+        if role.value is None or isinstance(role.value, dict):
+            reasons = list(dict.fromkeys(wanted.get(key, ())))
+            holders = [role.get("members"), role.get("groups")]
+            if reasons and not any(node.items for node in holders):
+                place = next((node for node in holders if node.value is not None), holders[0])
+                yield place.problem(
+                    f"nobody holds this role, which {', '.join(reasons)}",
+                    f"user ids as {role.path}.members, or group ids as {role.path}.groups, in {file}",
+                )
+
+
+def _sign_offs(stage: Node, roles: Node) -> Iterator[Problem]:
+    """Sign-offs that can never be given. Who is in a group is known to Slack only: groups are taken to suffice."""
+    sign_offs = stage.get("sign_offs")
+    if isinstance(sign_offs.value, dict) and not sign_offs.value:
+        yield sign_offs.problem("nobody has to sign this stage", "at least one role and how many sign, such as qa: 1")
+    required: dict[str, int] = {}
+    holders: dict[str, list[str]] = {}
+    short = False
+    for key, count in sign_offs.entries.items():
+        # What is not a number from 1 to 99 is refused by the models, and counts nothing here.
+        role, wanted = roles.get(key), int(count.text) if count.text.isdecimal() and len(count.text) < 3 else 0
+        people = sorted(set(role.get("members").texts))
+        if role.get("groups").items or not people:
+            continue
+        if wanted > len(people):
+            short = True
+            have = f"{len(people)} member{'' if len(people) == 1 else 's'}"
+            yield count.problem(f"{wanted} have to sign as {key}, which has {have}", f"at most {len(people)}")
+        required[key], holders[key] = wanted, people
+    if not short and (left := unfilled(required, holders)):
+        yield sign_offs.problem(
+            f"one person counts once, so that nobody is left to sign as {' and '.join(left)}",
+            "enough different people for all the roles that sign",
+        )
+
+
+def _windows(stage: Node) -> Iterator[Problem]:
+    for window in stage.get("windows").items:
+        start, end = window.get("start"), window.get("end")
+        if start.text and start.text.removesuffix(":00") == end.text.removesuffix(":00"):
+            yield end.problem("this window never opens: it ends when it starts", "an end other than the start")
+
+
+def _selections(plan: Node, file: str) -> Iterator[Problem]:
+    """Stages that are left nothing, because earlier ones take everything in the same workspaces."""
+    taken: dict[tuple[str, str], Node] = {}
+    for stage in plan.get("stages").items:
+        targets = stage.get("targets")
+        kinds = targets.get("kinds").texts or ["cluster", "job"]
+        mine = [(workspace, kind) for workspace in targets.get("workspaces").texts for kind in kinds]
+        if mine and all(slot in taken for slot in mine):
+            before = taken[mine[0]]
+            yield before.get("targets").problem(
+                f"{before.get('key').text} takes everything in {', '.join(targets.get('workspaces').texts)}, so that "
+                f"{stage.get('key').text} is left nothing",
+                f"names or patterns as {before.path}.targets.names, in {file}",
+            )
+        names = targets.get("names")
+        if not targets.get("exclude").items and (not names.items or "*" in names.texts):
+            for slot in mine:
+                taken.setdefault(slot, stage)
+
+
+def _items(plan: Node) -> Iterator[Problem]:
+    """Items that would hold up their own stage, or an earlier one, for ever; and lines that are part of a part."""
+    order = {key: index for index, key in enumerate(_keys(plan.get("stages")))}
+    parts = {i.get("key").text for i in plan.get("checklist").items if i.get("part_of").text}
+    for item in plan.get("checklist").items:
+        stage, blocks, whole = item.get("stage"), item.get("blocks"), item.get("part_of")
+        if stage.text in order and blocks.text in order and order[blocks.text] <= order[stage.text]:
+            yield blocks.problem(
+                f"it belongs to {stage.text} and holds up {blocks.text}, which comes first or is the same",
+                f"a stage after {stage.text}, or none",
+            )
+        if blocks.text and item.get("required").text.lower() in _NO:
+            yield blocks.problem(
+                f"it is not required, so that it cannot hold up {blocks.text}", "required: true, or blocks: null"
+            )
+        if blocks.text and item.get("by").text in ("check", "action"):
+            yield blocks.problem(
+                f"it holds up {blocks.text}, but the bot does it once a stage runs, and nobody can tick it before",
+                "by: person, or blocks: null",
+            )
+        if whole.text in parts or (whole.text and whole.text == item.get("key").text):
+            yield whole.problem(f"{whole.text!r} is itself part of a line", "a whole line of the checklist")
+
+
+def _repeats(plan: Node) -> Iterator[Problem]:
+    """Values that stand twice in a list that is a set."""
+    lists: list[Callable[[], Iterable[Node]]] = [
+        lambda: [plan.get("workspaces"), *plan.get("capabilities").entries.values()],
+        lambda: (role.get(key) for role in plan.get("roles").entries.values() for key in ("members", "groups")),
+        lambda: (s.get("targets").get(key) for s in plan.get("stages").items for key in ("workspaces", "kinds")),
+        lambda: (w.get("days") for s in plan.get("stages").items for w in s.get("windows").items),
+        lambda: (item.get("attest") for item in plan.get("checklist").items),
+    ]
+    for values in chain.from_iterable(each() for each in lists):
+        seen: set[str] = set()
+        for value in values.items:
+            if value.text and value.text in seen:
+                yield value.problem(f"{value.text!r} is there twice", "each once")
+            seen.add(value.text)

@@ -1,0 +1,365 @@
+"""Where a rollout stands: one snapshot of what is stored, and what follows from it by the plan. Pure.
+
+What follows is never read from a state column alone: whether a stage has passed is recomputed from the sign-offs of its
+present generation (DESIGN 5, invariant 11).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from rollout.facts import (
+    May,
+    PauseFacts,
+    Predecessor,
+    RetryFacts,
+    RollBackFacts,
+    SignFacts,
+    StartFacts,
+    UnlockFacts,
+)
+from rollout.people import members
+from rollout.plan import Item as PlanItem
+from rollout.plan import Plan, RoleKey
+from rollout.states import (
+    ACTION_BAD,
+    ACTION_GOOD,
+    WORK_OF,
+    WORKING,
+    ActionKind,
+    ActionState,
+    Decision,
+    ItemState,
+    StageState,
+    Verdict,
+)
+
+#: A look at a workspace that is older than this (calendar) does not carry a start.
+LOOK_LASTS: Final = timedelta(hours=24)
+
+#: States in which a stage has, or may have, changes.
+HAS_CHANGES: Final = frozenset({*WORKING, StageState.PASSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A standing sign-off."""
+
+    id: int
+    role: str
+    user_id: str
+    decision: Decision
+    comment: str
+    evidence_digest: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The newest evidence for one criterion."""
+
+    criterion: str
+    verdict: Verdict
+    reason_code: str
+    sentence: str
+    facts: Mapping[str, Any]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many targets stand where with one kind of action, by their newest attempt."""
+
+    pending: int = 0
+    running: int = 0
+    good: int = 0
+    bad: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.pending + self.running + self.good + self.bad
+
+    @property
+    def ended(self) -> int:
+        return self.good + self.bad
+
+    @staticmethod
+    def of(counts: Mapping[ActionState, int]) -> "Tally":
+        """The tally of counts by state."""
+        return Tally(
+            counts.get(ActionState.PENDING, 0),
+            counts.get(ActionState.RUNNING, 0),
+            sum(counts.get(s, 0) for s in ACTION_GOOD),
+            sum(counts.get(s, 0) for s in ACTION_BAD),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StageStanding:
+    """One stage in its present generation. ``planned`` counts what would be changed now; ``left_alone`` what not."""
+
+    id: int
+    key: str
+    position: int
+    state: StageState
+    generation: int = 1
+    version: int = 1
+    left_state: StageState | None = None
+    started_by: str | None = None
+    started_at: datetime | None = None
+    bake_until: datetime | None = None
+    reviewed_at: datetime | None = None
+    passed_at: datetime | None = None
+    rolled_back_at: datetime | None = None
+    change_set_digest: str | None = None
+    evidence_digest: str | None = None
+    locked: bool = False
+    locked_reason: str = ""
+    locked_by: str | None = None
+    block_code: str | None = None
+    block_sentence: str = ""
+    planned: int = 0
+    left_alone: int = 0
+    pinned: int = 0
+    work: Mapping[ActionKind, Tally] = field(default_factory=dict)
+    signatures: tuple[Signature, ...] = ()
+    findings: Mapping[str, Finding] = field(default_factory=dict)
+
+    @property
+    def started(self) -> bool:
+        """Whether this generation has actions."""
+        return self.state not in {StageState.WAITING, StageState.READY}
+
+    @property
+    def total(self) -> int:
+        """The targets of the change set: frozen once started, as planned before."""
+        return self.tally(ActionKind.BACKUP).total if self.started else self.planned
+
+    def tally(self, kind: ActionKind) -> Tally:
+        return self.work.get(kind, Tally())
+
+    @property
+    def work_now(self) -> ActionKind | None:
+        """The kind of action that the stage waits for, or waited for when it was blocked."""
+        state = self.left_state if self.state is StageState.BLOCKED else self.state
+        return WORK_OF.get(state) if state is not None else None
+
+    @property
+    def rejections(self) -> tuple[Signature, ...]:
+        return tuple(s for s in self.signatures if s.decision is Decision.REJECTED)
+
+    @property
+    def grants(self) -> tuple[Signature, ...]:
+        """The grants that count: on today's evidence, not by the starter, one per person."""
+        digest = self.evidence_digest or ""
+        found: dict[str, Signature] = {}
+        for s in self.signatures:
+            if s.decision is Decision.GRANTED and s.user_id != self.started_by and s.evidence_digest == digest:
+                found.setdefault(s.user_id, s)
+        return tuple(found.values())
+
+    def lacking(self, required: Mapping[RoleKey, int]) -> dict[str, int]:
+        """Role -> how many sign-offs it still lacks, in the order of the plan."""
+        given: dict[str, int] = {}
+        for s in self.grants:
+            given[s.role] = given.get(s.role, 0) + 1
+        return {role: n - given.get(role, 0) for role, n in required.items() if n > given.get(role, 0)}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceStanding:
+    """What is known of the last looks at one workspace."""
+
+    key: str
+    looked_at: datetime | None = None
+    look_wanted_at: datetime | None = None
+    error: str = ""
+
+    @property
+    def look_pending(self) -> bool:
+        """Whether somebody asked for a look that has not happened yet."""
+        wanted = self.look_wanted_at
+        return wanted is not None and (self.looked_at is None or self.looked_at < wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemStanding:
+    """Where one checklist item stands, and who said so."""
+
+    state: ItemState
+    by: str
+    comment: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One rollout as it is stored now."""
+
+    id: int
+    plan: Plan
+    channel: str
+    opened_at: datetime
+    stages: tuple[StageStanding, ...]
+    workspaces: Mapping[str, WorkspaceStanding]
+    items: Mapping[str, ItemStanding]
+    available: frozenset[str]
+    groups: Mapping[str, Collection[str]]
+    version: int = 1
+    paused: bool = False
+    paused_reason: str = ""
+    paused_by: str | None = None
+    paused_at: datetime | None = None
+    file_differs: bool = False
+    unassigned: int = 0  # targets in no stage
+
+    def stage(self, key: str) -> StageStanding:
+        """The stage of that key. Raises KeyError."""
+        for stage in self.stages:
+            if stage.key == key:
+                return stage
+        raise KeyError(key)
+
+    def required(self, key: str) -> Mapping[RoleKey, int]:
+        return self.plan.stage(key).sign_offs
+
+    def titles(self) -> dict[str, str]:
+        return {key: role.title for key, role in self.plan.roles.items()}
+
+    def has_passed(self, key: str) -> bool:
+        """Recomputed: its state says so, its sign-offs are all there on its evidence, and nobody rejected it."""
+        stage = self.stage(key)
+        return stage.state is StageState.PASSED and not stage.rejections and not stage.lacking(self.required(key))
+
+    def predecessors_passed(self, key: str) -> bool:
+        return all(self.has_passed(s.key) for s in self.plan.before(key))
+
+    def current(self) -> StageStanding | None:
+        """The first stage that has not passed: what the rollout is at."""
+        return next((s for s in self.stages if not self.has_passed(s.key)), None)
+
+    def newest_with_changes(self) -> StageStanding | None:
+        """The stage that a rollback without an argument means."""
+        return next((s for s in reversed(self.stages) if s.state in HAS_CHANGES), None)
+
+    def later_with_changes(self, key: str) -> tuple[StageStanding, ...]:
+        """Later stages with changes, latest first."""
+        after = {s.key for s in self.plan.after(key)}
+        return tuple(s for s in reversed(self.stages) if s.key in after and s.state in HAS_CHANGES)
+
+    def blocking_items(self, key: str) -> tuple[PlanItem, ...]:
+        """Checklist items that must be done before the stage starts and are not."""
+        upto = {s.key for s in self.plan.before(key)} | {key}
+        return tuple(i for i in self.plan.checklist if i.required and i.blocks in upto and self.is_open(i.key))
+
+    def is_open(self, item: str) -> bool:
+        found = self.items.get(item)
+        return found is None or found.state is ItemState.OPEN
+
+    def candidates(self) -> dict[str, frozenset[str]]:
+        """Role -> people who are known to be available."""
+        return {role: people & self.available for role, people in members(self.plan, self.groups).items()}
+
+
+# -- the facts of each gate ------------------------------------------------------------------------------------------
+
+
+def may(plan: Plan, allowed: Collection[str], roles: Collection[str]) -> May:
+    """Whether one of the person's ``roles`` is among the ``allowed`` ones."""
+    return May(bool(set(allowed) & set(roles)), tuple(plan.roles[r].title for r in allowed if r in plan.roles))
+
+
+def start_facts(standing: Standing, key: str, actor: str, roles: Collection[str], now: datetime) -> StartFacts:
+    """The facts for ``gates.may_start``."""
+    stage, plan = standing.stage(key), standing.plan
+    looks = [standing.workspaces.get(w, WorkspaceStanding(w)) for w in plan.stage(key).targets.workspaces]
+    return StartFacts(
+        stage=key,
+        state=stage.state,
+        may=may(plan, plan.capabilities.start, roles),
+        actor=actor,
+        required=plan.stage(key).sign_offs,
+        candidates=standing.candidates(),
+        titles=standing.titles(),
+        locked=stage.locked,
+        locked_reason=stage.locked_reason,
+        paused=standing.paused,
+        paused_reason=standing.paused_reason,
+        not_passed=tuple(_predecessor(standing, s.key) for s in plan.before(key) if not standing.has_passed(s.key)),
+        items_open=tuple(i.title for i in standing.blocking_items(key)),
+        never_looked=tuple(w.key for w in looks if w.looked_at is None and not w.error),
+        stale=tuple(w.key for w in looks if w.looked_at is not None and now - w.looked_at > LOOK_LASTS),
+        unreachable=tuple((w.key, w.error) for w in looks if w.error),
+        targets=stage.planned,
+    )
+
+
+def _predecessor(standing: Standing, key: str) -> Predecessor:
+    stage, titles = standing.stage(key), standing.titles()
+    lacking = stage.lacking(standing.required(key))
+    return Predecessor(key, stage.state, tuple(titles.get(r, r) for r in lacking), bool(stage.rejections))
+
+
+def retry_facts(standing: Standing, key: str, roles: Collection[str]) -> RetryFacts:
+    """The facts for ``gates.may_retry``."""
+    plan = standing.plan
+    return RetryFacts(
+        key,
+        standing.stage(key).state,
+        may(plan, plan.capabilities.start, roles),
+        standing.paused,
+        standing.paused_reason,
+    )
+
+
+def sign_facts(standing: Standing, key: str, actor: str, roles: Collection[str], doing: str) -> SignFacts:
+    """The facts for ``gates.may_approve`` and ``gates.may_reject``; ``doing`` says what the stage does now."""
+    stage, required = standing.stage(key), standing.required(key)
+    titles = standing.titles()
+    held = tuple(r for r in required if r in roles)
+    lacking = stage.lacking(required)
+    held_up = {s.role for s in stage.rejections}
+    mine = next((s for s in stage.signatures if s.user_id == actor), None)
+    stands = mine is not None and (
+        mine.decision is Decision.REJECTED or mine.evidence_digest == (stage.evidence_digest or "")
+    )
+    return SignFacts(
+        stage=key,
+        state=stage.state,
+        actor=actor,
+        started_by=stage.started_by,
+        held=held,
+        open_roles=tuple(r for r in held if r in lacking or r in held_up),
+        required=tuple(titles.get(r, r) for r in required),
+        said=mine.decision.value if mine is not None and stands else None,
+        doing=doing,
+        elsewhere=tuple(s.key for s in standing.stages if s.state is StageState.REVIEW and s.key != key),
+        titles=titles,
+    )
+
+
+def roll_back_facts(
+    standing: Standing, key: str, roles: Collection[str], together: Collection[str] = ()
+) -> RollBackFacts:
+    """The facts for ``gates.may_roll_back``; ``together`` are later stages that are rolled back in the same breath."""
+    plan, stage = standing.plan, standing.stage(key)
+    return RollBackFacts(
+        stage=key,
+        state=stage.state,
+        may=may(plan, plan.capabilities.rollback, roles),
+        later_started=tuple(s.key for s in standing.later_with_changes(key) if s.key not in together),
+        bad_reverts=stage.tally(ActionKind.REVERT).bad,
+    )
+
+
+def pause_facts(standing: Standing, roles: Collection[str]) -> PauseFacts:
+    """The facts for ``gates.may_pause`` and ``gates.may_resume``."""
+    plan = standing.plan
+    return PauseFacts(may(plan, plan.capabilities.pause, roles), standing.paused, standing.paused_reason)
+
+
+def unlock_facts(standing: Standing, key: str, roles: Collection[str], reason: str) -> UnlockFacts:
+    """The facts for ``gates.may_unlock``."""
+    plan, stage = standing.plan, standing.stage(key)
+    return UnlockFacts(key, stage.state, stage.locked, may(plan, plan.capabilities.start, roles), reason)

@@ -1,0 +1,161 @@
+"""Every setting, read from the environment and checked at start: all problems in one list. Only app.py imports this."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from rollout.plan import Plan
+from storage.database import normalised
+from storage.secrets import KeyProblem, Vault
+from workspace.access import Access, access
+
+REAL_SLACK = "https://slack.com/api/"
+
+
+class SettingsError(Exception):
+    """The settings do not fit; ``problems`` are sentences, each with what to do."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class Settings(BaseSettings):
+    """The settings by their environment names. Secrets never show in ``repr``."""
+
+    model_config = SettingsConfigDict(env_file=None, extra="ignore", case_sensitive=True, populate_by_name=True)
+
+    slack_api_url: str = Field(REAL_SLACK, alias="SLACK_API_URL")
+    slack_bot_token: SecretStr | None = Field(None, alias="SLACK_BOT_TOKEN")
+    slack_app_token: SecretStr | None = Field(None, alias="SLACK_APP_TOKEN")
+    slack_signing_secret: SecretStr | None = Field(None, alias="SLACK_SIGNING_SECRET")
+    plans: Annotated[tuple[Path, ...], NoDecode] = Field((), alias="ROLLOUT_PLANS")
+    mode: Literal["socket", "http"] = Field("socket", alias="ROLLOUT_MODE")
+    host: str = Field("0.0.0.0", alias="ROLLOUT_HOST")
+    port: int = Field(3000, alias="PORT", ge=1, le=65535)
+    database_url: str = Field("sqlite:///rollout.db", alias="DATABASE_URL")
+    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), alias="ROLLOUT_SECRET_KEYS")
+    clock: Path | None = Field(None, alias="ROLLOUT_CLOCK")
+    log: Literal["json", "pretty"] = Field("json", alias="ROLLOUT_LOG")
+    http_timeout: float = Field(30.0, alias="ROLLOUT_HTTP_TIMEOUT", gt=0, le=120)
+    settle: float = Field(5.0, alias="ROLLOUT_SETTLE", gt=0, le=60)
+    parallel: int = Field(16, alias="ROLLOUT_PARALLEL", ge=1, le=100)
+
+    @field_validator("plans", mode="before")
+    @classmethod
+    def _paths(cls, value: object) -> object:
+        return tuple(Path(p.strip()) for p in value.split(",") if p.strip()) if isinstance(value, str) else value
+
+    @field_validator("secret_keys", mode="before")
+    @classmethod
+    def _keys(cls, value: object) -> object:
+        return tuple(k.strip() for k in value.split(",") if k.strip()) if isinstance(value, str) else value
+
+
+def read() -> Settings:
+    """The settings of this process. Raises SettingsError with every value that cannot be read."""
+    # An empty variable is one that is not set: deployment tools write NAME= for what they do not have.
+    empty = [name for name, value in os.environ.items() if value == "" and name in _NAMES]
+    for name in empty:
+        del os.environ[name]
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError([f"{e['loc'][0]}: {e['msg'].lower()}" for e in error.errors()]) from None
+
+
+_NAMES = frozenset(str(f.alias) for f in Settings.model_fields.values())
+
+
+def check(
+    settings: Settings, *, slack: bool, workspaces: bool, plans: bool = True, separate: bool = False
+) -> list[str]:
+    """Every problem that would stop this way of running: with Slack, with workspaces, with web and worker separate."""
+    problems = []
+    try:
+        backend = normalised(settings.database_url).get_backend_name()
+        if separate and backend != "postgresql":
+            problems.append(
+                "DATABASE_URL: web and worker are separate processes and need PostgreSQL (postgresql://...)"
+            )
+    except Exception as error:
+        problems.append(f"DATABASE_URL: {error}")
+    if slack:
+        problems += _slack(settings)
+    if workspaces:
+        try:
+            Vault([k.get_secret_value() for k in settings.secret_keys])
+        except KeyProblem as error:
+            problems.append(f"ROLLOUT_SECRET_KEYS: {error}")
+    if plans and not settings.plans:
+        problems.append("ROLLOUT_PLANS: name at least one plan file (several: separated by commas)")
+    problems += [f"ROLLOUT_PLANS: there is no file {p}" for p in settings.plans if not p.is_file()]
+    if settings.clock is not None:
+        if not settings.clock.is_file():
+            problems.append(f"ROLLOUT_CLOCK: there is no file {settings.clock}")
+        if slack and _is_real_slack(settings.slack_api_url):
+            problems.append(
+                "ROLLOUT_CLOCK: a calendar clock together with the real Slack is refused; remove one of them"
+            )
+    return problems
+
+
+def _slack(settings: Settings) -> list[str]:
+    problems = []
+    address = urlsplit(settings.slack_api_url)
+    if address.scheme not in {"http", "https"} or not address.netloc or not settings.slack_api_url.endswith("/"):
+        problems.append("SLACK_API_URL: a full address that ends with a slash, such as https://slack.com/api/")
+    _expect(problems, "SLACK_BOT_TOKEN", settings.slack_bot_token, "xoxb-", "the bot token of the installed app")
+    if settings.mode == "socket":
+        _expect(
+            problems, "SLACK_APP_TOKEN", settings.slack_app_token, "xapp-", "an app-level token (connections:write)"
+        )
+    else:
+        _expect(problems, "SLACK_SIGNING_SECRET", settings.slack_signing_secret, "", "the signing secret of the app")
+    return problems
+
+
+def _expect(problems: list[str], name: str, value: SecretStr | None, prefix: str, what: str) -> None:
+    if value is None:
+        problems.append(f"{name}: missing; it is {what}")
+    elif not value.get_secret_value().startswith(prefix):
+        problems.append(f"{name}: does not begin with {prefix}; it is {what}")
+
+
+def _is_real_slack(url: str) -> bool:
+    host = (urlsplit(url).hostname or "").lower()
+    return host == "slack.com" or host.endswith(".slack.com") or host.endswith(".slack-gov.com")
+
+
+def workspace_access(plans: Sequence[Plan], environment: Mapping[str, str]) -> dict[str, Access]:
+    """How each workspace of the plans is reached, by workspace key. Raises SettingsError with every problem.
+
+    Per workspace: ``DATABRICKS_<KEY>_HOST`` with ``_TOKEN``, or with ``_CLIENT_ID`` and ``_CLIENT_SECRET``; or
+    ``_PROFILE``.
+    """
+    found: dict[str, Access] = {}
+    problems = []
+    for key in dict.fromkeys(k for plan in plans for k in plan.workspaces):
+        prefix = f"DATABRICKS_{key.upper()}_"
+
+        def setting(name: str, prefix: str = prefix) -> str | None:
+            return environment.get(prefix + name) or None
+
+        try:
+            found[key] = access(
+                host=setting("HOST"),
+                token=setting("TOKEN"),
+                client_id=setting("CLIENT_ID"),
+                client_secret=setting("CLIENT_SECRET"),
+                profile=setting("PROFILE"),
+            )
+        except ValueError as error:
+            problems.append(f"{prefix}*: {error}")
+    if problems:
+        raise SettingsError(problems)
+    return found

@@ -1,0 +1,122 @@
+"""What every act of a person shares: who acts, the locks it takes, and the fresh facts it decides on again."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from rollout.gates import Refuse
+from rollout.people import roles_of
+from rollout.plan import Plan
+from rollout.reasons import Reason
+from rollout.standing import Standing
+from rollout.states import StageState
+from storage import facts
+from storage.database import Database
+from storage.models import Rollout, Stage
+from storage.record import By
+from storage.transitions import lock_rollout, lock_stage, move
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The person who acts: user ids only, with the groups they are in at this moment."""
+
+    user_id: str
+    team_id: str
+    groups: frozenset[str] = frozenset()
+    surface: str = "terminal"
+
+    @property
+    def by(self) -> By:
+        return By(self.user_id, self.team_id, self.surface)
+
+    def roles(self, plan: Plan) -> frozenset[str]:
+        """The roles that the person holds in that plan."""
+        return roles_of(plan, self.user_id, self.groups)
+
+
+@dataclass(slots=True)
+class Act:
+    """One write transaction over one rollout: its row and the wanted stages are locked, the facts are fresh."""
+
+    session: Session
+    rollout: Rollout
+    stages: dict[str, Stage]
+    standing: Standing
+    who: Who
+    now: datetime
+
+    @property
+    def plan(self) -> Plan:
+        return self.standing.plan
+
+    @property
+    def roles(self) -> frozenset[str]:
+        return self.who.roles(self.plan)
+
+    def look(self) -> Standing:
+        """Gather again, after something was written."""
+        self.session.flush()
+        self.standing = facts.standing(self.session, self.rollout)
+        return self.standing
+
+    def is_stale(self, stage: Stage, version: int | None, generation: int | None) -> bool:
+        """Whether what was shown to the person is no longer so."""
+        return (version is not None and version != stage.version) or (
+            generation is not None and generation != stage.generation
+        )
+
+
+@contextmanager
+def acting(
+    database: Database, who: Who, now: datetime, rollout_id: int, stages: Collection[str] | None = ()
+) -> Iterator[Act]:
+    """Begin an act: lock the rollout, then its wanted stages in their order (``None``: all), then gather.
+
+    The transaction commits when the block ends, and rolls back when it raises.
+    """
+    with database.write() as session:
+        rollout = lock_rollout(session, rollout_id)
+        wanted = select(Stage.id, Stage.key).where(Stage.rollout_id == rollout_id).order_by(Stage.position)
+        rows = {
+            key: lock_stage(session, stage_id)
+            for stage_id, key in session.execute(wanted).all()
+            if stages is None or key in stages
+        }
+        yield Act(session, rollout, rows, facts.standing(session, rollout), who, now)
+
+
+def stale(stage: str) -> Refuse:
+    """What was pressed was drawn from an older state of the stage."""
+    return Refuse(
+        (
+            Reason(
+                "stale_view",
+                f"What you pressed was drawn before {stage} changed; nothing was done.",
+                f"/rollout status {stage} shows it as it is now.",
+            ),
+        )
+    )
+
+
+def open_gates(act: Act) -> list[str]:
+    """Make every waiting stage ready whose predecessors have all passed. Needs all stages locked; returns their keys."""
+    opened = []
+    for planned in act.plan.stages:
+        row = act.stages.get(planned.key)
+        if row is not None and row.state is StageState.WAITING and act.standing.predecessors_passed(row.key):
+            move(act.session, row, StageState.READY, act.now, act.who.by, f"{row.key} may be started")
+            opened.append(row.key)
+    return opened
+
+
+def close_gates(act: Act, after: str) -> None:
+    """A stage no longer counts as passed: what was ready after it waits again."""
+    for planned in act.plan.after(after):
+        row = act.stages.get(planned.key)
+        if row is not None and row.state is StageState.READY:
+            move(act.session, row, StageState.WAITING, act.now, act.who.by, f"{row.key} waits for {after} again")

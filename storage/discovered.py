@@ -1,0 +1,119 @@
+"""Store what a look at a workspace found, in short transactions, without undoing what was learned meanwhile."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from storage.database import Database
+from storage.models import Rollout, Target, Workspace
+from storage.plans import plan_of
+
+#: Rows written in one transaction, so that a look at thousands of targets never holds up an acknowledgement.
+CHUNK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One target as discovery saw it, with what is planned for it or why it is left alone."""
+
+    kind: str
+    object_id: str
+    name: str
+    owner: str | None
+    stage_key: str | None
+    release: str
+    state: str
+    change: dict[str, Any] | None
+    skip: tuple[str, str, str] | None  # code, sentence, next step
+
+
+def rollouts_of(session: Session, workspace: str) -> list[Rollout]:
+    """The open rollouts whose plan names this workspace."""
+    rows = session.execute(select(Rollout).where(Rollout.open).order_by(Rollout.id)).scalars()
+    return [r for r in rows if workspace in plan_of(r).workspaces]
+
+
+def store(
+    database: Database,
+    rollout_id: int,
+    workspace: str,
+    sightings: Sequence[Sighting],
+    now: datetime,
+    began: datetime,
+) -> None:
+    """Insert, update, mark as gone. A target that was looked at after ``began`` (machine) keeps what was seen then."""
+    with database.read() as session:
+        known = {
+            (t.kind, t.object_id): t
+            for t in session.execute(
+                select(Target).where(Target.rollout_id == rollout_id, Target.workspace == workspace)
+            ).scalars()
+        }
+    wanted = {(s.kind, s.object_id): s for s in sightings}
+    changed = [s for key, s in wanted.items() if key not in known or _differs(known[key], s)]
+    for start in range(0, len(changed), CHUNK):
+        with database.write() as session:
+            for sighting in changed[start : start + CHUNK]:
+                row = known.get((sighting.kind, sighting.object_id))
+                _put(session, rollout_id, workspace, sighting, row.id if row is not None else None, now, began)
+    gone = [t.id for key, t in known.items() if key not in wanted and not t.gone]
+    if gone:
+        with database.write() as session:
+            for target in session.execute(select(Target).where(Target.id.in_(gone))).scalars():
+                if target.seen_machine <= began:
+                    target.gone = True
+
+
+def finished(database: Database, workspace: str, host: str, versions: Sequence[str], now: datetime) -> None:
+    """A complete look at the workspace has been stored."""
+    with database.write() as session:
+        row = session.execute(select(Workspace).where(Workspace.key == workspace).with_for_update()).scalar_one()
+        row.host, row.versions, row.looked_at, row.error = host, sorted(versions), now, None
+        row.looked_machine = database.machine_now(session)
+
+
+def failed(database: Database, workspace: str, host: str, error: str) -> None:
+    """The workspace could not be looked at; what was known stays."""
+    with database.write() as session:
+        row = session.execute(select(Workspace).where(Workspace.key == workspace).with_for_update()).scalar_one()
+        row.host, row.error, row.looked_machine = host, error, database.machine_now(session)
+
+
+def _differs(target: Target, sighting: Sighting) -> bool:
+    return target.gone or _columns(target) != _values(sighting)
+
+
+def _columns(target: Target) -> tuple[Any, ...]:
+    skip = (target.skip_code, target.skip_sentence, target.skip_next) if target.skip_code else None
+    return (
+        target.name,
+        target.owner,
+        target.stage_key,
+        target.release,
+        target.state,
+        target.change,
+        skip,
+    )
+
+
+def _values(s: Sighting) -> tuple[Any, ...]:
+    return (s.name, s.owner, s.stage_key, s.release, s.state, s.change, s.skip)
+
+
+def _put(
+    session: Session, rollout_id: int, workspace: str, s: Sighting, known: int | None, now: datetime, began: datetime
+) -> None:
+    target = session.get(Target, known) if known is not None else None
+    if target is None:
+        target = Target(rollout_id=rollout_id, workspace=workspace, kind=s.kind, object_id=s.object_id)
+        session.add(target)
+    elif target.seen_machine > began:
+        return
+    target.name, target.owner, target.stage_key = s.name, s.owner, s.stage_key
+    target.release, target.state, target.change, target.gone = s.release, s.state, s.change, False
+    target.skip_code, target.skip_sentence, target.skip_next = s.skip if s.skip else (None, None, None)
+    target.seen_at, target.seen_machine = now, began

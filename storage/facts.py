@@ -1,0 +1,272 @@
+"""Gathers what gates and looks need, with few queries, none of which loads all targets (except the change set)."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Text, and_, case, cast, func, null, select
+from sqlalchemy.orm import Session, aliased
+
+from rollout.change import Change
+from rollout.digest import change_set_digest
+from rollout.standing import (
+    Finding,
+    ItemStanding,
+    Signature,
+    StageStanding,
+    Standing,
+    Tally,
+    WorkspaceStanding,
+)
+from rollout.states import ACTION_BAD, ActionKind, ActionState
+from storage.models import (
+    Action,
+    Evidence,
+    GroupMember,
+    Item,
+    KnownPerson,
+    Rollout,
+    SignOff,
+    Stage,
+    Target,
+    Workspace,
+)
+from storage.plans import plan_of
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One target of a change set with what will be done to it."""
+
+    target_id: int
+    workspace: str
+    kind: str
+    object_id: str
+    name: str
+    change: Change
+
+
+def digest_of(planned: Iterable[Planned]) -> str:
+    """The digest of a change set."""
+    return change_set_digest((p.workspace, p.kind, p.object_id, p.change) for p in planned)
+
+
+def open_rollouts(session: Session) -> Sequence[Rollout]:
+    """All open rollouts, oldest first."""
+    return session.execute(select(Rollout).where(Rollout.open).order_by(Rollout.id)).scalars().all()
+
+
+def has_change() -> ColumnElement[bool]:
+    """A target's change is there: neither SQL's NULL nor JSON's null."""
+    return and_(Target.skip_code.is_(None), Target.change.is_not(null()), cast(Target.change, Text) != "null")
+
+
+def in_change_set() -> ColumnElement[bool]:
+    """The target would be changed if its stage started now."""
+    return and_(has_change(), Target.pinned_reason.is_(None), Target.gone.is_(False))
+
+
+def standing(session: Session, rollout: Rollout) -> Standing:
+    """Everything that is stored of a rollout, counted."""
+    plan = plan_of(rollout)
+    stages = session.execute(
+        select(Stage)
+        .where(Stage.rollout_id == rollout.id)
+        .order_by(Stage.position)
+        .execution_options(populate_existing=True)
+    ).scalars()
+    planned, unassigned = _targets(session, rollout.id)
+    work = _work(session, rollout.id)
+    signatures = _signatures(session, rollout.id)
+    findings = _findings(session, rollout.id)
+    return Standing(
+        id=rollout.id,
+        plan=plan,
+        channel=rollout.channel,
+        opened_at=rollout.opened_at,
+        stages=tuple(
+            _stage(s, planned.get(s.key, (0, 0, 0)), work[s.id], signatures[s.id], findings[s.id]) for s in stages
+        ),
+        workspaces=_workspaces(session, plan.workspaces),
+        items={
+            i.key: ItemStanding(i.state, i.by, i.comment, i.at)
+            for i in session.execute(select(Item).where(Item.rollout_id == rollout.id)).scalars()
+        },
+        available=frozenset(session.execute(select(KnownPerson.user_id).where(KnownPerson.available)).scalars()),
+        groups=groups(session),
+        version=rollout.version,
+        paused=rollout.paused,
+        paused_reason=rollout.paused_reason or "",
+        paused_by=rollout.paused_by,
+        paused_at=rollout.paused_at,
+        file_differs=rollout.file_digest is not None,
+        unassigned=unassigned,
+    )
+
+
+def groups(session: Session) -> dict[str, set[str]]:
+    """Slack group id -> its members as last seen."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for group, user in session.execute(select(GroupMember.group_id, GroupMember.user_id)):
+        found[group].add(user)
+    return dict(found)
+
+
+def change_set(session: Session, rollout_id: int, stage_key: str) -> list[Planned]:
+    """The targets that would be changed if the stage started now, sorted by workspace, kind and name."""
+    rows = session.execute(
+        select(Target.id, Target.workspace, Target.kind, Target.object_id, Target.name, Target.change).where(
+            Target.rollout_id == rollout_id, Target.stage_key == stage_key, in_change_set()
+        )
+    )
+    found = [Planned(i, w, k, o, n, Change.from_json(c)) for i, w, k, o, n, c in rows if c is not None]
+    return sorted(found, key=lambda p: (p.workspace, p.kind, p.name, p.object_id))
+
+
+def newest_bad(session: Session, stage_id: int, generation: int, kind: ActionKind) -> Sequence[tuple[Action, Target]]:
+    """Actions whose newest attempt failed or is in conflict, with their targets; forward work leaves pinned ones out."""
+    rows = session.execute(
+        select(Action, Target)
+        .join(Target, Target.id == Action.target_id)
+        .where(
+            Action.stage_id == stage_id,
+            Action.generation == generation,
+            Action.kind == kind,
+            _is_newest_bad(),
+        )
+        .order_by(Target.workspace, Target.kind, Target.name)
+    )
+    return [(a, t) for a, t in rows if kind is ActionKind.REVERT or t.pinned_reason is None]
+
+
+def _is_newest_bad() -> ColumnElement[bool]:
+    later = aliased(Action)
+    superseded = (
+        select(later.id)
+        .where(
+            later.stage_id == Action.stage_id,
+            later.generation == Action.generation,
+            later.target_id == Action.target_id,
+            later.kind == Action.kind,
+            later.attempt > Action.attempt,
+        )
+        .exists()
+    )
+    return and_(Action.state.in_(ACTION_BAD), ~superseded)
+
+
+def _stage(
+    row: Stage,
+    counts: tuple[int, int, int],
+    work: dict[ActionKind, Tally],
+    signatures: list[Signature],
+    findings: dict[str, Finding],
+) -> StageStanding:
+    return StageStanding(
+        id=row.id,
+        key=row.key,
+        position=row.position,
+        state=row.state,
+        generation=row.generation,
+        version=row.version,
+        left_state=row.left_state,
+        started_by=row.started_by,
+        started_at=row.started_at,
+        bake_until=row.bake_until,
+        reviewed_at=row.reviewed_at,
+        passed_at=row.passed_at,
+        rolled_back_at=row.rolled_back_at,
+        change_set_digest=row.change_set_digest,
+        evidence_digest=row.evidence_digest,
+        locked=row.locked,
+        locked_reason=row.locked_reason or "",
+        locked_by=row.locked_by,
+        block_code=row.block_code,
+        block_sentence=row.block_sentence or "",
+        planned=counts[0],
+        left_alone=counts[1],
+        pinned=counts[2],
+        work=work,
+        signatures=tuple(signatures),
+        findings=findings,
+    )
+
+
+def _targets(session: Session, rollout_id: int) -> tuple[dict[str, tuple[int, int, int]], int]:
+    """Stage key -> (would be changed, left alone, pinned), and how many targets are in no stage."""
+    pinned = Target.pinned_reason.is_not(None)
+    counts: dict[str, tuple[int, int, int]] = {}
+    unassigned = 0
+    for key, total, changed, held in session.execute(
+        select(
+            Target.stage_key,
+            func.count(),
+            func.sum(case((in_change_set(), 1), else_=0)),
+            func.sum(case((pinned, 1), else_=0)),
+        )
+        .where(Target.rollout_id == rollout_id, Target.gone.is_(False))
+        .group_by(Target.stage_key)
+    ):
+        if key is None:
+            unassigned = total
+        else:
+            counts[key] = (int(changed), int(total) - int(changed) - int(held), int(held))
+    return counts, unassigned
+
+
+def _work(session: Session, rollout_id: int) -> dict[int, dict[ActionKind, Tally]]:
+    """Stage id -> kind -> tally of the present generation, by newest attempts; a failure of a pinned target is none."""
+    present = and_(Stage.id == Action.stage_id, Stage.generation == Action.generation, Stage.rollout_id == rollout_id)
+    counts: dict[int, dict[ActionKind, dict[ActionState, int]]] = defaultdict(lambda: defaultdict(dict))
+    # An attempt that did not fail is always the newest of its target, so only failures need the closer look.
+    for stage_id, kind, state, count in session.execute(
+        select(Action.stage_id, Action.kind, Action.state, func.count())
+        .join(Stage, present)
+        .where(Action.state.not_in(ACTION_BAD))
+        .group_by(Action.stage_id, Action.kind, Action.state)
+    ):
+        counts[stage_id][kind][state] = count
+    for stage_id, kind, pinned, count in session.execute(
+        select(Action.stage_id, Action.kind, Target.pinned_reason.is_not(None), func.count())
+        .join(Stage, present)
+        .join(Target, Target.id == Action.target_id)
+        .where(_is_newest_bad())
+        .group_by(Action.stage_id, Action.kind, Target.pinned_reason.is_not(None))
+    ):
+        # A pinned target's failure no longer holds anybody; the target still belongs to the total.
+        state = ActionState.SKIPPED if pinned and kind is not ActionKind.REVERT else ActionState.FAILED
+        counts[stage_id][kind][state] = counts[stage_id][kind].get(state, 0) + count
+    tallies: dict[int, dict[ActionKind, Tally]] = defaultdict(dict)
+    for stage_id, kinds in counts.items():
+        tallies[stage_id] = {kind: Tally.of(states) for kind, states in kinds.items()}
+    return tallies
+
+
+def _signatures(session: Session, rollout_id: int) -> dict[int, list[Signature]]:
+    found: dict[int, list[Signature]] = defaultdict(list)
+    for s in session.execute(
+        select(SignOff)
+        .join(Stage, and_(Stage.id == SignOff.stage_id, Stage.generation == SignOff.generation))
+        .where(Stage.rollout_id == rollout_id, SignOff.revoked_at.is_(None))
+        .order_by(SignOff.id)
+    ).scalars():
+        found[s.stage_id].append(Signature(s.id, s.role, s.user_id, s.decision, s.comment, s.evidence_digest, s.at))
+    return found
+
+
+def _findings(session: Session, rollout_id: int) -> dict[int, dict[str, Finding]]:
+    newest = (
+        select(func.max(Evidence.id))
+        .join(Stage, and_(Stage.id == Evidence.stage_id, Stage.generation == Evidence.generation))
+        .where(Stage.rollout_id == rollout_id)
+        .group_by(Evidence.stage_id, Evidence.criterion)
+    )
+    found: dict[int, dict[str, Finding]] = defaultdict(dict)
+    for e in session.execute(select(Evidence).where(Evidence.id.in_(newest)).order_by(Evidence.id)).scalars():
+        found[e.stage_id][e.criterion] = Finding(e.criterion, e.verdict, e.reason_code, e.sentence, e.facts, e.at)
+    return found
+
+
+def _workspaces(session: Session, keys: Collection[str]) -> dict[str, WorkspaceStanding]:
+    rows = session.execute(select(Workspace).where(Workspace.key.in_(keys))).scalars()
+    return {w.key: WorkspaceStanding(w.key, w.looked_at, w.look_wanted_at, w.error or "") for w in rows}

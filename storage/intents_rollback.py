@@ -1,0 +1,263 @@
+"""Acts of people that go back: roll back a stage or one target, and unlock afterwards."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+
+from rollout import gates
+from rollout.facts import TargetRollBackFacts
+from rollout.gates import Refuse
+from rollout.standing import may, roll_back_facts, unlock_facts
+from rollout.states import ACTION_OPEN, ActionKind, ActionState, StageState
+from storage.acting import Act, Who, acting, close_gates, stale
+from storage.database import Database
+from storage.intents import repeat_bad
+from storage.models import Action, Stage, Target
+from storage.record import event, post, touch_card
+from storage.transitions import move
+
+
+@dataclass(frozen=True, slots=True)
+class RollingBack:
+    """These stages are being rolled back, latest first."""
+
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The target is pinned; ``reverting``: it is also being put back."""
+
+    target: str
+    stage: str
+    reverting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unlocked:
+    """The stage is as if it had never been started; ``ready``: it may be started at once."""
+
+    stage: str
+    ready: bool
+
+
+def roll_back(
+    database: Database,
+    who: Who,
+    now: datetime,
+    rollout_id: int,
+    stage_keys: Sequence[str],
+    reason: str,
+    generation: int | None = None,
+) -> RollingBack | Refuse:
+    """Roll back one stage, or several together; ``generation`` is the one of the first key that was shown."""
+    with acting(database, who, now, rollout_id, None) as act:
+        if act.is_stale(act.stages[stage_keys[0]], None, generation):
+            return stale(stage_keys[0])
+        reasons = []
+        for key in stage_keys:
+            decision = gates.may_roll_back(roll_back_facts(act.standing, key, act.roles, stage_keys))
+            reasons += list(decision.reasons) if isinstance(decision, Refuse) else []
+        if reasons:
+            return Refuse(tuple(dict.fromkeys(reasons)))
+        order = [s.key for s in reversed(act.plan.stages) if s.key in stage_keys]
+        for key in order:
+            _begin(act, act.stages[key], reason)
+        close_gates(act, order[-1])
+        return RollingBack(tuple(order))
+
+
+def _begin(act: Act, stage: Stage, reason: str) -> None:
+    again = stage.state is StageState.ROLLED_BACK
+    act.session.execute(
+        update(Action)
+        .where(
+            Action.stage_id == stage.id,
+            Action.generation == stage.generation,
+            Action.state == ActionState.PENDING,
+            Action.kind != ActionKind.REVERT,
+        )
+        .values(state=ActionState.SKIPPED, ended_at=act.now, sentence="The stage was rolled back first.")
+        .execution_options(synchronize_session=False)
+    )
+    if again:
+        repeat_bad(act.session, stage, ActionKind.REVERT, act.now)
+    sentence = f"{'rolled back again' if again else 'rolled back'} {stage.key}" + (f": {reason}" if reason else "")
+    event(act.session, act.now, act.who.by, "rollback", sentence, stage=stage, data={"reason": reason})
+    move(
+        act.session,
+        stage,
+        StageState.ROLLING_BACK,
+        act.now,
+        act.who.by,
+        sentence,
+        locked=True,
+        locked_reason=reason or (stage.locked_reason if again else None) or "rolled back",
+        locked_by=act.who.user_id,
+        left_state=None,
+        block_code=None,
+        block_sentence=None,
+    )
+    post(
+        act.session,
+        act.now,
+        f"rollback_started:{stage.id}:{stage.generation}:{stage.version}",
+        "rollback_started",
+        rollout_id=stage.rollout_id,
+        stage_id=stage.id,
+        repeat=True,
+    )
+
+
+def target_facts(act: Act, target: Target) -> TargetRollBackFacts:
+    """The facts for ``gates.may_roll_back_target``."""
+    plan = act.plan
+    allowed = may(plan, plan.capabilities.rollback, act.roles)
+    stage = act.stages.get(target.stage_key or "")
+    if stage is None:
+        return TargetRollBackFacts(target.name, None, None, allowed, pinned=target.pinned_reason is not None)
+    rows = act.session.execute(
+        select(Action.kind, Action.state)
+        .where(
+            Action.target_id == target.id,
+            Action.stage_id == stage.id,
+            Action.generation == stage.generation,
+        )
+        .order_by(Action.attempt, Action.id)
+    ).all()
+    newest = {kind: state for kind, state in rows}
+    running = act.session.execute(
+        select(func.count()).where(Action.target_id == target.id, Action.state == ActionState.RUNNING)
+    ).scalar_one()
+    reverting = newest.get(ActionKind.REVERT) in ACTION_OPEN
+    return TargetRollBackFacts(
+        target=target.name,
+        stage=stage.key,
+        state=stage.state,
+        may=allowed,
+        acted=bool(rows),
+        change=newest.get(ActionKind.CHANGE),
+        revert=newest.get(ActionKind.REVERT),
+        running=running > 0 or reverting,
+        pinned=target.pinned_reason is not None,
+    )
+
+
+def roll_back_target(
+    database: Database, who: Who, now: datetime, rollout_id: int, target_id: int, reason: str
+) -> Pinned | Refuse:
+    """Put one target back from its backup and pin it: no stage touches it again."""
+    with acting(database, who, now, rollout_id, None) as act:
+        target = act.session.execute(
+            select(Target).where(Target.id == target_id, Target.rollout_id == rollout_id)
+        ).scalar_one()
+        found = target_facts(act, target)
+        decision = gates.may_roll_back_target(found)
+        if isinstance(decision, Refuse):
+            return decision
+        stage = act.stages[target.stage_key or ""]
+        act.session.execute(
+            update(Action)
+            .where(Action.target_id == target.id, Action.stage_id == stage.id, Action.state == ActionState.PENDING)
+            .values(state=ActionState.SKIPPED, ended_at=now, sentence="The target was pinned first.")
+            .execution_options(synchronize_session=False)
+        )
+        reverting = gates.needs_revert(found)
+        if reverting:
+            _insert_revert(act, stage, target)
+        target.pinned_reason = reason or "rolled back by hand"
+        target.pinned_by = who.user_id
+        done = "put back and pinned" if reverting else "pinned"
+        sentence = f"{done} {target.name}" + (f": {reason}" if reason else "")
+        data = {"target_id": target.id, "reason": reason}
+        event(act.session, now, who.by, "rollback", sentence, stage=stage, data=data)
+        post(
+            act.session,
+            now,
+            f"pinned:{stage.id}:{stage.generation}:{target.id}:{int(now.timestamp())}",
+            "pinned",
+            rollout_id=rollout_id,
+            stage_id=stage.id,
+            ids={"target_id": target.id},
+        )
+        touch_card(act.session, stage)
+        return Pinned(target.name, stage.key, reverting)
+
+
+def _insert_revert(act: Act, stage: Stage, target: Target) -> None:
+    changes = act.session.execute(
+        select(Action.kind, Action.attempt, Action.change)
+        .where(
+            Action.target_id == target.id,
+            Action.stage_id == stage.id,
+            Action.generation == stage.generation,
+            Action.kind.in_([ActionKind.CHANGE, ActionKind.REVERT]),
+        )
+        .order_by(Action.attempt)
+    ).all()
+    change = next(c for kind, _, c in reversed(changes) if kind is ActionKind.CHANGE)
+    attempts = [attempt for kind, attempt, _ in changes if kind is ActionKind.REVERT]
+    act.session.add(
+        Action(
+            rollout_id=stage.rollout_id,
+            stage_id=stage.id,
+            generation=stage.generation,
+            target_id=target.id,
+            workspace=target.workspace,
+            kind=ActionKind.REVERT,
+            attempt=max(attempts, default=0) + 1,
+            change=change,
+            created_at=act.now,
+        )
+    )
+    act.session.flush()
+
+
+def unlock(
+    database: Database,
+    who: Who,
+    now: datetime,
+    rollout_id: int,
+    stage_key: str,
+    reason: str,
+    generation: int | None = None,
+) -> Unlocked | Refuse:
+    """Make a rolled-back stage ready again, as a new generation."""
+    with acting(database, who, now, rollout_id, None) as act:
+        stage = act.stages[stage_key]
+        if act.is_stale(stage, None, generation):
+            return stale(stage_key)
+        decision = gates.may_unlock(unlock_facts(act.standing, stage_key, act.roles, reason))
+        if isinstance(decision, Refuse):
+            return decision
+        sentence = f"unlocked {stage_key}: {reason}"
+        event(act.session, now, who.by, "unlock", sentence, stage=stage, data={"reason": reason})
+        move(
+            act.session,
+            stage,
+            StageState.READY,
+            now,
+            who.by,
+            sentence,
+            generation=stage.generation + 1,
+            locked=False,
+            locked_reason=None,
+            locked_by=None,
+            left_state=None,
+            started_by=None,
+            started_at=None,
+            change_set_digest=None,
+            bake_until=None,
+            reviewed_at=None,
+            passed_at=None,
+            rolled_back_at=None,
+            evidence_digest=None,
+            block_code=None,
+            block_sentence=None,
+        )
+        ready = act.look().predecessors_passed(stage_key)
+        if not ready:
+            move(act.session, stage, StageState.WAITING, now, who.by, f"{stage_key} waits for the stages before it")
+        return Unlocked(stage_key, ready)

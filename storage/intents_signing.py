@@ -1,0 +1,185 @@
+"""Acts of people that decide: approve and reject. The last required sign-off passes the stage, once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import update
+
+from rollout import gates
+from rollout.gates import Refuse
+from rollout.people import unfilled
+from rollout.reasons import Reason
+from rollout.standing import Standing, sign_facts
+from rollout.states import Decision, StageState
+from storage.acting import Act, Who, acting, open_gates, stale
+from storage.database import Database
+from storage.models import SignOff, Stage
+from storage.record import event, post, touch_card
+from storage.transitions import move
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The sign-off stands. ``lacking`` is role -> how many are still missing; ``opened`` may be started now."""
+
+    stage: str
+    role: str
+    passed: bool
+    lacking: Mapping[str, int]
+    opened: tuple[str, ...] = ()
+
+
+def best_role(standing: Standing, stage_key: str, actor: str, open_roles: Sequence[str]) -> str:
+    """Of the roles the person could sign in, the first that leaves the others fillable by other people."""
+    stage = standing.stage(stage_key)
+    lacking = stage.lacking(standing.required(stage_key))
+    used = {s.user_id for s in stage.grants} | {actor, stage.started_by or ""}
+    for role in open_roles:
+        rest = {r: n - (1 if r == role else 0) for r, n in lacking.items()}
+        if not unfilled(rest, standing.candidates(), used):
+            return role
+    return open_roles[0]
+
+
+def approve(
+    database: Database,
+    who: Who,
+    now: datetime,
+    rollout_id: int,
+    stage_key: str,
+    role: str | None = None,
+    comment: str = "",
+    version: int | None = None,
+    doing: str = "",
+) -> Signed | Refuse:
+    """Sign the stage in one role. Takes back the person's own rejection, and others' in the same role."""
+    with acting(database, who, now, rollout_id, None) as act:
+        stage = act.stages[stage_key]
+        if act.is_stale(stage, version, None):
+            return stale(stage_key)
+        asked = sign_facts(act.standing, stage_key, who.user_id, act.roles, doing)
+        decision = gates.may_approve(asked)
+        if isinstance(decision, Refuse):
+            return decision
+        if role is None:
+            role = best_role(act.standing, stage_key, who.user_id, asked.open_roles)
+        if role not in asked.open_roles:
+            return Refuse((_wrong_role(act, stage_key, role, asked.held),))
+        _revoke(act, stage, role, rejections_of_role=True)
+        _sign(act, stage, role, Decision.GRANTED, comment)
+        title = act.plan.roles[role].title
+        event(
+            act.session,
+            now,
+            who.by,
+            "approve",
+            f"approved {stage_key} as {title}" + (f": {comment}" if comment else ""),
+            stage=stage,
+            data={"role": role, "evidence_digest": stage.evidence_digest or ""},
+        )
+        found = act.look().stage(stage_key)
+        lacking = found.lacking(act.standing.required(stage_key))
+        if lacking or found.rejections:
+            touch_card(act.session, stage)
+            return Signed(stage_key, role, False, lacking)
+        move(act.session, stage, StageState.PASSED, now, who.by, f"{stage_key} has passed", passed_at=now)
+        post(
+            act.session,
+            now,
+            f"stage_passed:{stage.id}:{stage.generation}",
+            "stage_passed",
+            rollout_id=rollout_id,
+            stage_id=stage.id,
+            repeat=True,
+        )
+        act.look()
+        return Signed(stage_key, role, True, {}, tuple(open_gates(act)))
+
+
+def reject(
+    database: Database,
+    who: Who,
+    now: datetime,
+    rollout_id: int,
+    stage_key: str,
+    reason: str,
+    role: str | None = None,
+    version: int | None = None,
+    doing: str = "",
+) -> Signed | Refuse:
+    """Say no to the stage, with a reason. It holds until this person, or another of the same role, approves."""
+    with acting(database, who, now, rollout_id, {stage_key}) as act:
+        stage = act.stages[stage_key]
+        if act.is_stale(stage, version, None):
+            return stale(stage_key)
+        asked = sign_facts(act.standing, stage_key, who.user_id, act.roles, doing)
+        decision = gates.may_reject(asked)
+        if isinstance(decision, Refuse):
+            return decision
+        if not reason.strip():
+            return Refuse(
+                (Reason("reason_required", "To reject needs a reason.", f"/rollout reject {stage_key} REASON"),)
+            )
+        role = role or asked.held[0]
+        if role not in asked.held:
+            return Refuse((_wrong_role(act, stage_key, role, asked.held),))
+        _revoke(act, stage, role, rejections_of_role=False)
+        _sign(act, stage, role, Decision.REJECTED, reason)
+        title = act.plan.roles[role].title
+        event(
+            act.session,
+            now,
+            who.by,
+            "reject",
+            f"rejected {stage_key} as {title}: {reason}",
+            stage=stage,
+            data={"role": role, "evidence_digest": stage.evidence_digest or ""},
+        )
+        touch_card(act.session, stage, final=True)
+        return Signed(stage_key, role, False, act.look().stage(stage_key).lacking(act.standing.required(stage_key)))
+
+
+def _wrong_role(act: Act, stage_key: str, role: str, held: Sequence[str]) -> Reason:
+    titles = act.standing.titles()
+    title = titles.get(role, role)
+    if role in held:
+        return Reason("role_filled", f"{title} has all its sign-offs for {stage_key}.", f"/rollout status {stage_key}")
+    mine = " or ".join(titles[r] for r in held)
+    return Reason("not_a_role_holder", f"You do not sign {stage_key} as {title[:40]}.", f"Sign as {mine}.")
+
+
+def _revoke(act: Act, stage: Stage, role: str, rejections_of_role: bool) -> None:
+    """Take back what the person said before; with ``rejections_of_role`` also others' rejections in that role."""
+    of_stage = (
+        SignOff.stage_id == stage.id,
+        SignOff.generation == stage.generation,
+        SignOff.revoked_at.is_(None),
+    )
+    wanted = [SignOff.user_id == act.who.user_id]
+    if rejections_of_role:
+        wanted.append((SignOff.role == role) & (SignOff.decision == Decision.REJECTED))
+    for condition in wanted:
+        act.session.execute(
+            update(SignOff)
+            .where(*of_stage, condition)
+            .values(revoked_at=act.now)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _sign(act: Act, stage: Stage, role: str, decision: Decision, comment: str) -> None:
+    act.session.add(
+        SignOff(
+            stage_id=stage.id,
+            generation=stage.generation,
+            role=role,
+            team_id=act.who.team_id,
+            user_id=act.who.user_id,
+            decision=decision,
+            comment=comment,
+            evidence_digest=stage.evidence_digest or "",
+            at=act.now,
+        )
+    )
+    act.session.flush()

@@ -1,0 +1,104 @@
+"""Open a rollout for each plan at start, and keep an untouched one in step with its file."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from rollout.plan import Plan
+from rollout.planfile import canonical, digest
+from rollout.states import StageState
+from storage.database import Database
+from storage.models import Event, Item, PlanRevision, Rollout, Stage, Target, Workspace
+from storage.record import ENGINE, event
+
+
+def open_rollouts(database: Database, plans: Sequence[Plan], now: datetime) -> list[str]:
+    """Bring the database in step with the plan files; returns sentences about plans whose file is not followed.
+
+    A plan key that never had a rollout gets one. Until its first stage starts, a changed file replaces the plan;
+    after that the stored revision rules, and the rollout remembers that the file differs.
+    """
+    differing = []
+    for plan in plans:
+        with database.write() as session:
+            if not _keep_in_step(session, plan, now):
+                differing.append(f"the file of plan {plan.key} differs from the revision that its rollout follows")
+    return differing
+
+
+def _keep_in_step(session: Session, plan: Plan, now: datetime) -> bool:
+    for key in plan.workspaces:
+        if session.execute(select(Workspace.id).where(Workspace.key == key)).scalar_one_or_none() is None:
+            session.add(Workspace(key=key, versions=[]))
+    rollout = session.execute(
+        select(Rollout).where(Rollout.plan_key == plan.key).order_by(Rollout.id.desc()).with_for_update(of=Rollout)
+    ).scalar()
+    if rollout is None:
+        _open(session, plan, now)
+        return True
+    if not rollout.open:
+        return True
+    same = rollout.revision.digest == digest(plan)
+    if same or _touched(session, rollout.id):
+        rollout.file_digest = None if same else digest(plan)
+        return same
+    rollout.revision_id = _revision(session, plan, now).id
+    rollout.channel = plan.channel
+    rollout.file_digest = None
+    for model in (Stage, Target, Item):
+        session.execute(delete(model).where(model.rollout_id == rollout.id))
+    _stages(session, plan, rollout.id)
+    for key in plan.workspaces:  # targets are assigned to stages by a fresh look
+        row = session.execute(select(Workspace).where(Workspace.key == key)).scalar_one()
+        row.looked_at = row.looked_machine = None
+    event(session, now, ENGINE, "plan_replaced", f"Plan {plan.key} was read anew.", rollout_id=rollout.id)
+    return True
+
+
+def _touched(session: Session, rollout_id: int) -> bool:
+    started = session.execute(
+        select(func.count())
+        .select_from(Stage)
+        .where(
+            Stage.rollout_id == rollout_id,
+            (Stage.started_at.is_not(None))
+            | (Stage.generation > 1)
+            | (Stage.state.not_in([StageState.WAITING, StageState.READY])),
+        )
+    ).scalar_one()
+    said = session.execute(
+        select(func.count())
+        .select_from(Event)
+        .where(Event.rollout_id == rollout_id, Event.kind.in_(["stage_preparing", "attest"]), Event.outcome == "done")
+    ).scalar_one()
+    return bool(started or said)
+
+
+def _open(session: Session, plan: Plan, now: datetime) -> None:
+    revision = _revision(session, plan, now)
+    rollout = Rollout(plan_key=plan.key, revision_id=revision.id, channel=plan.channel, opened_at=now)
+    session.add(rollout)
+    session.flush()
+    _stages(session, plan, rollout.id)
+    event(session, now, ENGINE, "rollout_opened", f"The rollout of {plan.key} is open.", rollout_id=rollout.id)
+
+
+def _revision(session: Session, plan: Plan, now: datetime) -> PlanRevision:
+    number = session.execute(
+        select(func.coalesce(func.max(PlanRevision.revision), 0)).where(PlanRevision.plan_key == plan.key)
+    ).scalar_one()
+    row = PlanRevision(
+        plan_key=plan.key, revision=number + 1, digest=digest(plan), text=canonical(plan), created_at=now
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def _stages(session: Session, plan: Plan, rollout_id: int) -> None:
+    for position, stage in enumerate(plan.stages):
+        state = StageState.READY if position == 0 else StageState.WAITING
+        session.add(Stage(rollout_id=rollout_id, key=stage.key, position=position, state=state))
+    session.flush()

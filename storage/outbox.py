@@ -1,0 +1,139 @@
+"""Messages to post: claimed, marked as being sent before the call and as sent after it, in the order of each rollout.
+
+A row found ``sending`` after its lease ended is *unknown*: a decision or a failure is sent again, marked as repeated; a
+summary is dropped, because its next due time comes (DESIGN 5, posting).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from storage.models import Outbox
+
+_CLAIMABLE = ("pending", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message to post. ``repeated``: an earlier sending may have arrived."""
+
+    id: int
+    kind: str
+    rollout_id: int | None
+    stage_id: int | None
+    ids: Mapping[str, Any]
+    repeat: bool
+    repeated: bool
+    attempts: int
+    epoch: int
+
+
+def _letter(row: Outbox) -> Letter:
+    return Letter(
+        row.id,
+        row.kind,
+        row.rollout_id,
+        row.stage_id,
+        row.ids,
+        row.repeat,
+        row.state == "unknown",
+        row.attempts,
+        row.epoch,
+    )
+
+
+def next_letters(session: Session, now: datetime) -> list[Letter]:
+    """The next message of every rollout that may be sent now; what waits holds back what comes after it."""
+    rows = session.scalars(
+        select(Outbox).where(Outbox.state.in_(("pending", "sending", "unknown"))).order_by(Outbox.id).limit(500)
+    )
+    first: dict[int | None, Outbox] = {}
+    for row in rows:
+        first.setdefault(row.rollout_id, row)
+    return [
+        _letter(row)
+        for row in first.values()
+        if row.state in _CLAIMABLE and (row.not_before is None or row.not_before <= now)
+    ]
+
+
+def claim(session: Session, letter: Letter, owner: str, now: datetime, seconds: float) -> Letter | None:
+    """Mark the message as being sent; None when somebody was quicker. Commit before the call."""
+    state = "unknown" if letter.repeated else "pending"
+    epoch = session.execute(
+        update(Outbox)
+        .where(Outbox.id == letter.id, Outbox.state == state, Outbox.epoch == letter.epoch)
+        .values(
+            state="sending",
+            owner=owner,
+            epoch=Outbox.epoch + 1,
+            attempts=Outbox.attempts + 1,
+            lease_until=now + timedelta(seconds=seconds),
+        )
+        .returning(Outbox.epoch)
+    ).scalar_one_or_none()
+    if epoch is None:
+        return None
+    return Letter(
+        letter.id,
+        letter.kind,
+        letter.rollout_id,
+        letter.stage_id,
+        letter.ids,
+        letter.repeat,
+        letter.repeated,
+        letter.attempts + 1,
+        epoch,
+    )
+
+
+def _leave(session: Session, letter: Letter, **columns: Any) -> bool:
+    left = session.execute(
+        update(Outbox)
+        .where(Outbox.id == letter.id, Outbox.state == "sending", Outbox.epoch == letter.epoch)
+        .values(lease_until=None, **columns)
+        .returning(Outbox.id)
+    ).scalar_one_or_none()
+    return left is not None
+
+
+def sent(session: Session, letter: Letter, message_ts: str | None) -> bool:
+    """It was posted. False when the row is no longer ours."""
+    return _leave(session, letter, state="sent", message_ts=message_ts, error=None)
+
+
+def later(session: Session, letter: Letter, not_before: datetime, error: str) -> bool:
+    """It was surely not posted: try again at that machine instant."""
+    state = "unknown" if letter.repeated else "pending"
+    return _leave(session, letter, state=state, not_before=not_before, error=error)
+
+
+def unknown(session: Session, letter: Letter, not_before: datetime, error: str) -> bool:
+    """It may have been posted: repeat it, marked, if it is of that kind; else drop it."""
+    state = "unknown" if letter.repeat else "dropped"
+    return _leave(session, letter, state=state, not_before=not_before, error=error)
+
+
+def drop(session: Session, letter: Letter, error: str) -> bool:
+    """It is not going to be posted."""
+    return _leave(session, letter, state="dropped", error=error)
+
+
+def abandoned(session: Session, now: datetime) -> list[int]:
+    """Messages whose sender died: their lease ended while they were being sent."""
+    return list(session.scalars(select(Outbox.id).where(Outbox.state == "sending", Outbox.lease_until < now)))
+
+
+def resolve_abandoned(session: Session, now: datetime) -> None:
+    """What happened to them is unknown: repeat or drop."""
+    error = "the sender ended while this was being sent"
+    for repeat, state in ((True, "unknown"), (False, "dropped")):
+        session.execute(
+            update(Outbox)
+            .where(Outbox.state == "sending", Outbox.lease_until < now, Outbox.repeat.is_(repeat))
+            .values(state=state, epoch=Outbox.epoch + 1, lease_until=None, error=error)
+        )
