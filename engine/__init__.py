@@ -1,0 +1,1 @@
+"""The durable executor: claims actions, calls the workspaces, records outcomes; the schedule. Calls no Slack."""

@@ -1,0 +1,246 @@
+"""The engine: one thread that reconciles and claims, a pool that carries out, and APScheduler that ticks."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor as Ticks
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from engine import discover, progress, schedule, watch
+from engine.execute import execute
+from engine.parts import Parts
+from rollout.plan import Stage as PlanStage
+from rollout.states import ENGINE_STATES, WORK_OF, ActionKind, ActionState, StageState
+from rollout.windows import is_open
+from storage import actions
+from storage.actions import Want
+from storage.models import Action, Rollout, Stage
+from storage.plans import plan_of
+from storage.record import touch_card
+
+log = structlog.get_logger(__name__)
+
+#: Machine seconds between two passes when nothing wakes the loop earlier.
+PASS_EVERY = 0.5
+#: Machine seconds between two edits of a progress bar.
+PROGRESS_EVERY = 2.0
+
+
+class Engine:
+    """Start it, wake it after an intent was stored, stop it. One per process."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._pool = ThreadPoolExecutor(parts.parallel, thread_name_prefix="action")
+        self._looks = ThreadPoolExecutor(4, thread_name_prefix="look")
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._busy = 0
+        self._count = threading.Lock()
+        self._under_way: set[str] = set()
+        self._progress: dict[int, tuple[tuple[Any, ...], float]] = {}
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._scheduler = BackgroundScheduler(
+            timezone="UTC",
+            executors={"default": Ticks(1)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    def start(self) -> None:
+        if self._parts.database.is_sqlite:
+            # Only one engine runs on a SQLite file, so whoever held a lease before us is dead.
+            actions.forget_leases(self._parts.database)
+        self._scheduler.add_job(self._tick_schedule, "interval", seconds=1, id="schedule")
+        self._scheduler.add_job(self._tick_looks, "interval", seconds=1, id="looks")
+        self._scheduler.start()
+        self._tick_looks()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something was stored that the engine should see now."""
+        self._wake.set()
+
+    def stop(self, timeout: float = 8.0) -> None:
+        """Claim nothing more, finish the calls in hand, stop."""
+        self._stopping.set()
+        self._wake.set()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._looks.shutdown(wait=True, cancel_futures=True)
+
+    # -- passes --------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._pass()
+            except SQLAlchemyError as error:
+                # The database is away or busy: the next pass reads everything anew.
+                log.error("pass_failed", error=type(error).__name__)
+                self._stopping.wait(1.0)
+            except Exception:
+                log.exception("pass_failed_unexpectedly")
+                self._stopping.wait(1.0)
+            self._wake.wait(PASS_EVERY)
+            self._wake.clear()
+
+    def _pass(self) -> None:
+        """Reconcile every open stage, then claim what may be claimed."""
+        with self._parts.database.read() as session:
+            stages = session.execute(
+                select(Stage.id, Stage.state)
+                .join(Rollout)
+                .where(Rollout.open, Stage.state.in_(ENGINE_STATES))
+                .order_by(Stage.position.desc())
+            ).all()
+        for stage_id, state in stages:
+            if state is StageState.BAKING:
+                self._once(f"bake:{stage_id}", partial(watch.finish_bake, self._parts, stage_id), self._looks)
+                continue
+            while progress.advance(self._parts, stage_id):
+                pass
+            self._show_progress(stage_id)
+        self._claim()
+
+    def _show_progress(self, stage_id: int) -> None:
+        """Edit the card when the counts moved, but not at every action."""
+        machine = self._parts.database.machine().timestamp()
+        with self._parts.database.read() as session:
+            stage = session.get(Stage, stage_id)
+            if stage is None or stage.state not in WORK_OF:
+                return
+            found = actions.counts(session, stage.id, stage.generation, WORK_OF[stage.state])
+        seen = (stage.state, *sorted((str(k), v) for k, v in found.items()))
+        shown, at = self._progress.get(stage_id, ((), 0.0))
+        if seen != shown and machine - at >= PROGRESS_EVERY:
+            self._progress[stage_id] = (seen, machine)
+            with self._parts.database.write() as session:
+                touch_card(session, stage)
+
+    def _claim(self) -> None:
+        wants = self._wants()
+        for workspace in self._parts.clients:
+            room = self._parts.parallel - self._busy
+            if room <= 0 or self._stopping.is_set():
+                return
+            if not self._has_work(workspace):
+                continue
+            with self._parts.database.write() as session:
+                claims = actions.claim(
+                    session,
+                    self._parts.database.machine_now(session),
+                    self._parts.calendar(),
+                    workspace,
+                    self._parts.owner,
+                    wants,
+                    self._parts.lease_seconds,
+                    room,
+                )
+            for claim in claims:
+                self._submit(partial(execute, self._parts, claim))
+
+    def _has_work(self, workspace: str) -> bool:
+        """A cheap look before the write transaction."""
+        machine = self._parts.database.machine()
+        with self._parts.database.read() as session:
+            return (
+                session.execute(
+                    select(Action.id)
+                    .where(
+                        Action.workspace == workspace,
+                        Action.state.in_([ActionState.PENDING, ActionState.RUNNING]),
+                        (Action.poll_at.is_(None)) | (Action.poll_at <= machine),
+                        (Action.lease_until.is_(None)) | (Action.lease_until < machine),
+                    )
+                    .limit(1)
+                ).scalar_one_or_none()
+                is not None
+            )
+
+    def _wants(self) -> list[Want]:
+        """What each stage would like done now; backward work first, later stages first."""
+        now = self._parts.calendar()
+        wants = []
+        with self._parts.database.read() as session:
+            stages = session.execute(
+                select(Stage).join(Rollout).where(Rollout.open).order_by(Stage.position.desc())
+            ).scalars()
+            for stage in stages:
+                limits = plan_of(stage.rollout).stage(stage.key)
+                # A revert may also be that of one target, in any state of its stage.
+                wants.append(Want(stage.id, stage.generation, ActionKind.REVERT, None, limits.max_parallel, None))
+                kind = WORK_OF.get(stage.state)
+                if kind is not None and kind is not ActionKind.REVERT and _may_touch(limits, kind, now):
+                    wants.append(
+                        Want(stage.id, stage.generation, kind, stage.state, limits.max_parallel, limits.max_failures)
+                    )
+        return sorted(wants, key=lambda w: w.forward)
+
+    # -- ticks ---------------------------------------------------------------------------------------------------------
+
+    def _tick_schedule(self) -> None:
+        def look(stage_id: int, period: str) -> None:
+            self._once(f"runs:{stage_id}", partial(watch.look_at_runs, self._parts, stage_id, period), self._looks)
+
+        schedule.tick(self._parts, look)
+
+    def _tick_looks(self) -> None:
+        for key in discover.due(self._parts):
+            self._once(f"discover:{key}", partial(discover.look, self._parts, key), self._looks)
+
+    # -- pool ----------------------------------------------------------------------------------------------------------
+
+    def _submit(self, work: Callable[[], None]) -> None:
+        with self._count:
+            self._busy += 1
+        try:
+            future = self._pool.submit(work)
+        except RuntimeError:  # stopping: the lease ends by itself
+            with self._count:
+                self._busy -= 1
+            return
+        future.add_done_callback(self._ended)
+
+    def _ended(self, future: Future[None]) -> None:
+        with self._count:
+            self._busy -= 1
+        if not future.cancelled() and future.exception() is not None:
+            log.error("action_thread_failed", error=repr(future.exception()))
+        self._wake.set()
+
+    def _once(self, name: str, work: Callable[[], object], pool: ThreadPoolExecutor) -> None:
+        """Run ``work`` unless work of the same name is under way in this process."""
+        with self._count:
+            if name in self._under_way or self._stopping.is_set():
+                return
+            self._under_way.add(name)
+
+        def run() -> None:
+            try:
+                work()
+            except Exception:
+                log.exception("work_failed", work=name)
+            finally:
+                with self._count:
+                    self._under_way.discard(name)
+                self._wake.set()
+
+        try:
+            pool.submit(run)
+        except RuntimeError:
+            with self._count:
+                self._under_way.discard(name)
+
+
+def _may_touch(limits: PlanStage, kind: ActionKind, now: Any) -> bool:
+    """Change windows hold changes only; looking and backing up is always allowed."""
+    return kind is not ActionKind.CHANGE or is_open(limits.windows, now)

@@ -1,0 +1,220 @@
+"""Move stages on: level-triggered, from what the actions say now, never from what was planned (DESIGN 5)."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.orm import Session, aliased
+
+from engine.parts import Parts
+from rollout.states import ACTION_BAD, ACTION_OPEN, WORK_OF, ActionKind, ActionState, StageState
+from storage import actions
+from storage.models import Action, Stage, Target
+from storage.plans import plan_of
+from storage.record import ENGINE, post, touch_card
+from storage.transitions import Lost, lock_stage, move
+
+_NEXT = {
+    StageState.PREPARING: (StageState.UPGRADING, ActionKind.CHANGE, "Every target is backed up; changing them."),
+    StageState.UPGRADING: (StageState.VALIDATING, ActionKind.VALIDATE, "Every target is changed; looking once more."),
+}
+_WORDS = {ActionKind.BACKUP: "backups", ActionKind.CHANGE: "changes", ActionKind.VALIDATE: "looks after the change"}
+
+
+def advance(parts: Parts, stage_id: int) -> bool:
+    """Move the stage on if its actions say so; True when it moved. Another replica may be quicker: then nothing."""
+    with parts.database.read() as session:
+        stage = session.get(Stage, stage_id)
+        if stage is None or not _something_to_do(session, stage):
+            return False
+    try:
+        with parts.database.write() as session:
+            return _advance(session, lock_stage(session, stage_id), parts.calendar())
+    except Lost:
+        return False
+
+
+def _something_to_do(session: Session, stage: Stage) -> bool:
+    """A cheap look before the write transaction, so that an idle engine does not take the database's only writer."""
+    kind = WORK_OF.get(stage.state)
+    if kind is None:
+        return False
+    if kind is ActionKind.REVERT:
+        return _open(session, stage, ActionKind.REVERT) == 0
+    found = actions.counts(session, stage.id, stage.generation, kind)
+    return found.get(ActionState.RUNNING, 0) == 0 and (
+        not found.get(ActionState.PENDING, 0) or any(found.get(s, 0) for s in ACTION_BAD)
+    )
+
+
+def _advance(session: Session, stage: Stage, now: datetime) -> bool:
+    kind = WORK_OF.get(stage.state)
+    if kind is None:
+        return False
+    if kind is ActionKind.REVERT:
+        return _advance_rollback(session, stage, now)
+    found = actions.counts(session, stage.id, stage.generation, kind)
+    running, pending = found.get(ActionState.RUNNING, 0), found.get(ActionState.PENDING, 0)
+    bad = sum(found.get(s, 0) for s in ACTION_BAD)
+    if running:
+        return False
+    allowed = plan_of(stage.rollout).stage(stage.key).max_failures
+    if bad and (not pending or bad >= allowed):
+        _block(session, stage, kind, bad, pending, now)
+        return True
+    if pending:
+        return False
+    _next_state(session, stage, found, now)
+    return True
+
+
+def _next_state(session: Session, stage: Stage, found: Mapping[ActionState, int], now: datetime) -> None:
+    if stage.state is StageState.VALIDATING:
+        bake = plan_of(stage.rollout).stage(stage.key).bake
+        until = now + timedelta(seconds=bake)
+        sentence = f"Every changed target holds; under watch until {until:%Y-%m-%d %H:%M} UTC." if bake else "All hold."
+        move(session, stage, StageState.BAKING, now, ENGINE, sentence, bake_until=until)
+        return
+    to, kind, sentence = _NEXT[stage.state]
+    came_from = WORK_OF[stage.state]
+    move(session, stage, to, now, ENGINE, sentence)
+    previous = session.execute(
+        select(Action)
+        .join(Target, Target.id == Action.target_id)
+        .where(
+            actions.newest(stage.id, stage.generation, came_from),
+            Action.state == ActionState.DONE,
+            Target.pinned_reason.is_(None),
+        )
+        .order_by(Action.id)
+    ).scalars()
+    actions.insert_actions(session, [_like(a, kind, now) for a in previous])
+
+
+def _like(action: Action, kind: ActionKind, now: datetime) -> dict[str, object]:
+    return {
+        "rollout_id": action.rollout_id,
+        "stage_id": action.stage_id,
+        "generation": action.generation,
+        "target_id": action.target_id,
+        "workspace": action.workspace,
+        "kind": kind,
+        "attempt": 1,
+        "change": action.change,
+        "created_at": now,
+    }
+
+
+def _block(session: Session, stage: Stage, kind: ActionKind, bad: int, pending: int, now: datetime) -> None:
+    code = "max_failures" if pending else "actions_failed"
+    what = _WORDS.get(kind, str(kind))
+    held = f" {pending} more were not begun." if pending else ""
+    sentence = f"{bad} {what} failed.{held}"
+    left = stage.state
+    move(
+        session,
+        stage,
+        StageState.BLOCKED,
+        now,
+        ENGINE,
+        sentence,
+        left_state=left,
+        block_code=code,
+        block_sentence=sentence,
+    )
+    key = f"stage_blocked:{stage.id}:{stage.version}"
+    post(session, now, key, "stage_blocked", rollout_id=stage.rollout_id, stage_id=stage.id, repeat=True)
+
+
+# -- backward ----------------------------------------------------------------------------------------------------------
+
+
+def _advance_rollback(session: Session, stage: Stage, now: datetime) -> bool:
+    if _later_still_rolling_back(session, stage):
+        return False
+    _drop_unbegun(session, stage, now)
+    inserted = actions.insert_actions(session, [_like(a, ActionKind.REVERT, now) for a in _to_revert(session, stage)])
+    if inserted:
+        touch_card(session, stage)
+        return False
+    if _open(session, stage, None):
+        return False
+    found = actions.counts(session, stage.id, stage.generation, ActionKind.REVERT)
+    bad = sum(found.get(s, 0) for s in ACTION_BAD)
+    back = found.get(ActionState.DONE, 0)
+    sentence = f"{back} of {back + bad} targets are back on the old runtime." if back + bad else "Nothing had changed."
+    move(
+        session,
+        stage,
+        StageState.ROLLED_BACK,
+        now,
+        ENGINE,
+        sentence,
+        rolled_back_at=now,
+        block_code="actions_failed" if bad else None,
+        block_sentence=f"{bad} could not be put back." if bad else None,
+    )
+    key = f"rollback_ended:{stage.id}:{stage.version}"
+    post(session, now, key, "rollback_ended", rollout_id=stage.rollout_id, stage_id=stage.id, repeat=True)
+    return True
+
+
+def _later_still_rolling_back(session: Session, stage: Stage) -> bool:
+    return session.execute(
+        select(
+            exists().where(
+                Stage.rollout_id == stage.rollout_id,
+                Stage.position > stage.position,
+                Stage.state == StageState.ROLLING_BACK,
+            )
+        )
+    ).scalar_one()
+
+
+def _drop_unbegun(session: Session, stage: Stage, now: datetime) -> None:
+    session.execute(
+        update(Action)
+        .where(
+            Action.stage_id == stage.id,
+            Action.generation == stage.generation,
+            Action.kind != ActionKind.REVERT,
+            Action.state == ActionState.PENDING,
+        )
+        .values(state=ActionState.SKIPPED, ended_at=now, sentence="Not begun: the stage was rolled back.")
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _to_revert(session: Session, stage: Stage) -> list[Action]:
+    """The newest change action of each target that may have been written to and has no revert yet."""
+    other = aliased(Action)
+    same_target = (
+        (other.target_id == Action.target_id)
+        & (other.stage_id == stage.id)
+        & (other.generation == stage.generation)
+        & (other.kind == ActionKind.REVERT)
+    )
+    reverted = select(other.id).where(same_target).exists()
+    still_open = select(other.id).where(other.target_id == Action.target_id, other.state.in_(ACTION_OPEN)).exists()
+    return list(
+        session.execute(
+            select(Action)
+            .where(
+                actions.newest(stage.id, stage.generation, ActionKind.CHANGE),
+                Action.state.in_([ActionState.DONE, *ACTION_BAD])
+                | ((Action.state == ActionState.SKIPPED) & Action.intent_at.is_not(None)),
+                ~reverted,
+                ~still_open,
+            )
+            .order_by(Action.id.desc())
+        ).scalars()
+    )
+
+
+def _open(session: Session, stage: Stage, kind: ActionKind | None) -> int:
+    query = select(func.count()).where(
+        Action.stage_id == stage.id, Action.generation == stage.generation, Action.state.in_(ACTION_OPEN)
+    )
+    if kind is not None:
+        query = query.where(Action.kind == kind)
+    return session.execute(query).scalar_one()

@@ -1,0 +1,234 @@
+"""Watch a stage under bake: the runs of its jobs on both runtimes; and gather the evidence when the bake has ended."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from checks import CHECKS, Found
+from checks.evidence import StageLook
+from engine.parts import Parts
+from monitoring.looks import SeenRun, compare_runs, got_worse
+from rollout.digest import digest
+from rollout.plan import Plan
+from rollout.states import ActionKind, ActionState, StageState, Verdict
+from storage import actions, runs
+from storage.models import Action, Evidence, Stage, Target
+from storage.plans import plan_of
+from storage.record import ENGINE, post, touch_card
+from storage.transitions import Lost, lock_stage, move
+from workspace.errors import WorkspaceError
+from workspace.runs import runs_since
+
+log = structlog.get_logger(__name__)
+
+#: How far back runs on the old runtime are compared.
+BASELINE = timedelta(days=7)
+#: The evidence of the hourly look, also for a plan that has no criterion with this check.
+RUNS = "runs_compared"
+
+
+def look_at_runs(parts: Parts, stage_id: int, period: str) -> None:
+    """One look at a baking stage's runs: store evidence, edit the card, and post only when something got worse."""
+    facts, error = _read_runs(parts, stage_id)
+    if facts is None:
+        log.warning("runs_not_read", stage=stage_id, error=error)
+        return
+    now = parts.calendar()
+    with parts.database.write() as session:
+        stage = lock_stage(session, stage_id)
+        if stage.state is not StageState.BAKING:
+            return
+        plan = plan_of(stage.rollout)
+        criterion = _runs_criterion(plan, stage.key)
+        before = _latest(session, stage, criterion)
+        found = CHECKS[RUNS](StageLook(plan.runtimes.target, 0, (), (), facts))
+        _store(session, stage, criterion, found, now)
+        touch_card(session, stage)
+        worse = got_worse(before.facts if before is not None else None, facts)
+        if worse:
+            key = f"bake_worse:{stage.id}:{stage.generation}:{period}"
+            ids = {"sentence": worse}
+            post(session, now, key, "bake_worse", rollout_id=stage.rollout_id, stage_id=stage.id, ids=ids, repeat=True)
+
+
+def finish_bake(parts: Parts, stage_id: int) -> bool:
+    """The bake has ended: look once more, store the evidence for every check, and open the review."""
+    with parts.database.read() as session:
+        stage = session.get(Stage, stage_id)
+        if stage is None or not _bake_over(stage, parts.calendar()):
+            return False
+        watched = _is_watched(plan_of(stage.rollout), stage.key)
+    facts, error = _read_runs(parts, stage_id) if watched else (None, None)
+    now = parts.calendar()
+    try:
+        with parts.database.write() as session:
+            stage = lock_stage(session, stage_id)
+            if not _bake_over(stage, now):
+                return False
+            _open_review(session, stage, now, facts, error)
+            return True
+    except Lost:
+        return False
+
+
+def _bake_over(stage: Stage, now: datetime) -> bool:
+    if stage.state is not StageState.BAKING or stage.rollout.paused:
+        return False
+    return stage.bake_until is not None and now >= stage.bake_until
+
+
+def _open_review(
+    session: Session, stage: Stage, now: datetime, facts: dict[str, Any] | None, error: str | None
+) -> None:
+    plan = plan_of(stage.rollout)
+    look = _stage_look(session, stage, plan, facts, error)
+    verdicts: dict[str, list[str]] = {}
+    for criterion in plan.stage(stage.key).criteria:
+        if criterion.check is None:
+            continue
+        found = CHECKS[criterion.check](look)
+        _store(session, stage, criterion.key, found, now)
+        verdicts[criterion.key] = [found.verdict, found.reason_code]
+    if look.runs is not None and _runs_criterion(plan, stage.key) not in verdicts:
+        _store(session, stage, RUNS, CHECKS[RUNS](look), now)
+    pins = session.execute(
+        select(Target.workspace, Target.kind, Target.object_id)
+        .where(
+            Target.rollout_id == stage.rollout_id,
+            Target.stage_key == stage.key,
+            Target.pinned_reason.is_not(None),
+        )
+        .order_by(Target.id)
+    ).all()
+    evidence = digest(
+        {
+            "change_set": stage.change_set_digest,
+            "plan": stage.rollout.revision.digest,
+            "verdicts": verdicts,
+            "pins": [list(p) for p in pins],
+        }
+    )
+    sentence = "The work is done; the evidence is frozen and waits for sign-offs."
+    move(session, stage, StageState.REVIEW, now, ENGINE, sentence, reviewed_at=now, evidence_digest=evidence)
+    key = f"decision_wanted:{stage.id}:{stage.generation}"
+    post(session, now, key, "decision_wanted", rollout_id=stage.rollout_id, stage_id=stage.id, repeat=True)
+
+
+def _stage_look(
+    session: Session, stage: Stage, plan: Plan, facts: dict[str, Any] | None, error: str | None
+) -> StageLook:
+    rows = session.execute(
+        select(Action.state, Target.name, Target.pinned_reason)
+        .join(Target, Target.id == Action.target_id)
+        .where(actions.newest(stage.id, stage.generation, ActionKind.VALIDATE))
+        .order_by(Target.name)
+    ).all()
+    standing = [(state, name) for state, name, pinned in rows if pinned is None]
+    return StageLook(
+        target_release=plan.runtimes.target,
+        changed=sum(state is ActionState.DONE for state, _ in standing),
+        unchanged=tuple(name for state, name in standing if state is not ActionState.DONE),
+        unsettled=(),
+        runs=facts,
+        runs_error=error,
+    )
+
+
+def _read_runs(parts: Parts, stage_id: int) -> tuple[dict[str, Any] | None, str | None]:
+    """Fetch what is new, store it, and compare. None with a sentence when a workspace did not answer."""
+    with parts.database.read() as session:
+        stage = session.get(Stage, stage_id)
+        if stage is None or stage.started_at is None:
+            return None, "the stage has not started"
+        plan = plan_of(stage.rollout)
+        jobs = _changed_jobs(session, stage)
+        since = stage.started_at - BASELINE
+    try:
+        for key in sorted({workspace for workspace, _ in jobs}):
+            ids = {job for workspace, job in jobs if workspace == key}
+            with parts.database.read() as session:
+                known = runs.newest_end(session, key, ids)
+            asked = max(since, known - timedelta(hours=6)) if known is not None else since
+            seen = [r for r in runs_since(parts.clients[key], ids, asked) if r.ended is not None]
+            runs.store(parts.database, key, [_row(r, jobs.get((key, str(r.job_id))), plan) for r in seen])
+    except WorkspaceError as err:
+        return None, str(err)
+    with parts.database.read() as session:
+        stored = runs.between(session, set(jobs), since, parts.calendar())
+    names = {f"{w}/{j}": name for (w, j), (name, _) in jobs.items()}
+    seen_runs = [
+        SeenRun(f"{r.workspace}/{r.job_id}", r.release or "", r.result, r.ended_at, r.duration) for r in stored
+    ]
+    return compare_runs(seen_runs, plan.runtimes.source, plan.runtimes.target, names, since), None
+
+
+def _changed_jobs(session: Session, stage: Stage) -> dict[tuple[str, str], tuple[str, datetime | None]]:
+    """(workspace, job id) -> (name, when its change was verified) of the stage's changed jobs."""
+    rows = session.execute(
+        select(Target.workspace, Target.object_id, Target.name, Action.ended_at)
+        .join(Action, Action.target_id == Target.id)
+        .where(
+            actions.newest(stage.id, stage.generation, ActionKind.CHANGE),
+            Target.kind == "job",
+            Action.state == ActionState.DONE,
+        )
+    ).all()
+    return {(w, i): (name, ended) for w, i, name, ended in rows}
+
+
+def _row(run: Any, job: tuple[str, datetime | None] | None, plan: Plan) -> runs.Seen:
+    release = run.runtime
+    if release is None and job is not None and job[1] is not None:
+        # The run does not tell its runtime: what counts is whether it began before or after the change.
+        release = plan.runtimes.target if run.started >= job[1] else plan.runtimes.source
+    seconds = run.seconds if run.seconds is not None else (run.ended - run.started).total_seconds()
+    return runs.Seen(str(run.job_id), run.key, release, run.result, run.started, run.ended, seconds)
+
+
+def _is_watched(plan: Plan, stage_key: str) -> bool:
+    """A stage without a bake has had no time for runs: its numbers would say nothing."""
+    stage = plan.stage(stage_key)
+    return stage.bake > 0 or any(c.check == RUNS for c in stage.criteria)
+
+
+def _runs_criterion(plan: Plan, stage_key: str) -> str:
+    for criterion in plan.stage(stage_key).criteria:
+        if criterion.check == RUNS:
+            return criterion.key
+    return RUNS
+
+
+def _latest(session: Session, stage: Stage, criterion: str) -> Evidence | None:
+    return session.execute(
+        select(Evidence)
+        .where(Evidence.stage_id == stage.id, Evidence.generation == stage.generation, Evidence.criterion == criterion)
+        .order_by(Evidence.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def _store(session: Session, stage: Stage, criterion: str, found: Found, now: datetime) -> None:
+    latest = _latest(session, stage, criterion)
+    same = latest is not None and (latest.verdict, latest.sentence, latest.facts) == (
+        found.verdict,
+        found.sentence,
+        dict(found.facts),
+    )
+    if same:
+        return
+    session.add(
+        Evidence(
+            stage_id=stage.id,
+            generation=stage.generation,
+            criterion=criterion,
+            verdict=Verdict(found.verdict),
+            reason_code=found.reason_code,
+            sentence=found.sentence,
+            facts=dict(found.facts),
+            at=now,
+        )
+    )
+    session.flush()

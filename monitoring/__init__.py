@@ -1,0 +1,1 @@
+"""Runs in, summaries and comparisons out. Pure."""

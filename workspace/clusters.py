@@ -1,0 +1,170 @@
+"""All-purpose clusters (API 2.1). See ``workspace.kinds.Kind`` for what each function promises."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from rollout.change import Change, Found, Raw, Skip, Upgrade
+from rollout.location import cluster_url
+from rollout.runtime import shown
+from workspace.client import Client
+from workspace.compute import RUNTIME, access_note, backup_of, plan_compute, value
+from workspace.settling import Settled, Settlement
+
+__all__ = [
+    "apply",
+    "backup_of",
+    "discover",
+    "editable",
+    "edited_since",
+    "plan",
+    "read",
+    "release_of",
+    "settled",
+    "url",
+    "values",
+]
+
+#: Made by a job, a served model or a warehouse for itself: they are changed where they come from.
+_NOT_TARGETS: Final = frozenset({"JOB", "MODELS", "SQL"})
+_LISTED: Final = ("UI", "API", "PIPELINE")
+_EDITABLE: Final = frozenset({"RUNNING", "TERMINATED"})
+#: Running, or on its way there: an edit then restarts it.
+_UP: Final = frozenset({"RUNNING", "RESIZING", "RESTARTING", "PENDING"})
+_ENDED_NORMALLY: Final = frozenset({"USER_REQUEST", "INACTIVITY", "JOB_FINISHED"})
+
+
+def discover(client: Client) -> Iterator[Found]:
+    # Asked of the server, because a busy workspace lists thousands of clusters that lived for one run.
+    asked = {"page_size": 100, "filter_by": {"cluster_sources": list(_LISTED)}}
+    for page in client.pages("/api/2.1/clusters/list", asked):
+        for raw in page.get("clusters") or ():
+            if raw.get("cluster_source") not in _NOT_TARGETS:
+                yield _found(raw)
+
+
+def plan(raw: Raw, upgrade: Upgrade) -> Change | Skip:
+    source = str(raw.get("cluster_source") or "")
+    if source.startswith("PIPELINE"):
+        return Skip(
+            "managed_pipeline", "A pipeline made it for itself.", "Nothing to do here: the pipeline's channel decides."
+        )
+    if source in _NOT_TARGETS:
+        return Skip("job_created", f"It was made for itself by a {source.lower()}.", "Change it where it comes from.")
+    fields = plan_compute(raw, upgrade)
+    if isinstance(fields, Skip):
+        return fields
+    state = raw.get("state")
+    if state == "ERROR":
+        return Skip(
+            "cluster_error",
+            "It is in the state ERROR, in which it cannot be edited.",
+            "Start or terminate it, then look again.",
+        )
+    notes = [_effect(str(state))]
+    if note := access_note(raw):
+        notes.append(note)
+    return Change(fields, restarts=state in _UP, notes=tuple(notes))
+
+
+def read(client: Client, object_id: str) -> dict[str, Any]:
+    return client.get("/api/2.1/clusters/get", {"cluster_id": object_id})
+
+
+def values(raw: Raw, change: Change) -> list[Any]:
+    return [value(raw, _name(f.path)) for f in change.fields]
+
+
+def editable(raw: Raw) -> bool:
+    return raw.get("state") in _EDITABLE
+
+
+def apply(client: Client, object_id: str, change: Change, raw: Raw) -> None:
+    # A field that is in the mask and not in the cluster is removed; nothing outside of the mask is touched.
+    wanted = {_name(f.path): f.after for f in change.fields}
+    body = {
+        "cluster_id": object_id,
+        "update_mask": ",".join(wanted),
+        "cluster": {name: after for name, after in wanted.items() if after is not None},
+    }
+    client.write("/api/2.1/clusters/update", body)
+
+
+def settled(raw: Raw, before: Raw) -> Settlement:
+    state = str(raw.get("state") or "UNKNOWN")
+    was_up = before.get("state") in _UP
+    if state == "RUNNING":
+        if before.get("state") == "RUNNING" and not _restarted(raw, before):
+            # Right after the edit the old state may still be shown.
+            return Settlement(Settled.NOT_YET, "The restart has not begun yet.")
+        return Settlement(Settled.YES, "It is running.")
+    if state == "ERROR":
+        return Settlement(Settled.FAILED, f"It is in the state ERROR. {_why(raw)}".strip())
+    if state != "TERMINATED":
+        return Settlement(Settled.NOT_YET, f"It is {state}.")
+    if not was_up:
+        return Settlement(Settled.YES, "It is terminated, as before; the new runtime takes effect at the next start.")
+    if _ended_normally(raw):
+        return Settlement(Settled.YES, f"It was terminated since. {_why(raw)}".strip())
+    return Settlement(Settled.FAILED, f"It was running and did not come up again. {_why(raw)}".strip())
+
+
+def edited_since(client: Client, object_id: str, since: datetime) -> bool | None:
+    start = int(since.timestamp() * 1000)
+    asked = {"cluster_id": object_id, "event_types": ["EDITED"], "start_time": start, "order": "DESC", "page_size": 50}
+    events = client.ask("/api/2.1/clusters/events", asked).get("events") or ()
+    # Looked at again here: a server that ignores a filter must not make us believe that our edit arrived.
+    return any(e.get("type") == "EDITED" and int(e.get("timestamp") or 0) >= start for e in events)
+
+
+def release_of(raw: Raw) -> str:
+    return shown(raw.get(RUNTIME))
+
+
+def url(host: str, object_id: str) -> str:
+    return cluster_url(host, object_id)
+
+
+def _found(raw: Mapping[str, Any]) -> Found:
+    key = raw.get(RUNTIME)
+    return Found(
+        kind="cluster",
+        object_id=str(raw["cluster_id"]),
+        name=str(raw.get("cluster_name") or raw["cluster_id"]),
+        owner=raw.get("single_user_name") or raw.get("creator_user_name"),
+        runtimes=(str(key),) if key else (),
+        state=str(raw.get("state") or "UNKNOWN"),
+        raw=raw,
+    )
+
+
+def _name(path: tuple[str, ...]) -> str:
+    if len(path) != 1:
+        raise ValueError(f"a cluster has no field {path}")
+    return path[0]
+
+
+def _effect(state: str) -> str:
+    if state == "RUNNING":
+        return "restarts the running cluster: attached notebooks and runs on it end"
+    if state in _UP:
+        return f"is {state} now: once it is running it is restarted; attached notebooks and runs on it end"
+    return "takes effect at the next start"
+
+
+def _restarted(raw: Raw, before: Raw) -> bool:
+    """Whether it came up anew since ``before``. If the API gives no such time, RUNNING must do."""
+    at = raw.get("last_restarted_time")
+    return at is None or at != before.get("last_restarted_time")
+
+
+def _ended_normally(raw: Raw) -> bool:
+    reason = raw.get("termination_reason") or {}
+    return reason.get("type") == "SUCCESS" or reason.get("code") in _ENDED_NORMALLY
+
+
+def _why(raw: Raw) -> str:
+    reason = raw.get("termination_reason") or {}
+    code = str(reason.get("code") or "")
+    # The state message is the server's prose and may quote the configuration: only the code is shown.
+    return f"Reason: {code}." if code else ""

@@ -1,0 +1,74 @@
+"""What clusters and the job clusters inside jobs have in common: one raw compute specification."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, Final
+
+from rollout.change import FieldChange, Path, Raw, Skip, Upgrade
+from rollout.runtime import Mapped, map_runtime
+
+RUNTIME: Final = "spark_version"
+ENGINE: Final = "runtime_engine"
+FIELDS: Final = (RUNTIME, ENGINE)
+
+_PASSTHROUGH: Final = "spark.databricks.passthrough.enabled"
+
+
+def plan_compute(spec: Raw, upgrade: Upgrade, path: Path = ()) -> tuple[FieldChange, ...] | Skip:
+    """The fields of one compute specification that change, with ``path`` before their names; or why it is left alone.
+
+    A specification on another release is skipped for that reason, whatever else is wrong with it.
+    """
+    mapped = map_runtime(spec.get(RUNTIME), upgrade, value(spec, ENGINE))
+    if isinstance(mapped, Skip) and mapped.code not in {"runtime_variant", "runtime_not_offered"}:
+        return mapped
+    blocked = _blocked(spec)
+    if blocked is not None:
+        return blocked
+    if isinstance(mapped, Skip):
+        return mapped
+    return _fields(spec, mapped, path)
+
+
+def value(spec: Raw, field: str) -> Any:
+    """The present value of a field, None where it is absent. ``NULL`` is how the API spells an absent engine."""
+    found = spec.get(field)
+    return None if field == ENGINE and found == "NULL" else found
+
+
+def backup_of(raw: Raw) -> dict[str, Any]:
+    """A copy of the raw configuration as it is."""
+    return deepcopy(dict(raw))
+
+
+def _fields(spec: Raw, mapped: Mapped, path: Path) -> tuple[FieldChange, ...]:
+    fields = [FieldChange((*path, RUNTIME), spec[RUNTIME], mapped.key)]
+    if mapped.runtime_engine is not None:
+        fields.append(FieldChange((*path, ENGINE), value(spec, ENGINE), mapped.runtime_engine))
+    return tuple(fields)
+
+
+def _blocked(spec: Raw) -> Skip | None:
+    if spec.get("docker_image"):
+        return Skip(
+            "custom_image",
+            "It runs a container image of its own, which must fit the runtime.",
+            "Build an image for the new runtime first, then change both by hand.",
+        )
+    mode = str(spec.get("data_security_mode") or "")
+    conf = spec.get("spark_conf")
+    passthrough = isinstance(conf, Mapping) and str(conf.get(_PASSTHROUGH, "")).lower() == "true"
+    if mode.startswith("LEGACY_") or passthrough:
+        return Skip(
+            "legacy_access_mode",
+            f"It uses the legacy access mode {mode if mode.startswith('LEGACY_') else 'credential passthrough'}.",
+            "Move it to the standard or dedicated access mode first: the new runtime does not support this one.",
+        )
+    return None
+
+
+def access_note(spec: Raw) -> str | None:
+    """A sentence about an access mode that still works but deserves a look."""
+    if spec.get("data_security_mode") == "NONE":
+        return "no access isolation (mode NONE): users of one cluster see each other's data"
+    return None

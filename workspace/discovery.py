@@ -1,0 +1,33 @@
+"""One look at a whole workspace: what it offers, and every target in it."""
+
+import time
+from dataclasses import dataclass
+
+from rollout.change import Found
+from workspace.client import Client
+from workspace.kinds import KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What one look found, how long it took in machine seconds and how many calls it needed."""
+
+    versions: frozenset[str]
+    found: list[Found]
+    seconds: float
+    calls: int
+
+
+def discover(client: Client) -> Discovery:
+    """Look at every kind. All or nothing: a target that a failed listing hides would look deleted.
+
+    Raises the WorkspaceErrors of ``Client.get``, and Incomplete if a listing does not end.
+    """
+    started, calls = time.monotonic(), client.calls
+    versions = client.versions()
+    seen: dict[tuple[str, str], Found] = {}
+    for kind in KINDS.values():
+        for found in kind.discover(client):
+            # Pages shift while objects are made and deleted: the same one may come twice.
+            seen[found.kind, found.object_id] = found
+    return Discovery(versions, list(seen.values()), time.monotonic() - started, client.calls - calls)

@@ -1,0 +1,140 @@
+"""Jobs (API 2.2). See ``workspace.kinds.Kind`` for what each function promises."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from rollout.change import Change, Found, Raw
+from rollout.location import job_url
+from rollout.runtime import release, shown
+from workspace.client import Client, Json
+from workspace.compute import RUNTIME, backup_of
+from workspace.errors import Forbidden, Gone, Incomplete, Refused
+from workspace.job_places import ENTRY_KEYS, entry, entry_with, field_at, places, settings
+from workspace.job_plan import plan
+from workspace.settling import Settled, Settlement
+
+__all__ = [
+    "apply",
+    "backup_of",
+    "discover",
+    "editable",
+    "edited_since",
+    "plan",
+    "read",
+    "release_of",
+    "settled",
+    "url",
+    "values",
+]
+
+#: The arrays that come in pages of 100 entries; a later page has empty ones where an array is complete.
+_PAGED: Final = ("tasks", "job_clusters", "parameters", "environments")
+#: 750 tasks are the platform's own limit for one job.
+_MOST_PAGES: Final = 50
+
+
+def discover(client: Client) -> Iterator[Found]:
+    for page in client.pages("/api/2.2/jobs/list", {"expand_tasks": True, "limit": 100}):
+        for raw in page.get("jobs") or ():
+            complete = raw
+            if raw.get("has_more"):
+                try:
+                    complete = read(client, str(raw["job_id"]))
+                except Gone:
+                    continue
+                except Forbidden:
+                    pass  # ``has_more`` stays, and ``plan`` says that only a part can be read
+            yield _found(complete)
+
+
+def read(client: Client, object_id: str) -> dict[str, Any]:
+    asked: Json = {"job_id": object_id}
+    whole = client.get("/api/2.2/jobs/get", asked)
+    token = whole.pop("next_page_token", None)
+    merged: Json = dict(whole.get("settings") or {})
+    for _ in range(_MOST_PAGES):
+        if not token:
+            break
+        page = client.get("/api/2.2/jobs/get", {**asked, "page_token": token})
+        for array in _PAGED:
+            more = (page.get("settings") or {}).get(array)
+            if more:
+                merged[array] = [*(merged.get(array) or ()), *more]
+        token = page.get("next_page_token")
+    if token:
+        raise Incomplete(f"job {object_id} has more than {_MOST_PAGES} pages of tasks")
+    whole.pop("has_more", None)
+    return {**whole, "settings": merged}
+
+
+def values(raw: Raw, change: Change) -> list[Any]:
+    return [field_at(raw, f.path) for f in change.fields]
+
+
+def editable(raw: Raw) -> bool:
+    return True
+
+
+def apply(client: Client, object_id: str, change: Change, raw: Raw) -> None:
+    # The API replaces a matched entry as a whole and leaves all others, so each touched entry is sent as it was read.
+    touched: dict[tuple[str, str], dict[str, Any]] = {}
+    for field in change.fields:
+        root, array, key, *rest = field.path
+        present = touched.get((array, key)) or entry(raw, array, key)
+        if root != "settings" or array not in ENTRY_KEYS or present is None:
+            raise Refused(f"the job no longer has {array} {key}")
+        try:
+            touched[array, key] = entry_with(present, tuple(rest), field.after)
+        except LookupError as err:
+            raise Refused(f"the job no longer has {err} in {array} {key}") from None
+    new: dict[str, list[dict[str, Any]]] = {}
+    for (array, _), whole in touched.items():
+        new.setdefault(array, []).append(whole)
+    client.write("/api/2.2/jobs/update", {"job_id": int(object_id), "new_settings": new})
+
+
+def settled(raw: Raw, before: Raw) -> Settlement:
+    return Settlement(Settled.YES, "New runs take the new settings; a run that is under way keeps the old ones.")
+
+
+def edited_since(client: Client, object_id: str, since: datetime) -> bool | None:
+    return None  # the API keeps no history of a job's settings
+
+
+def release_of(raw: Raw) -> str:
+    return " + ".join(_sorted_releases(raw)) or "-"
+
+
+def url(host: str, object_id: str) -> str:
+    return job_url(host, object_id)
+
+
+def _sorted_releases(raw: Raw) -> list[str]:
+    found = {shown(p.spec.get(RUNTIME)): release(p.spec.get(RUNTIME)) for p in places(raw) if p.spec.get(RUNTIME)}
+    return sorted(found, key=lambda text: ([int(n) for n in (found[text] or "99.99").split(".")], text))
+
+
+def _found(raw: Mapping[str, Any]) -> Found:
+    name = settings(raw).get("name")
+    return Found(
+        kind="job",
+        object_id=str(raw["job_id"]),
+        name=str(name or raw["job_id"]),
+        owner=raw.get("run_as_user_name") or raw.get("creator_user_name"),
+        runtimes=tuple(sorted({str(p.spec[RUNTIME]) for p in places(raw) if p.spec.get(RUNTIME)})),
+        state=_state(settings(raw)),
+        raw=raw,
+    )
+
+
+def _state(own: Mapping[str, Any]) -> str:
+    """SCHEDULED, PAUSED, CONTINUOUS or MANUAL, from whatever starts the job by itself."""
+    starters = [own[name] for name in ("continuous", "schedule", "trigger") if own.get(name)]
+    starters += list(own.get("triggers") or ())
+    if not starters:
+        return "MANUAL"
+    active = [s for s in starters if s.get("pause_status") != "PAUSED"]
+    if not active:
+        return "PAUSED"
+    return "CONTINUOUS" if own.get("continuous") in active or any(s.get("continuous") for s in active) else "SCHEDULED"

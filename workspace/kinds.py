@@ -1,0 +1,67 @@
+"""The kinds of targets, each a module with the same few functions, so that the engine knows no kind.
+
+A new kind is one new module and one line in ``KINDS``.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from rollout.change import Change, Found, Raw, Skip, Upgrade
+from workspace import clusters, jobs
+from workspace.client import Client
+from workspace.settling import Settlement
+
+
+class Kind(Protocol):
+    """What every kind can do. ``raw`` is the raw configuration as the API gives it; it may hold secrets."""
+
+    def discover(self, client: Client) -> Iterator[Found]:
+        """Every object of this kind in the workspace, by listing. Raises the WorkspaceErrors of ``Client.get``."""
+        ...
+
+    def plan(self, raw: Raw, upgrade: Upgrade) -> Change | Skip:
+        """What will be done to it, or why it is left alone. Pure."""
+        ...
+
+    def read(self, client: Client, object_id: str) -> dict[str, Any]:
+        """The complete raw configuration, now. Raises Gone and the other WorkspaceErrors of ``Client.get``."""
+        ...
+
+    def values(self, raw: Raw, change: Change) -> list[Any]:
+        """The present values of ``change.fields``, in their order; None where absent. Pure."""
+        ...
+
+    def editable(self, raw: Raw) -> bool:
+        """Whether the workspace takes an edit in the present state; if not, wait and read again. Pure."""
+        ...
+
+    def apply(self, client: Client, object_id: str, change: Change, raw: Raw) -> None:
+        """Exactly one write: the ``after`` of each field, None removes it. ``raw`` is what was read just before.
+
+        The inverse of a change is applied the same way. Raises the WorkspaceErrors of ``Client.write``.
+        """
+        ...
+
+    def settled(self, raw: Raw, before: Raw) -> Settlement:
+        """Whether the write has come to rest, given what was read just before it (else the backup). Pure."""
+        ...
+
+    def edited_since(self, client: Client, object_id: str, since: datetime) -> bool | None:
+        """Whether somebody, we included, edited it since (Databricks' time); None: the API cannot tell."""
+        ...
+
+    def release_of(self, raw: Raw) -> str:
+        """Its runtime as people are shown it: ``13.3``, ``13.3 + 17.3``, ``-``. Pure."""
+        ...
+
+    def url(self, host: str, object_id: str) -> str:
+        """The address of its page. Pure."""
+        ...
+
+    def backup_of(self, raw: Raw) -> dict[str, Any]:
+        """What a backup stores: the raw configuration as it is. Pure."""
+        ...
+
+
+KINDS: Final[dict[str, Kind]] = {"cluster": clusters, "job": jobs}
