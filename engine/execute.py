@@ -259,11 +259,10 @@ class _Execution:
             log.warning("outcome_unknown", action=self.claim.action_id, error=str(error))
             self._later(self.parts.patience.settle)
             return False
-        except (Busy, Throttled, Unavailable):
-            self._commit(intent_at=None, intent_epoch=None)  # surely not done
-            raise
-        except Refused as error:
-            self._commit(intent_at=None, intent_epoch=None)
+        except WorkspaceError as error:
+            self._commit(intent_at=None, intent_epoch=None)  # with any other error nothing was done
+            if not isinstance(error, Refused):
+                raise
             self._fail(error.code, f"The workspace refused the change: {error}", raw)
             return False
         return self._commit(written_at=self._machine())

@@ -77,6 +77,13 @@ class Engine:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._looks.shutdown(wait=True, cancel_futures=True)
 
+    def die(self) -> None:
+        """For tests: stop as if the process had been killed; nothing is finished, nothing given back."""
+        self._stopping.set()
+        self._wake.set()
+        self._scheduler.shutdown(wait=False)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
     # -- passes --------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:

@@ -20,7 +20,7 @@ from storage.plans import plan_of
 from storage.record import ENGINE, post, touch_card
 from storage.transitions import Lost, lock_stage, move
 from workspace.errors import WorkspaceError
-from workspace.runs import runs_since
+from workspace.runs import collect_runs
 
 log = structlog.get_logger(__name__)
 
@@ -152,7 +152,7 @@ def _read_runs(parts: Parts, stage_id: int) -> tuple[dict[str, Any] | None, str 
             with parts.database.read() as session:
                 known = runs.newest_end(session, key, ids)
             asked = max(since, known - timedelta(hours=6)) if known is not None else since
-            seen = [r for r in runs_since(parts.clients[key], ids, asked) if r.ended is not None]
+            seen = [r for r in collect_runs(parts.clients[key], ids, asked).runs if r.ended is not None]
             runs.store(parts.database, key, [_row(r, jobs.get((key, str(r.job_id))), plan) for r in seen])
     except WorkspaceError as err:
         return None, str(err)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from engine.loop import Engine
 from engine.parts import Parts
 from rollout.gates import Refuse
 from rollout.plan import Plan
-from rollout.states import StageState
+from rollout.states import ActionState, StageState
 from rollout.steps import Patience
 from sandbox import calendar as sandbox_calendar
 from sandbox.databricks.server import running
@@ -158,14 +158,30 @@ class World:
         return self.stage(key).state
 
     def until(self, key: str, *states: StageState, seconds: float = 60.0) -> StageState:
-        self.wait(lambda: self.state(key) in states, f"{key} in {states}, is {self.state(key)}", seconds, step=30)
+        try:
+            self.wait(lambda: self.state(key) in states, f"{key} in {[str(s) for s in states]}", seconds, step=30)
+        except AssertionError as error:
+            unfinished = [
+                (a.kind, a.state, a.attempt, a.looks, a.intent_at, a.written_at, a.poll_at, a.lease_until, a.sentence)
+                for a in self.actions(key)
+                if a.state is not ActionState.DONE
+            ]
+            raise AssertionError(f"{error}; it is {self.state(key)}: {unfinished}") from None
         return self.state(key)
+
+    def client(self, workspace: str) -> Client:
+        """A client of the test's own."""
+        ws = self.databricks.workspaces[workspace]
+        return Client(access(host=ws.host, token=ws.token))
+
+    def sunday(self) -> datetime:
+        """Next Sunday, half past one."""
+        now = self.calendar()
+        return now.replace(hour=1, minute=30) + timedelta(days=6 - now.weekday())
 
     def raw(self, workspace: str, kind: str, name: str) -> Mapping[str, Any]:
         """The raw configuration, as the local Databricks holds it."""
-        client = Client(
-            access(host=self.databricks.workspaces[workspace].host, token=self.databricks.workspaces[workspace].token)
-        )
+        client = self.client(workspace)
         if kind == "cluster":
             found = client.get("/api/2.1/clusters/list", {"page_size": 100})["clusters"]
             return next(c for c in found if c["cluster_name"] == name)
