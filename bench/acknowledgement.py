@@ -23,24 +23,22 @@ GOAL = 0.100  # seconds, at the median, while the stage runs
 COMMANDS = 150
 PACE = 0.2  # seconds between two commands
 PLAN = """
-extends: dbr-17.3
 key: bench
 title: Two thousand targets in one stage
+runtimes: {source: "13.3", target: "17.3"}
+workspaces: [dev, test, staging, prod]
 channel: C0SUPPORT1
 roles:
-  developer: {members: [U0SAND0001]}
-  tech-lead: {members: [U0SAND0002]}
-  qa: {members: [U0SAND0003]}
-  devops: {members: [U0SAND0004, U0SAND0005]}
-  product-owner: {members: [U0SAND0006]}
-  on-call: {members: [U0SAND0007]}
-checklist: []
+  developer: {title: Developer, members: [U0SAND0001]}
+  devops: {title: DevOps, members: [U0SAND0004, U0SAND0005]}
+capabilities: {start: [devops], rollback: [devops], pause: [devops]}
 stages:
-  dev: {targets: {workspaces: [dev, test, staging, prod]}, max_parallel: 4, max_failures: 2000}
-  test: null
-  staging: null
-  canary: null
-  full: null
+  - key: dev
+    title: Everything
+    targets: {workspaces: [dev, test, staging, prod]}
+    sign_offs: {developer: 1}
+    max_parallel: 4
+    max_failures: 2000
 """
 
 

@@ -17,8 +17,8 @@ Path = tuple[str, ...]
 class Upgrade:
     """The runtimes of a plan together with what one workspace offers.
 
-    ``source`` and ``target`` are release numbers such as ``13.3``; ``versions`` are the runtime keys (``spark_version``)
-    that the workspace lists.
+    ``source`` and ``target`` are release numbers such as ``13.3``; ``versions`` are the runtime keys
+    (``spark_version``) that the workspace lists.
     """
 
     source: str

@@ -6,19 +6,9 @@ present generation (DESIGN 5, invariant 11).
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
-from rollout.facts import (
-    May,
-    PauseFacts,
-    Predecessor,
-    RetryFacts,
-    RollBackFacts,
-    SignFacts,
-    StartFacts,
-    UnlockFacts,
-)
 from rollout.people import members
 from rollout.plan import Item as PlanItem
 from rollout.plan import Plan, RoleKey
@@ -34,9 +24,6 @@ from rollout.states import (
     StageState,
     Verdict,
 )
-
-#: A look at a workspace that is older than this (calendar) does not carry a start.
-LOOK_LASTS: Final = timedelta(hours=24)
 
 #: States in which a stage has, or may have, changes.
 HAS_CHANGES: Final = frozenset({*WORKING, StageState.PASSED})
@@ -260,106 +247,3 @@ class Standing:
     def candidates(self) -> dict[str, frozenset[str]]:
         """Role -> people who are known to be available."""
         return {role: people & self.available for role, people in members(self.plan, self.groups).items()}
-
-
-# -- the facts of each gate ------------------------------------------------------------------------------------------
-
-
-def may(plan: Plan, allowed: Collection[str], roles: Collection[str]) -> May:
-    """Whether one of the person's ``roles`` is among the ``allowed`` ones."""
-    return May(bool(set(allowed) & set(roles)), tuple(plan.roles[r].title for r in allowed if r in plan.roles))
-
-
-def start_facts(standing: Standing, key: str, actor: str, roles: Collection[str], now: datetime) -> StartFacts:
-    """The facts for ``gates.may_start``."""
-    stage, plan = standing.stage(key), standing.plan
-    looks = [standing.workspaces.get(w, WorkspaceStanding(w)) for w in plan.stage(key).targets.workspaces]
-    return StartFacts(
-        stage=key,
-        state=stage.state,
-        may=may(plan, plan.capabilities.start, roles),
-        actor=actor,
-        required=plan.stage(key).sign_offs,
-        candidates=standing.candidates(),
-        titles=standing.titles(),
-        locked=stage.locked,
-        locked_reason=stage.locked_reason,
-        paused=standing.paused,
-        paused_reason=standing.paused_reason,
-        not_passed=tuple(_predecessor(standing, s.key) for s in plan.before(key) if not standing.has_passed(s.key)),
-        items_open=tuple(i.title for i in standing.blocking_items(key)),
-        never_looked=tuple(w.key for w in looks if w.looked_at is None and not w.error),
-        stale=tuple(w.key for w in looks if w.looked_at is not None and now - w.looked_at > LOOK_LASTS),
-        unreachable=tuple((w.key, w.error) for w in looks if w.error),
-        targets=stage.planned,
-    )
-
-
-def _predecessor(standing: Standing, key: str) -> Predecessor:
-    stage, titles = standing.stage(key), standing.titles()
-    lacking = stage.lacking(standing.required(key))
-    return Predecessor(key, stage.state, tuple(titles.get(r, r) for r in lacking), bool(stage.rejections))
-
-
-def retry_facts(standing: Standing, key: str, roles: Collection[str]) -> RetryFacts:
-    """The facts for ``gates.may_retry``."""
-    plan = standing.plan
-    return RetryFacts(
-        key,
-        standing.stage(key).state,
-        may(plan, plan.capabilities.start, roles),
-        standing.paused,
-        standing.paused_reason,
-    )
-
-
-def sign_facts(standing: Standing, key: str, actor: str, roles: Collection[str], doing: str) -> SignFacts:
-    """The facts for ``gates.may_approve`` and ``gates.may_reject``; ``doing`` says what the stage does now."""
-    stage, required = standing.stage(key), standing.required(key)
-    titles = standing.titles()
-    held = tuple(r for r in required if r in roles)
-    lacking = stage.lacking(required)
-    held_up = {s.role for s in stage.rejections}
-    mine = next((s for s in stage.signatures if s.user_id == actor), None)
-    stands = mine is not None and (
-        mine.decision is Decision.REJECTED or mine.evidence_digest == (stage.evidence_digest or "")
-    )
-    return SignFacts(
-        stage=key,
-        state=stage.state,
-        actor=actor,
-        started_by=stage.started_by,
-        held=held,
-        open_roles=tuple(r for r in held if r in lacking or r in held_up),
-        required=tuple(titles.get(r, r) for r in required),
-        said=mine.decision.value if mine is not None and stands else None,
-        doing=doing,
-        elsewhere=tuple(s.key for s in standing.stages if s.state is StageState.REVIEW and s.key != key),
-        titles=titles,
-    )
-
-
-def roll_back_facts(
-    standing: Standing, key: str, roles: Collection[str], together: Collection[str] = ()
-) -> RollBackFacts:
-    """The facts for ``gates.may_roll_back``; ``together`` are later stages that are rolled back in the same breath."""
-    plan, stage = standing.plan, standing.stage(key)
-    return RollBackFacts(
-        stage=key,
-        state=stage.state,
-        may=may(plan, plan.capabilities.rollback, roles),
-        later_started=tuple(s.key for s in standing.later_with_changes(key) if s.key not in together),
-        bad_reverts=stage.tally(ActionKind.REVERT).bad,
-    )
-
-
-def pause_facts(standing: Standing, roles: Collection[str]) -> PauseFacts:
-    """The facts for ``gates.may_pause`` and ``gates.may_resume``."""
-    plan = standing.plan
-    return PauseFacts(may(plan, plan.capabilities.pause, roles), standing.paused, standing.paused_reason)
-
-
-def unlock_facts(standing: Standing, key: str, roles: Collection[str], reason: str) -> UnlockFacts:
-    """The facts for ``gates.may_unlock``."""
-    plan, stage = standing.plan, standing.stage(key)
-    return UnlockFacts(key, stage.state, stage.locked, may(plan, plan.capabilities.start, roles), reason)

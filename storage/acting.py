@@ -104,7 +104,7 @@ def stale(stage: str) -> Refuse:
 
 
 def open_gates(act: Act) -> list[str]:
-    """Make every waiting stage ready whose predecessors have all passed. Needs all stages locked; returns their keys."""
+    """Make waiting stages ready whose predecessors have all passed; returns their keys. Needs all stages locked."""
     opened = []
     for planned in act.plan.stages:
         row = act.stages.get(planned.key)

@@ -1,14 +1,11 @@
 """Gathers what gates and looks need, with few queries, none of which loads all targets (except the change set)."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Text, and_, case, cast, func, null, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import and_, case, func, select
+from sqlalchemy.orm import Session
 
-from rollout.change import Change
-from rollout.digest import change_set_digest
 from rollout.standing import (
     Finding,
     ItemStanding,
@@ -19,6 +16,7 @@ from rollout.standing import (
     WorkspaceStanding,
 )
 from rollout.states import ACTION_BAD, ActionKind, ActionState
+from storage.dryrun import change_set, digest_of, in_change_set
 from storage.models import (
     Action,
     Evidence,
@@ -32,38 +30,12 @@ from storage.models import (
     Workspace,
 )
 from storage.plans import plan_of
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One target of a change set with what will be done to it."""
-
-    target_id: int
-    workspace: str
-    kind: str
-    object_id: str
-    name: str
-    change: Change
-
-
-def digest_of(planned: Iterable[Planned]) -> str:
-    """The digest of a change set."""
-    return change_set_digest((p.workspace, p.kind, p.object_id, p.change) for p in planned)
+from storage.tallies import is_newest_bad
 
 
 def open_rollouts(session: Session) -> Sequence[Rollout]:
     """All open rollouts, oldest first."""
     return session.execute(select(Rollout).where(Rollout.open).order_by(Rollout.id)).scalars().all()
-
-
-def has_change() -> ColumnElement[bool]:
-    """A target's change is there: neither SQL's NULL nor JSON's null."""
-    return and_(Target.skip_code.is_(None), Target.change.is_not(null()), cast(Target.change, Text) != "null")
-
-
-def in_change_set() -> ColumnElement[bool]:
-    """The target would be changed if its stage started now."""
-    return and_(has_change(), Target.pinned_reason.is_(None), Target.gone.is_(False))
 
 
 def standing(session: Session, rollout: Rollout) -> Standing:
@@ -110,49 +82,6 @@ def groups(session: Session) -> dict[str, set[str]]:
     for group, user in session.execute(select(GroupMember.group_id, GroupMember.user_id)):
         found[group].add(user)
     return dict(found)
-
-
-def change_set(session: Session, rollout_id: int, stage_key: str) -> list[Planned]:
-    """The targets that would be changed if the stage started now, sorted by workspace, kind and name."""
-    rows = session.execute(
-        select(Target.id, Target.workspace, Target.kind, Target.object_id, Target.name, Target.change).where(
-            Target.rollout_id == rollout_id, Target.stage_key == stage_key, in_change_set()
-        )
-    )
-    found = [Planned(i, w, k, o, n, Change.from_json(c)) for i, w, k, o, n, c in rows if c is not None]
-    return sorted(found, key=lambda p: (p.workspace, p.kind, p.name, p.object_id))
-
-
-def newest_bad(session: Session, stage_id: int, generation: int, kind: ActionKind) -> Sequence[tuple[Action, Target]]:
-    """Actions whose newest attempt failed or is in conflict, with their targets; forward work leaves pinned ones out."""
-    rows = session.execute(
-        select(Action, Target)
-        .join(Target, Target.id == Action.target_id)
-        .where(
-            Action.stage_id == stage_id,
-            Action.generation == generation,
-            Action.kind == kind,
-            _is_newest_bad(),
-        )
-        .order_by(Target.workspace, Target.kind, Target.name)
-    )
-    return [(a, t) for a, t in rows if kind is ActionKind.REVERT or t.pinned_reason is None]
-
-
-def _is_newest_bad() -> ColumnElement[bool]:
-    later = aliased(Action)
-    superseded = (
-        select(later.id)
-        .where(
-            later.stage_id == Action.stage_id,
-            later.generation == Action.generation,
-            later.target_id == Action.target_id,
-            later.kind == Action.kind,
-            later.attempt > Action.attempt,
-        )
-        .exists()
-    )
-    return and_(Action.state.in_(ACTION_BAD), ~superseded)
 
 
 def _stage(
@@ -230,7 +159,7 @@ def _work(session: Session, rollout_id: int) -> dict[int, dict[ActionKind, Tally
         select(Action.stage_id, Action.kind, Target.pinned_reason.is_not(None), func.count())
         .join(Stage, present)
         .join(Target, Target.id == Action.target_id)
-        .where(_is_newest_bad())
+        .where(is_newest_bad())
         .group_by(Action.stage_id, Action.kind, Target.pinned_reason.is_not(None))
     ):
         # A pinned target's failure no longer holds anybody; the target still belongs to the total.
@@ -270,3 +199,6 @@ def _findings(session: Session, rollout_id: int) -> dict[int, dict[str, Finding]
 def _workspaces(session: Session, keys: Collection[str]) -> dict[str, WorkspaceStanding]:
     rows = session.execute(select(Workspace).where(Workspace.key.in_(keys))).scalars()
     return {w.key: WorkspaceStanding(w.key, w.looked_at, w.look_wanted_at, w.error or "") for w in rows}
+
+
+__all__ = ["change_set", "digest_of", "groups", "open_rollouts", "standing"]

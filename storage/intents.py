@@ -16,11 +16,11 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from rollout import gates
+from rollout.gatefacts import pause_facts, retry_facts, start_facts
 from rollout.gates import Refuse
 from rollout.reasons import Reason
-from rollout.standing import pause_facts, retry_facts, start_facts
 from rollout.states import WORK_OF, ActionKind, ActionState, StageState
-from storage import facts
+from storage import dryrun, tallies
 from storage.acting import Who, acting, stale
 from storage.database import Database
 from storage.models import Action, Stage, Workspace
@@ -66,8 +66,8 @@ def start(
         decision = gates.may_start(start_facts(act.standing, stage_key, who.user_id, act.roles, now))
         if isinstance(decision, Refuse):
             return decision
-        planned = facts.change_set(act.session, rollout_id, stage_key)
-        digest = facts.digest_of(planned)
+        planned = dryrun.change_set(act.session, rollout_id, stage_key)
+        digest = dryrun.digest_of(planned)
         if digest != confirm:
             return Refuse((changed(stage_key, confirm, digest),))
         if stage.state is StageState.WAITING:
@@ -149,7 +149,7 @@ def retry(
 
 def repeat_bad(session: Session, stage: Stage, kind: ActionKind, now: datetime) -> int:
     """A new attempt for every target whose newest action of that kind failed; returns how many."""
-    bad = facts.newest_bad(session, stage.id, stage.generation, kind)
+    bad = tallies.newest_bad(session, stage.id, stage.generation, kind)
     for action, target in bad:
         session.add(
             Action(

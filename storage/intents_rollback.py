@@ -1,15 +1,17 @@
 """Acts of people that go back: roll back a stage or one target, and unlock afterwards."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from rollout import gates
 from rollout.facts import TargetRollBackFacts
+from rollout.gatefacts import may, roll_back_facts, unlock_facts
 from rollout.gates import Refuse
-from rollout.standing import may, roll_back_facts, unlock_facts
+from rollout.standing import Standing
 from rollout.states import ACTION_OPEN, ActionKind, ActionState, StageState
 from storage.acting import Act, Who, acting, close_gates, stale
 from storage.database import Database
@@ -111,37 +113,33 @@ def _begin(act: Act, stage: Stage, reason: str) -> None:
     )
 
 
-def target_facts(act: Act, target: Target) -> TargetRollBackFacts:
+def target_facts(session: Session, standing: Standing, roles: Collection[str], target: Target) -> TargetRollBackFacts:
     """The facts for ``gates.may_roll_back_target``."""
-    plan = act.plan
-    allowed = may(plan, plan.capabilities.rollback, act.roles)
-    stage = act.stages.get(target.stage_key or "")
+    allowed = may(standing.plan, standing.plan.capabilities.rollback, roles)
+    pinned = target.pinned_reason is not None
+    stage = next((s for s in standing.stages if s.key == target.stage_key), None)
     if stage is None:
-        return TargetRollBackFacts(target.name, None, None, allowed, pinned=target.pinned_reason is not None)
-    rows = act.session.execute(
+        return TargetRollBackFacts(target.name, None, None, allowed, pinned=pinned)
+    newest: dict[ActionKind, ActionState] = {}
+    for kind, state in session.execute(
         select(Action.kind, Action.state)
-        .where(
-            Action.target_id == target.id,
-            Action.stage_id == stage.id,
-            Action.generation == stage.generation,
-        )
+        .where(Action.target_id == target.id, Action.stage_id == stage.id, Action.generation == stage.generation)
         .order_by(Action.attempt, Action.id)
-    ).all()
-    newest = {kind: state for kind, state in rows}
-    running = act.session.execute(
+    ):
+        newest[kind] = state
+    running = session.execute(
         select(func.count()).where(Action.target_id == target.id, Action.state == ActionState.RUNNING)
     ).scalar_one()
-    reverting = newest.get(ActionKind.REVERT) in ACTION_OPEN
     return TargetRollBackFacts(
         target=target.name,
         stage=stage.key,
         state=stage.state,
         may=allowed,
-        acted=bool(rows),
+        acted=bool(newest),
         change=newest.get(ActionKind.CHANGE),
         revert=newest.get(ActionKind.REVERT),
-        running=running > 0 or reverting,
-        pinned=target.pinned_reason is not None,
+        running=running > 0 or newest.get(ActionKind.REVERT) in ACTION_OPEN,
+        pinned=pinned,
     )
 
 
@@ -153,7 +151,7 @@ def roll_back_target(
         target = act.session.execute(
             select(Target).where(Target.id == target_id, Target.rollout_id == rollout_id)
         ).scalar_one()
-        found = target_facts(act, target)
+        found = target_facts(act.session, act.standing, act.roles, target)
         decision = gates.may_roll_back_target(found)
         if isinstance(decision, Refuse):
             return decision

@@ -7,10 +7,11 @@ from datetime import datetime
 from sqlalchemy import update
 
 from rollout import gates
+from rollout.gatefacts import sign_facts
 from rollout.gates import Refuse
 from rollout.people import unfilled
 from rollout.reasons import Reason
-from rollout.standing import Standing, sign_facts
+from rollout.standing import Standing
 from rollout.states import Decision, StageState
 from storage.acting import Act, Who, acting, open_gates, stale
 from storage.database import Database

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from storage.models import Outbox
@@ -48,16 +48,15 @@ def _letter(row: Outbox) -> Letter:
 
 def next_letters(session: Session, now: datetime) -> list[Letter]:
     """The next message of every rollout that may be sent now; what waits holds back what comes after it."""
-    rows = session.scalars(
-        select(Outbox).where(Outbox.state.in_(("pending", "sending", "unknown"))).order_by(Outbox.id).limit(500)
+    first = (
+        select(func.min(Outbox.id))
+        .where(Outbox.state.in_(("pending", "sending", "unknown")))
+        .group_by(Outbox.rollout_id)
+        .scalar_subquery()
     )
-    first: dict[int | None, Outbox] = {}
-    for row in rows:
-        first.setdefault(row.rollout_id, row)
+    rows = session.scalars(select(Outbox).where(Outbox.id.in_(first)).order_by(Outbox.id))
     return [
-        _letter(row)
-        for row in first.values()
-        if row.state in _CLAIMABLE and (row.not_before is None or row.not_before <= now)
+        _letter(row) for row in rows if row.state in _CLAIMABLE and (row.not_before is None or row.not_before <= now)
     ]
 
 

@@ -183,9 +183,6 @@ def test_nobody_there_means_that_nothing_was_sent(closed_port: int) -> None:
         client.write(UPDATE, {})
     with pytest.raises(Unavailable):
         client.get(GET)
-    nameless = Client(access("https://nobody.invalid", token=TOKEN), time_limit=1.0, read_budget=0.0)
-    with pytest.raises(Unavailable):
-        nameless.write(UPDATE, {})
 
 
 def test_making_a_client_talks_to_nobody(script: Script) -> None:
@@ -224,7 +221,11 @@ def test_a_service_principal_logs_in_once(script: Script) -> None:
     ("token_answer", "meaning"),
     [
         (Answer(401, {"error": "invalid_client", "error_description": "very-secret is wrong"}), Forbidden),
+        (Answer(429, {"error": "slow_down"}, {"Retry-After": "9"}), Throttled),
         (Answer(500, {"error": "server_error"}), Unavailable),
+        (Answer(200, {"access_token": "abc"}), Unavailable),
+        (Answer(200, ["very-secret"]), Unavailable),
+        (Answer(200, "very-secret"), Unavailable),
         (Answer(fault="reset"), Unavailable),
     ],
 )

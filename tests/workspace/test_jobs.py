@@ -1,4 +1,4 @@
-"""Jobs: every place where a runtime hides, what is planned and what one write sends. Pure, but for the scripted server."""
+"""Jobs: every place where a runtime hides, what is planned, and what one write sends."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ def test_photon_becomes_an_engine_in_its_place() -> None:
 
 
 MAVEN = {"maven": {"coordinates": "com.acme:lib_2.12:1.0"}}
-BUNDLE = {"deployment": {"kind": "BUNDLE", "metadata_file_path": "/Workspace/x/metadata.json"}}
+BUNDLE: dict[str, Any] = {"deployment": {"kind": "BUNDLE", "metadata_file_path": "/Workspace/x/metadata.json"}}
 
 
 @pytest.mark.parametrize(

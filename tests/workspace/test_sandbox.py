@@ -110,7 +110,8 @@ def test_every_change_goes_there_with_one_write_and_back_without_a_trace(databri
         after = kind.read(client, found.object_id)
         assert compare(change, kind.values(after, change)) is Holds.AFTER
         assert isinstance(kind.plan(after, offered), Skip)
-        databricks.step(900)
+        if change.restarts:
+            databricks.step(900)
         again = kind.read(client, found.object_id)
         assert kind.settled(again, before).settled is Settled.YES
         revert = three_way_revert(change, kind.values(again, change)).change
@@ -240,6 +241,7 @@ def test_runs_after_a_change_are_on_the_new_runtime(databricks: Databricks) -> N
     client = reach(databricks, "dev")
     jobs, found = KINDS["job"], one(client, "job", "ingest-smoke-dev")
     jobs.apply(client, found.object_id, change_of(client, found), found.raw)
+    databricks.step(1)  # a run that starts at this very instant has the old settings
     since = now_of(databricks)
     databricks.step(3 * 3600)
     after = collect_runs(client, [found.object_id], since, active=True)

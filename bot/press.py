@@ -1,0 +1,169 @@
+"""A press: what a person did in Slack, cut down to what is needed to act on it and to answer. Stored in the inbox."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from bot.render.views import typed_values
+from commands.grammar import parse
+from commands.registry import VERBS
+from commands.reply import Actor, Request, Surface
+
+Json = Mapping[str, Any]
+
+
+class Kind(StrEnum):
+    """What was done."""
+
+    COMMAND = "command"
+    ACTION = "action"
+    SUBMISSION = "submission"
+    HOME = "home"
+
+
+class Origin(StrEnum):
+    """Where it was done, which decides how it is answered."""
+
+    CHANNEL = "channel"  # a command, or a button of a message
+    EPHEMERAL = "ephemeral"  # a button of a message that only this person sees
+    MODAL = "modal"
+    HOME = "home"
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """One press. ``team`` is the user's team where the payload says it; ``trigger`` and ``response_url`` are bearer
+    handles: they are never logged, and go from the database once the press was answered."""
+
+    kind: Kind
+    origin: Origin
+    user: str
+    verb: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    team: str | None = None
+    channel: str | None = None
+    trigger: str | None = None
+    response_url: str | None = None
+    view_id: str | None = None
+    view_title: str = "Rollout"
+    view_context: str = ""
+    from_home: bool = False  # the Home tab is to be refreshed afterwards
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_json(raw: Json) -> "Press":
+        return Press(**{**raw, "kind": Kind(raw["kind"]), "origin": Origin(raw["origin"])})
+
+    @property
+    def acts(self) -> bool:
+        """Whether it may change something: then identity is established without any cache."""
+        verb = VERBS.get(self.verb)
+        return verb is None or verb.act
+
+    def request(self, actor: Actor, shared_channel: bool) -> Request:
+        """What is asked of the door."""
+        surface = {Kind.COMMAND: Surface.SLASH, Kind.SUBMISSION: Surface.MODAL, Kind.HOME: Surface.HOME}.get(
+            self.kind, Surface.HOME if self.origin == Origin.HOME else Surface.BUTTON
+        )
+        return Request(actor, self.verb, self.arguments, surface, self.channel, shared_channel)
+
+
+def key_of(kind: Kind, body: Json) -> str:
+    """What makes a delivery the same press as another: the trigger id, or the event id. Raises KeyError."""
+    handle = body["event_id"] if kind == Kind.HOME else body["trigger_id"]
+    return f"{kind}:{hashlib.sha256(str(handle).encode()).hexdigest()}"
+
+
+def of_command(body: Json) -> Press:
+    """A slash command."""
+    verb, arguments = parse(str(body.get("text") or ""))  # it undoes Slack's escapes
+    return Press(
+        Kind.COMMAND,
+        Origin.CHANNEL,
+        str(body["user_id"]),
+        verb,
+        dict(arguments),
+        channel=body.get("channel_id"),
+        trigger=body.get("trigger_id"),
+        response_url=body.get("response_url"),
+    )
+
+
+def of_action(body: Json) -> Press | None:
+    """A button; None when it is none of ours."""
+    try:
+        wish = json.loads(body["actions"][0]["value"])
+        verb, arguments = str(wish["v"]), dict(wish["a"])
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+    container, view = body.get("container") or {}, body.get("view") or {}
+    context = _context(view)
+    if view.get("type") == "home":
+        origin = Origin.HOME
+    elif view:
+        origin = Origin.MODAL
+    else:
+        origin = Origin.EPHEMERAL if container.get("is_ephemeral") else Origin.CHANNEL
+    return Press(
+        Kind.ACTION,
+        origin,
+        str(body["user"]["id"]),
+        verb,
+        arguments,
+        team=body["user"].get("team_id"),
+        channel=(body.get("channel") or {}).get("id") or container.get("channel_id") or context.get("c"),
+        trigger=body.get("trigger_id"),
+        response_url=body.get("response_url"),
+        view_id=view.get("id") if origin == Origin.MODAL else None,
+        view_title=_title(view),
+        view_context=view.get("private_metadata") or "",
+        from_home=origin == Origin.HOME or bool(context.get("h")),
+    )
+
+
+def of_submission(body: Json) -> Press | None:
+    """A submitted form; None when it is none of ours."""
+    view = body["view"]
+    context = _context(view)
+    if "v" not in context:
+        return None
+    values = typed_values((view.get("state") or {}).get("values") or {})
+    return Press(
+        Kind.SUBMISSION,
+        Origin.MODAL,
+        str(body["user"]["id"]),
+        str(context["v"]),
+        {**context.get("a", {}), **values, "submitted": True},
+        team=body["user"].get("team_id"),
+        channel=context.get("c"),
+        trigger=body.get("trigger_id"),
+        view_id=view["id"],
+        view_title=_title(view),
+        view_context=view.get("private_metadata") or "",
+        from_home=bool(context.get("h")),
+    )
+
+
+def of_home(body: Json) -> Press | None:
+    """Somebody opened the Home tab; None for the Messages tab."""
+    event = body["event"]
+    if event.get("tab") != "home":
+        return None
+    return Press(Kind.HOME, Origin.HOME, str(event["user"]), "home", from_home=True)
+
+
+def _context(view: Json) -> dict[str, Any]:
+    try:
+        found = json.loads(view.get("private_metadata") or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _title(view: Json) -> str:
+    return str((view.get("title") or {}).get("text") or "Rollout")

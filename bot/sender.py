@@ -1,0 +1,187 @@
+"""Sends the outbox and shows the cards. One replica at a time does it, so that order, rates and budget hold."""
+
+import threading
+import time
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from slack_sdk import WebClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from bot.cardboard import Cardboard
+from bot.clients import NotSent, RateLimited, Refused, Unknown
+from bot.door import Door
+from bot.pace import Pace
+from bot.posting import ADVICE, backoff, post
+from storage import cards, leases, outbox
+from storage.database import Database
+from storage.models import Rollout
+from storage.outbox import Letter
+
+log = structlog.get_logger("bot.sender")
+
+LEASE: Final = "slack-sender"
+#: What is also shown in the channel, beside the thread of its stage's card.
+BROADCAST: Final = frozenset(
+    {"decision_wanted", "stage_blocked", "stage_passed", "rollback_started", "rollback_ended", "bake_worse"}
+)
+#: A message that Slack refuses for its own sake must not hold back the others for ever.
+_REFUSALS: Final = 5
+
+
+class Sender:
+    """A thread over the outbox and the cards. ``owner`` names this process in leases."""
+
+    def __init__(
+        self,
+        database: Database,
+        door: Door,
+        web: WebClient,
+        cardboard: Cardboard,
+        pace: Pace,
+        owner: str,
+        *,
+        poll: float = 0.5,
+        lease: float = 15.0,
+    ) -> None:
+        self._database, self._door, self._web = database, door, web
+        self._cardboard, self._pace, self._owner = cardboard, pace, owner
+        self._poll, self._lease = poll, lease
+        self._leading_until = 0.0
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something to send."""
+        self._wake.set()
+
+    def stop(self, timeout: float = 8.0) -> None:
+        """Finish the call in hand and let another replica take over."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+            if not self._thread.is_alive():
+                leases.release(self._database, LEASE, self._owner)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            busy = False
+            try:
+                busy = self._leads() and self.turn()
+            except Exception:
+                log.exception("sending failed")
+                self._stopping.wait(1.0)
+            if not busy:
+                self._wake.wait(self._poll)
+                self._wake.clear()
+
+    def _leads(self) -> bool:
+        """Whether we are the one replica that sends; renews the lease when less than half of it is left."""
+        now = time.monotonic()
+        if now < self._leading_until - self._lease / 2:
+            return True
+        was_leading = now < self._leading_until
+        if not leases.take(self._database, LEASE, self._owner, self._lease):
+            self._leading_until = 0.0
+            return False
+        self._leading_until = now + self._lease
+        if not was_leading:
+            self._cardboard.taken_over()
+        return True
+
+    def turn(self) -> bool:
+        """Do one thing: a card or a message; False when there is nothing to do now."""
+        now = self._database.machine()
+        with self._database.read() as session:
+            abandoned = outbox.abandoned(session, now)
+        if abandoned:
+            log.warning("messages were left half sent", outbox=abandoned)
+            with self._database.write() as session:
+                outbox.resolve_abandoned(session, now)
+        sent = self._send_one()
+        return self._cardboard.turn() or sent
+
+    def _send_one(self) -> bool:
+        now = self._database.machine()
+        with self._database.read() as session:
+            letters = outbox.next_letters(session, now)
+            wheres = [self._where(session, letter) for letter in letters]
+        for letter, (channel, thread, waits) in zip(letters, wheres, strict=True):
+            if waits or (channel is not None and not self._pace.ready(channel)):
+                continue
+            with self._database.write() as session:
+                claimed = outbox.claim(session, letter, self._owner, now, 60.0)
+            if claimed is not None:
+                self._send(claimed, channel, thread)
+                return True
+        return False
+
+    def _where(self, session: Session, letter: Letter) -> tuple[str | None, str | None, bool]:
+        """Channel and thread of a message, and whether it should wait for the card that its thread hangs on."""
+        if letter.stage_id is not None:
+            card = cards.of_stage(session, letter.stage_id)
+            if card is not None:
+                return card.channel, card.ts, card.ts is None and letter.attempts == 0 and card.shown == 0
+        channel = session.execute(select(Rollout.channel).where(Rollout.id == letter.rollout_id)).scalar_one_or_none()
+        return channel, None, False
+
+    def _send(self, letter: Letter, channel: str | None, thread: str | None) -> None:
+        try:
+            reply = self._door.document(letter.kind, letter.rollout_id, letter.stage_id, letter.ids)
+        except Exception as error:
+            log.exception("a message could not be made", outbox=letter.id, kind=letter.kind)
+            self._failed(letter, channel or "", Refused("internal", (type(error).__name__,)))
+            return
+        if reply is None or channel is None:
+            with self._database.write() as session:
+                outbox.drop(session, letter, "there is nothing to say any more")
+            return
+        self._pace.used(channel)
+        try:
+            ts = post(
+                self._web,
+                channel,
+                reply,
+                thread=thread,
+                broadcast=letter.kind in BROADCAST,
+                repeated=letter.repeated,
+            )
+        except (RateLimited, Refused, NotSent, Unknown) as error:
+            self._failed(letter, channel, error)
+            return
+        with self._database.write() as session:
+            outbox.sent(session, letter, ts)
+
+    def _failed(self, letter: Letter, channel: str, error: Exception) -> None:
+        name = error.error if isinstance(error, Refused) else ""
+        wait = error.seconds if isinstance(error, RateLimited) else backoff(letter.attempts)
+        at = self._database.machine() + timedelta(seconds=wait)
+        with self._database.write() as session:
+            if isinstance(error, Unknown):
+                outbox.unknown(session, letter, at, str(error))
+            elif isinstance(error, Refused) and name not in ADVICE and letter.attempts >= _REFUSALS:
+                outbox.drop(session, letter, str(error))
+            else:
+                outbox.later(session, letter, at, str(error))
+        if isinstance(error, RateLimited):
+            self._pace.hold(channel, error.seconds)
+        log.warning(
+            "a message could not be posted",
+            outbox=letter.id,
+            kind=letter.kind,
+            channel=channel,
+            error=str(error),
+            attempts=letter.attempts,
+            again_in=round(wait, 1),
+            todo=ADVICE.get(name, ""),
+        )

@@ -1,0 +1,150 @@
+"""The two ways in: Socket Mode, and signed HTTP. Both start and stop alike."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import structlog
+from flask import Flask, Response, jsonify, request
+from slack_bolt import App
+from slack_bolt.adapter.flask import SlackRequestHandler
+from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_sdk import WebClient
+from waitress.server import create_server
+
+log = structlog.get_logger("bot.serve")
+
+BODY_BYTES = 1_000_000
+
+
+class Inlet(Protocol):
+    """Brings Slack's deliveries to the Bolt app."""
+
+    def start(self) -> None: ...
+
+    def serve(self, app: App) -> None:
+        """From now on deliver to this app."""
+        ...
+
+    def stop(self, timeout: float) -> None: ...
+
+    @property
+    def connected(self) -> bool: ...
+
+
+class SocketMode:
+    """A websocket to Slack; reconnects by itself."""
+
+    def __init__(self, app_token: str, web: WebClient, concurrency: int = 20) -> None:
+        self._app_token, self._web, self._concurrency = app_token, web, concurrency
+        self._handler: Any = None  # a SocketModeHandler, which carries no types
+
+    def start(self) -> None:
+        """Nothing to do before there is an app."""
+
+    def serve(self, app: App) -> None:
+        """Connect. Raises SlackApiError or OSError when Slack cannot be reached."""
+        self._handler = SocketModeHandler(
+            app,
+            self._app_token,
+            logger=logging.getLogger("slack_sdk.socket_mode"),
+            web_client=self._web,
+            concurrency=self._concurrency,
+        )
+        try:
+            self._handler.connect()
+        except BaseException:
+            self._handler.close()
+            self._handler = None
+            raise
+
+    def stop(self, timeout: float) -> None:
+        """Close the socket; what was received is finished by its threads."""
+        if self._handler is None:
+            return
+        closing = threading.Thread(target=self._handler.close, daemon=True)
+        closing.start()
+        closing.join(timeout)
+
+    @property
+    def connected(self) -> bool:
+        return self._handler is not None and bool(self._handler.client.is_connected())
+
+
+class Http:
+    """``/slack/events``, ``/healthz`` and ``/readyz`` on a WSGI server with threads.
+
+    ``ready`` gives what is checked -> whether it holds.
+    """
+
+    def __init__(self, host: str, port: int, ready: Callable[[], Mapping[str, bool]], threads: int = 24) -> None:
+        self._ready = ready
+        self._handler: SlackRequestHandler | None = None
+        self._server: Any = create_server(
+            self._pages(), host=host, port=port, threads=threads, ident=None, max_request_body_size=BODY_BYTES
+        )
+        self._thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is really listened on."""
+        return int(self._server.effective_port)
+
+    def start(self) -> None:
+        """Listen; until there is an app, Slack gets 503."""
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._server.run()
+        except OSError:
+            if self._thread is not None:
+                log.debug("the HTTP server ended")
+
+    def serve(self, app: App) -> None:
+        """Deliver to this app."""
+        self._handler = SlackRequestHandler(app)
+
+    def stop(self, timeout: float) -> None:
+        """Take no more requests and finish those in hand."""
+        until = time.monotonic() + timeout
+        thread, self._thread = self._thread, None
+        self._server.task_dispatcher.shutdown(cancel_pending=False, timeout=max(0.1, timeout / 2))
+        self._server.close()
+        if thread is not None:
+            thread.join(max(0.1, until - time.monotonic()))
+
+    @property
+    def connected(self) -> bool:
+        return self._handler is not None
+
+    def _pages(self) -> Flask:
+        pages = Flask("rollout")
+
+        @pages.post("/slack/events")
+        def events() -> Response:
+            # Bolt would answer 500 to a timestamp that is not a number.
+            if (
+                not request.headers.get("X-Slack-Request-Timestamp", "").isascii()
+                or not request.headers.get("X-Slack-Request-Timestamp", "").isdigit()
+            ):
+                return Response("invalid request", 401)
+            if self._handler is None:
+                return Response("not ready", 503)
+            answer: Response = self._handler.handle(request)
+            return answer
+
+        @pages.get("/healthz")
+        def healthz() -> Response:
+            return jsonify(ok=True)
+
+        @pages.get("/readyz")
+        def readyz() -> tuple[Response, int]:
+            found = dict(self._ready())
+            ok = all(found.values())
+            return jsonify(ok=ok, **found), 200 if ok else 503
+
+        return pages

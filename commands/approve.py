@@ -1,0 +1,198 @@
+"""``approve STAGE`` and ``reject STAGE``: a form that shows what is being signed, then the sign-off."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from commands import card
+from commands.call import Call, Refused, refused
+from commands.reply import (
+    Block,
+    Button,
+    Buttons,
+    Choice,
+    FieldErrors,
+    Form,
+    Icon,
+    Input,
+    Note,
+    Paragraph,
+    Reply,
+    Strong,
+    TextInput,
+    line,
+)
+from commands.shown import targets_words
+from commands.start import check_version
+from commands.words import count, doing, listed, sign_off_line
+from rollout import gates
+from rollout.gatefacts import sign_facts
+from rollout.standing import StageStanding
+from rollout.states import StageState
+from storage import intents_signing
+
+
+def approve(call: Call) -> Reply:
+    """Open the form, or sign."""
+    stage = _stage(call, "approve")
+    check_version(call, stage)
+    asked = sign_facts(call.standing, stage.key, call.actor, call.roles, doing(stage, call.now))
+    call.proceed(gates.may_approve(asked))
+    if not call.submitted:
+        return _approve_form(call, stage, asked.open_roles)
+    done = intents_signing.approve(
+        call.database,
+        call.who,
+        call.now,
+        call.standing.id,
+        stage.key,
+        role=call.text("role") or None,
+        comment=call.text("comment"),
+        version=call.number("version"),
+        doing=asked.doing,
+    )
+    if isinstance(done, gates.Refuse):
+        raise Refused(done.reasons, stage.key)
+    title = call.plan.roles[done.role].title
+    titles = call.standing.titles()
+    if done.passed:
+        said = f"{stage.key} has passed: yours was the last sign-off."
+        following = f"/rollout start {done.opened[0]} comes next." if done.opened else _after_last(call, stage)
+        buttons = [call.button(f"Plan {done.opened[0]}", "plan", stage=done.opened[0])] if done.opened else []
+        return _done(said, following, buttons)
+    missing = listed([titles.get(r, r) for r in done.lacking])
+    still = f"Still missing: {missing}." if missing else "A rejection still holds it (stage_rejected)."
+    return _done(f"You approved {stage.key} as {title}.", still, [call.button("Status", "status", stage=stage.key)])
+
+
+def reject(call: Call) -> Reply:
+    """Open the form, or reject."""
+    stage = _stage(call, "reject")
+    check_version(call, stage)
+    asked = sign_facts(call.standing, stage.key, call.actor, call.roles, doing(stage, call.now))
+    call.proceed(gates.may_reject(asked))
+    if not call.submitted:
+        return _reject_form(call, stage, asked.held)
+    done = intents_signing.reject(
+        call.database,
+        call.who,
+        call.now,
+        call.standing.id,
+        stage.key,
+        call.text("reason") or call.reason,
+        role=call.text("role") or None,
+        version=call.number("version"),
+        doing=asked.doing,
+    )
+    if isinstance(done, gates.Refuse):
+        raise Refused(done.reasons, stage.key)
+    title = call.plan.roles[done.role].title
+    return _done(
+        f"You rejected {stage.key} as {title}.",
+        f"It stays in review until you or another {title} approves it; /rollout rollback {stage.key} puts it back.",
+        [call.button("Status", "status", stage=stage.key)],
+    )
+
+
+def check_reject(arguments: Mapping[str, Any]) -> None:
+    """A rejection says why."""
+    if not str(arguments.get("reason") or "").strip():
+        raise FieldErrors({"reason": "Say why: those who worked on it will read this."})
+
+
+def _stage(call: Call, verb: str) -> StageStanding:
+    if call.stage_key is not None:
+        return call.stage
+    in_review = [s for s in call.standing.stages if s.state is StageState.REVIEW]
+    if in_review:
+        buttons = [call.button(f"{verb.capitalize()} {s.key}", verb, stage=s.key) for s in in_review[:5]]
+        names = listed([s.key for s in in_review])
+        raise refused(
+            "missing_argument", f"Which stage? In review: {names}.", f"/rollout {verb} {in_review[0].key}", *buttons
+        )
+    current = call.standing.current()
+    where = f"{current.key} {doing(current, call.now)}" if current else "all stages have passed"
+    raise refused("nothing_to_approve", f"Nothing to {verb} now: {where}.", "/rollout status")
+
+
+def _approve_form(call: Call, stage: StageStanding, open_roles: Sequence[str]) -> Reply:
+    titles = call.standing.titles()
+    best = intents_signing.best_role(call.standing, stage.key, call.actor, open_roles)
+    inputs: list[Input] = []
+    if len(open_roles) > 1:
+        options = tuple((r, titles.get(r, r)[:75]) for r in open_roles)
+        inputs.append(Choice("role", "You sign as", options, initial=(best,)))
+    inputs.append(TextInput("comment", "Comment (optional)", multiline=True, max_length=500))
+    body = (*_what_is_signed(call, stage, best if len(open_roles) == 1 else None), *_consequence(call, stage, best))
+    arguments: dict[str, Any] = {"rollout": call.standing.id, "stage": stage.key, "version": stage.version}
+    if len(open_roles) == 1:
+        arguments["role"] = best
+    form = Form(f"Approve {stage.key}", "approve", arguments, f"Approve {stage.key}", body, tuple(inputs))
+    return Reply(f"Approve {stage.key}? {targets_words(stage)}.", form=form)
+
+
+def _reject_form(call: Call, stage: StageStanding, held: Sequence[str]) -> Reply:
+    titles = call.standing.titles()
+    inputs: list[Input] = []
+    if len(held) > 1:
+        options = tuple((r, titles.get(r, r)[:75]) for r in held)
+        inputs.append(Choice("role", "You speak as", options, initial=(held[0],)))
+    inputs.append(
+        TextInput("reason", "What is wrong?", required=True, multiline=True, initial=call.reason[:500], max_length=500)
+    )
+    body = (
+        *_what_is_signed(call, stage, None),
+        Paragraph((line("A rejection holds the stage until you, or another person of your role, approves it."),)),
+    )
+    arguments = {"rollout": call.standing.id, "stage": stage.key, "version": stage.version}
+    form = Form(f"Reject {stage.key}", "reject", arguments, f"Reject {stage.key}", body, tuple(inputs), danger=True)
+    return Reply(f"Reject {stage.key}?", form=form)
+
+
+def _consequence(call: Call, stage: StageStanding, role: str) -> tuple[Block, ...]:
+    """In plain words what the sign-off leads to, so that nobody passes a stage unaware."""
+    lacking = stage.lacking(call.standing.required(stage.key))
+    titles = call.standing.titles()
+    rest = {r: n - (1 if r == role else 0) for r, n in lacking.items()}
+    missing = [titles.get(r, r) for r, n in rest.items() if n > 0]
+    if missing:
+        return (Paragraph((line(f"After yours it still needs {listed(missing)}."),)),)
+    after = call.plan.after(stage.key)
+    then = f"{after[0].key} may then be started." if after else "It is the last stage: the upgrade is then complete."
+    return (
+        Paragraph(
+            (line(Icon("warning"), " ", Strong("Yours is the last sign-off."), f" It passes {stage.key}; {then}"),)
+        ),
+    )
+
+
+def _what_is_signed(call: Call, stage: StageStanding, role: str | None) -> tuple[Block, ...]:
+    standing = call.standing
+    after = call.plan.after(stage.key)
+    name = stage.key.capitalize()
+    then = f"{after[0].key} may then be started" if after else "it is the last stage"
+    head = [line(Strong(f"{name} has finished: accept it; {then}.")), line(targets_words(stage).capitalize() + ".")]
+    if role is not None:
+        head.append(line(f"You sign as {standing.titles().get(role, role)}."))
+    blocks: list[Block] = [Paragraph(tuple(head)), *card.criteria(standing, stage), *card.runs(standing, stage)]
+    with call.database.read() as session:
+        blocks += card.failures(session, stage)
+    if stage.pinned:
+        blocks.append(
+            Paragraph((line(Icon("locked"), f" {count(stage.pinned, 'target')} pinned: left on the old runtime."),))
+        )
+    blocks.append(Paragraph((sign_off_line(standing, stage),)))
+    digest = (stage.change_set_digest or "")[:8]
+    blocks.append(Note(line(f"Change set {digest} · evidence {(stage.evidence_digest or '-')[:8]}")))
+    return tuple(blocks)
+
+
+def _after_last(call: Call, stage: StageStanding) -> str:
+    after = call.plan.after(stage.key)
+    return f"/rollout status {after[0].key} shows what comes next." if after else "/rollout report shows the result."
+
+
+def _done(said: str, following: str, buttons: Sequence[Button]) -> Reply:
+    blocks: list[Block] = [Paragraph((line(Icon("ok"), " ", Strong(said)), line(following)))]
+    if buttons:
+        blocks.append(Buttons(tuple(buttons)))
+    return Reply(f"{said} {following}", tuple(blocks))

@@ -1,0 +1,153 @@
+"""The live card of a stage: its header, how far it is, what failed, what the runs say, and what to press next."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from commands import outlook
+from commands.reply import (
+    Block,
+    Button,
+    Buttons,
+    Code,
+    Heading,
+    Icon,
+    Line,
+    Note,
+    Paragraph,
+    Person,
+    Reply,
+    Strong,
+    line,
+)
+from commands.shown import progress, stage_lines
+from commands.words import STATE, count, lasting, short
+from rollout.standing import StageStanding, Standing
+from rollout.states import ENGINE_STATES, ActionKind, StageState, Verdict
+from storage import tallies
+
+_FAILURES = 5
+#: With fewer ended targets an estimate would be a guess.
+_ENOUGH = 3
+
+
+def card(session: Session, standing: Standing, key: str, now: datetime) -> Reply:
+    """The card as it is now."""
+    stage = standing.stage(key)
+    title = standing.plan.stage(key).title
+    blocks: list[Block] = [Heading(short(f"{key} · {title}", 140)), Paragraph(tuple(stage_lines(standing, stage, now)))]
+    if (bar := progress(stage)) is not None and stage.state in {*ENGINE_STATES, StageState.BLOCKED}:
+        blocks.append(bar)
+    blocks += pace(session, standing, stage, now)
+    blocks += failures(session, stage)
+    blocks += runs(standing, stage)
+    blocks += criteria(standing, stage) if stage.state in {StageState.REVIEW, StageState.BLOCKED} else []
+    blocks.append(Paragraph(_next(standing, stage, now)))
+    details = Button("Details", "status", {"rollout": standing.id, "stage": key})
+    blocks.append(Buttons((*outlook.next_buttons(standing, stage, now), details)))
+    if stage.started_by:
+        digest = (stage.change_set_digest or "")[:8]
+        again = f" · try {stage.generation}" if stage.generation > 1 else ""
+        blocks.append(Note(line("Started by ", Person(stage.started_by), " · change set ", Code(digest), again)))
+    return Reply(f"{key} is {STATE[stage.state]}.", tuple(blocks))
+
+
+def pace(session: Session, standing: Standing, stage: StageStanding, now: datetime) -> list[Block]:
+    """An honest estimate from the pace so far; nothing where there is none to give."""
+    kind = stage.work_now
+    if kind is None or stage.state is StageState.BLOCKED:
+        return []
+    if stage.state is not StageState.ROLLING_BACK:
+        if standing.paused:
+            return [Paragraph((line(Icon("paused"), " Paused: nothing new is begun."),))]
+        if kind is ActionKind.CHANGE and (wait := outlook.window_wait(standing, stage, now)) is not None:
+            return [Paragraph((wait,))]
+    tally = stage.tally(kind)
+    left = tally.pending + tally.running
+    if not left:
+        return []
+    ended, began = tallies.pace(session, stage.id, stage.generation, kind)
+    if began is None or ended < _ENOUGH or now <= began:
+        return [Note(line(f"{count(left, 'target')} to go; too early for an estimate."))]
+    estimate = timedelta(seconds=(now - began).total_seconds() / ended * left)
+    return [Note(line(f"{count(left, 'target')} to go, about {lasting(estimate)} at the present pace."))]
+
+
+def failures(session: Session, stage: StageStanding, most: int = _FAILURES) -> list[Block]:
+    """The first failures with their reasons."""
+    kinds = [k for k in ActionKind if stage.tally(k).bad]
+    if not kinds:
+        return []
+    lines: list[Line] = []
+    total = sum(stage.tally(k).bad for k in kinds)
+    for kind in kinds:
+        for action, target in tallies.newest_bad(session, stage.id, stage.generation, kind)[: most - len(lines)]:
+            why = short(action.sentence or "no reason was given", 200)
+            code = f" ({action.reason_code})" if action.reason_code else ""
+            lines.append(
+                line(Icon("failed"), " ", Strong(short(target.name, 60)), f" · {target.workspace}: {why}{code}")
+            )
+    more = total - len(lines)
+    if more > 0:
+        lines.append(line(f"and {more} more: /rollout status {stage.key}"))
+    return [Paragraph((line(Strong(f"{count(total, 'failure')}")), *lines))]
+
+
+def runs(standing: Standing, stage: StageStanding) -> list[Block]:
+    """The runs on the old runtime beside those on the new one: numbers for people, they decide nothing."""
+    for criterion in standing.plan.stage(stage.key).criteria:
+        found = stage.findings.get(criterion.key)
+        if criterion.check != "runs_compared" or found is None:
+            continue
+        lines: list[Line] = [line(Strong("Runs of its jobs"))]
+        for side, label in (("old", "before"), ("new", "now")):
+            numbers = found.facts.get(side)
+            if isinstance(numbers, dict):
+                lines.append(line(f"{label} ({numbers.get('release', '?')}): {run_words(numbers)}"))
+        return [Paragraph(tuple(lines))] if len(lines) > 1 else []
+    return []
+
+
+def run_words(numbers: dict[str, object]) -> str:
+    """``120 runs, 2 failed, median 3 min 5 s``."""
+    ran, failed, median = numbers.get("runs"), numbers.get("failures"), numbers.get("median")
+    words = [count(int(ran), "run") if isinstance(ran, int | float) else "no runs"]
+    if isinstance(failed, int | float):
+        words.append(f"{int(failed)} failed")
+    if isinstance(median, int | float):
+        minutes, seconds = divmod(round(median), 60)
+        words.append(f"median {f'{minutes} min ' if minutes else ''}{seconds} s")
+    return ", ".join(words)
+
+
+_VERDICT = {Verdict.PASS: "ok", Verdict.FAIL: "failed", Verdict.INCONCLUSIVE: "warning"}
+
+
+def criteria(standing: Standing, stage: StageStanding, most: int = 12) -> list[Block]:
+    """Each criterion with its verdict, or for people to judge."""
+    lines: list[Line] = []
+    planned = standing.plan.stage(stage.key).criteria
+    for criterion in planned[:most]:
+        found = stage.findings.get(criterion.key)
+        if found is not None:
+            said = short(found.sentence, 200)
+            lines.append(line(Icon(_VERDICT[found.verdict]), f" {criterion.title}: {said}"))
+        elif criterion.by == "check":
+            lines.append(line(Icon("waiting"), f" {criterion.title}: not checked yet"))
+        else:
+            lines.append(line(Icon("info"), f" {criterion.title}: for those who sign to judge"))
+    if len(planned) > most:
+        lines.append(line(f"and {len(planned) - most} more: /rollout status {stage.key}"))
+    return [Paragraph((line(Strong("Criteria")), *lines))] if lines else []
+
+
+def _next(standing: Standing, stage: StageStanding, now: datetime) -> tuple[Line, ...]:
+    if stage.state is StageState.PASSED:
+        after = standing.plan.after(stage.key)
+        if after:
+            return (line(Icon("ok"), f" It is accepted. Next: /rollout start {after[0].key}"),)
+        return (line(Icon("ok"), " It is accepted; it was the last stage. /rollout report shows the result."),)
+    current = standing.current()
+    if current is not None and current.key == stage.key:
+        return (line(Strong("Next")), *outlook.who_must_act(standing, now))
+    return (line(f"/rollout status {stage.key} shows the details."),)

@@ -1,0 +1,218 @@
+"""What is posted to the channel: one document for each kind of the outbox, as it reads when it is sent."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from commands import card as cards
+from commands import outlook, report
+from commands.reply import Block, Button, Buttons, Icon, Line, Note, Paragraph, Part, Person, Reply, Strong, line
+from commands.shown import targets_words
+from commands.words import count, short, sign_off_line
+from rollout.people import members
+from rollout.standing import StageStanding, Standing
+from rollout.states import ActionKind, StageState
+from storage.models import Target
+
+card = cards.card
+
+_MENTIONS = 5
+
+Maker = Callable[[Session, Standing, StageStanding, Mapping[str, Any], datetime], Reply | None]
+
+
+def document(
+    session: Session, standing: Standing, kind: str, stage_key: str | None, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    """The message of that kind; None when there is nothing to say any more, or nobody knows the kind."""
+    if kind == "daily_summary":
+        return report.daily(session, standing, ids, now)
+    if kind in {"paused", "resumed"}:
+        return _flag(standing, kind)
+    make = _OF_STAGE.get(kind)
+    stage = next((s for s in standing.stages if s.key == stage_key), None)
+    return make(session, standing, stage, ids, now) if make is not None and stage is not None else None
+
+
+def shared(reply: Reply, by: str) -> Reply:
+    """A look that somebody shared with the channel, without buttons that were meant for that person."""
+    blocks = tuple(b for b in reply.blocks if not isinstance(b, Buttons))
+    return replace(reply, blocks=(*blocks, Note(line("Shared by ", Person(by)))), share=False, form=None)
+
+
+def _decision_wanted(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    if stage.state is not StageState.REVIEW:
+        return None
+    after = standing.plan.after(stage.key)
+    then = f"{after[0].key} may then be started." if after else "It is the last stage."
+    said = f"{stage.key} is ready for review: accept it or not; {then}"
+    blocks: list[Block] = [
+        Paragraph((line(Icon("info"), " ", Strong(said)), line(targets_words(stage).capitalize() + "."))),
+        *cards.criteria(standing, stage),
+        *cards.runs(standing, stage),
+        *cards.failures(session, stage, 3),
+        Paragraph(tuple(_wanted(standing, stage))),
+        _buttons(standing, stage, now, {"approve", "reject"}),
+    ]
+    return Reply(said, tuple(blocks))
+
+
+def _wanted(standing: Standing, stage: StageStanding) -> list[Line]:
+    """Whom the decision is asked of, by name."""
+    titles, people = standing.titles(), members(standing.plan, standing.groups)
+    signed = {s.user_id for s in stage.grants} | {stage.started_by or ""}
+    lines: list[Line] = [line(Strong("Wanted"), f": type /rollout approve {stage.key} or press the button")]
+    for role, number in list(stage.lacking(standing.required(stage.key)).items())[:10]:
+        parts: list[Part] = [f"{titles.get(role, role)}{f' ×{number}' if number > 1 else ''}: "]
+        held = sorted((people.get(role, frozenset()) & standing.available) - signed)
+        for index, user in enumerate(held[:_MENTIONS]):
+            parts += [" or " if index else "", Person(user)]
+        lines.append(tuple(parts))
+    if stage.signatures:
+        lines.append(sign_off_line(standing, stage))
+    return lines
+
+
+def _stage_blocked(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    if stage.state is not StageState.BLOCKED:
+        return None
+    why = stage.block_sentence or "it needs a person"
+    code = f" ({stage.block_code})" if stage.block_code else ""
+    said = f"{stage.key} is blocked: {why}"
+    starter: Line = ("Started by ", Person(stage.started_by)) if stage.started_by else ("",)
+    blocks: list[Block] = [
+        Paragraph((line(Icon("blocked"), " ", Strong(f"{said}{code}")), line(targets_words(stage).capitalize() + "."))),
+        *cards.failures(session, stage),
+        Paragraph((starter, *_next_when_blocked(stage))),
+        _buttons(standing, stage, now, {"start", "rollback"}),
+    ]
+    return Reply(said, tuple(blocks))
+
+
+def _next_when_blocked(stage: StageStanding) -> list[Line]:
+    return [
+        line(Strong("Next"), f": /rollout start {stage.key} tries again, /rollout rollback TARGET leaves one behind,"),
+        line(f"/rollout rollback {stage.key} puts everything back."),
+    ]
+
+
+def _stage_passed(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    if stage.state is not StageState.PASSED:
+        return None
+    after = standing.plan.after(stage.key)
+    following = f"Next: /rollout start {after[0].key}" if after else "It was the last stage: the upgrade is complete."
+    said = f"{stage.key} has passed."
+    lines = (
+        line(Icon("ok"), " ", Strong(said), f" {targets_words(stage).capitalize()}."),
+        sign_off_line(standing, stage),
+        line(following),
+    )
+    buttons = []
+    if after:
+        at = {"rollout": standing.id, "stage": after[0].key}
+        buttons = [Button(f"Plan {after[0].key}", "plan", at), Button(f"Start {after[0].key}", "start", at)]
+    return Reply(f"{said} {following}", (Paragraph(lines), *((Buttons(tuple(buttons)),) if buttons else ())))
+
+
+def _rollback_started(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    by: Line = (" by ", Person(stage.locked_by)) if stage.locked_by else ()
+    why = f": {stage.locked_reason}" if stage.locked_reason and stage.locked_reason != "rolled back" else "."
+    said = f"{stage.key} is being rolled back"
+    touched = stage.tally(ActionKind.CHANGE)
+    number = max(touched.good + touched.bad + touched.running - stage.pinned, 0)
+    lines = (
+        line(Icon("back"), " ", Strong(said), *by, why),
+        line(f"Up to {count(number, 'target')} get back what their backups say. The card shows how far it is."),
+    )
+    return Reply(f"{said}{why}", (Paragraph(lines), _buttons(standing, stage, now, set())))
+
+
+def _rollback_ended(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    if stage.state is not StageState.ROLLED_BACK:
+        return None
+    bad = stage.tally(ActionKind.REVERT).bad
+    said = f"{stage.key} is rolled back" + (f", except {count(bad, 'target')}." if bad else ".")
+    lines = [
+        line(Icon("warning" if bad else "ok"), " ", Strong(said), f" {targets_words(stage).capitalize()}."),
+        *((line(stage.block_sentence),) if stage.block_sentence else ()),
+        line(f"It is locked. Once it is known what went wrong: /rollout unlock {stage.key} REASON"),
+    ]
+    if bad:
+        lines.append(line(f"/rollout rollback {stage.key} tries the rest again."))
+    blocks: tuple[Block, ...] = (
+        Paragraph(tuple(lines)),
+        *cards.failures(session, stage),
+        _buttons(standing, stage, now, {"unlock", "rollback"} if bad else {"unlock"}),
+    )
+    return Reply(said, blocks)
+
+
+def _bake_worse(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    said = f"{stage.key}: {short(str(ids.get('sentence') or 'its runs got worse'), 500)}"
+    blocks: tuple[Block, ...] = (
+        Paragraph((line(Icon("warning"), " ", Strong(said)), line("This decides nothing; please look."))),
+        *cards.runs(standing, stage),
+        _buttons(standing, stage, now, {"rollback"}),
+    )
+    return Reply(said, blocks)
+
+
+def _pinned(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    target = session.execute(select(Target).where(Target.id == ids.get("target_id"))).scalar_one_or_none()
+    if target is None or not target.pinned_reason:
+        return None
+    said = f"{short(target.name, 80)} ({target.workspace}) stays on the old runtime"
+    by: Line = (" by ", Person(target.pinned_by)) if target.pinned_by else ()
+    lines = (line(Icon("locked"), " ", Strong(said), ": pinned", *by, f": {short(target.pinned_reason, 300)}"),)
+    button = Button("Target", "status", {"rollout": standing.id, "target_id": target.id})
+    return Reply(f"{said}.", (Paragraph(lines), Buttons((button,))))
+
+
+def _flag(standing: Standing, kind: str) -> Reply | None:
+    if (kind == "paused") is not standing.paused:
+        return None
+    if not standing.paused:
+        return Reply("The rollout goes on.", (Paragraph((line(Icon("ok"), " The rollout goes on."),)),))
+    by: Line = (" by ", Person(standing.paused_by)) if standing.paused_by else ()
+    why = f": {standing.paused_reason}" if standing.paused_reason else "."
+    lines = (
+        line(Icon("paused"), " ", Strong("The rollout is paused"), *by, why),
+        line("Nothing new is begun. /rollout resume lets it go on; a rollback is possible all the same."),
+    )
+    button = Button("Resume", "resume", {"rollout": standing.id})
+    return Reply(f"The rollout is paused{why}", (Paragraph(lines), Buttons((button,))))
+
+
+def _buttons(standing: Standing, stage: StageStanding, now: datetime, verbs: set[str]) -> Buttons:
+    found = [b for b in outlook.next_buttons(standing, stage, now) if b.verb in verbs]
+    details = Button("Details", "status", {"rollout": standing.id, "stage": stage.key})
+    return Buttons((*found, details))
+
+
+_OF_STAGE: dict[str, Maker] = {
+    "decision_wanted": _decision_wanted,
+    "stage_blocked": _stage_blocked,
+    "stage_passed": _stage_passed,
+    "rollback_started": _rollback_started,
+    "rollback_ended": _rollback_ended,
+    "bake_worse": _bake_worse,
+    "pinned": _pinned,
+}

@@ -1,0 +1,232 @@
+"""The one door: every way in becomes a Request, and every Request goes through ``Door.handle``."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+import structlog
+
+from commands import documents, find, refusals
+from commands.call import Call, Refused, refused
+from commands.help import help_reply, unknown
+from commands.home import rollout_blocks
+from commands.registry import VERBS
+from commands.reply import (
+    Actor,
+    Block,
+    Divider,
+    FieldErrors,
+    Heading,
+    Line,
+    Note,
+    Paragraph,
+    Reply,
+    Request,
+    Surface,
+    line,
+)
+from commands.verb import Verb
+from rollout.people import roles_of
+from rollout.standing import Standing
+from storage import facts
+from storage.database import Database
+from storage.models import Rollout, Stage
+from storage.record import By, event
+from storage.transitions import Lost
+
+_HOMES = 3  # rollouts on the Home tab
+
+
+class Log(Protocol):
+    """Where the door tells what it did: structlog's loggers fit."""
+
+    def info(self, event: str, **values: Any) -> Any: ...
+    def exception(self, event: str, **values: Any) -> Any: ...
+
+
+class Door:
+    """The door over one database. ``calendar`` gives calendar now."""
+
+    def __init__(self, database: Database, calendar: Callable[[], datetime], log: Log | None = None) -> None:
+        self._database, self._calendar = database, calendar
+        self._log: Log = log if log is not None else structlog.get_logger("commands")
+
+    def handle(self, request: Request) -> Reply:
+        """Answer a request: authorise, find what it means, look or act. Only FieldErrors of a form is ever raised."""
+        seen: dict[str, Any] = {}
+        try:
+            try:
+                return self._answer(request, seen)
+            except Lost:  # somebody else was quicker: decide once more on what is there now
+                return self._answer(request, seen)
+        except FieldErrors:
+            raise
+        except Refused as said:
+            return self._refuse(request, said, seen.get("standing"))
+        except Exception:
+            return self._failed(request)
+
+    def check_form(self, request: Request) -> None:
+        """Look at the fields of a submitted form, and at nothing else. Raises FieldErrors."""
+        verb = VERBS.get(request.verb)
+        if verb is not None and verb.check is not None:
+            verb.check(request.arguments)
+
+    def card(self, stage_id: int) -> Reply:
+        """The live card of a stage. Raises LookupError for a stage that does not exist."""
+        now = self._calendar()
+        with self._database.read() as session:
+            stage = session.get(Stage, stage_id)
+            if stage is None:
+                raise LookupError(f"no stage {stage_id}")
+            standing = facts.standing(session, session.get_one(Rollout, stage.rollout_id))
+            return documents.card(session, standing, stage.key, now)
+
+    def document(self, kind: str, rollout_id: int | None, stage_id: int | None, ids: Mapping[str, Any]) -> Reply | None:
+        """A message of the outbox as it reads now; None when there is nothing to say any more."""
+        now = self._calendar()
+        with self._database.read() as session:
+            stage = session.get(Stage, stage_id) if stage_id is not None else None
+            rollout = session.get(Rollout, rollout_id or (stage.rollout_id if stage is not None else 0))
+            if rollout is None:
+                return None
+            standing = facts.standing(session, rollout)
+            if kind != "shared":
+                return documents.document(session, standing, kind, stage.key if stage else None, ids, now)
+        return self._shared(standing, ids, now)
+
+    def home(self, actor: Actor) -> Reply:
+        """The Home tab of a person."""
+        now = self._calendar()
+        if actor.problem is not None:
+            return self._refuse(
+                Request(actor, "home", {}, Surface.HOME), _may_not_enter(actor.problem), None, record=False
+            )
+        with self._database.read() as session:
+            rollouts = facts.open_rollouts(session)
+            standings = [facts.standing(session, rollout) for rollout in rollouts[:_HOMES]]
+        blocks: list[Block] = []
+        for standing in standings:
+            roles = roles_of(standing.plan, actor.user_id, actor.groups)
+            blocks += ([Divider()] if blocks else []) + rollout_blocks(standing, actor.user_id, roles, now)
+        if not blocks:
+            text = "The bot opens one for each plan file it is given (settings: ROLLOUT_PLANS)."
+            blocks = [Heading("No rollout is open"), Paragraph((line(text),))]
+        if len(rollouts) > _HOMES:
+            blocks.append(Note(line(f"{len(rollouts) - _HOMES} more are open: /rollout in their channels.")))
+        return Reply("Where the rollout is, and what waits for you.", tuple(blocks))
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _answer(self, request: Request, seen: dict[str, Any]) -> Reply:
+        if request.actor.problem is not None:
+            raise _may_not_enter(request.actor.problem)
+        verb = VERBS.get(request.verb)
+        if request.verb == "help":
+            return help_reply(VERBS, find.word(request))
+        if verb is None:
+            raise unknown(VERBS, request.verb)
+        if verb.act and request.shared_channel:
+            raise refused(
+                "shared_channel",
+                "This channel is shared with another company; nothing is decided here.",
+                "Type it in a channel that only your own team is in.",
+            )
+        if request.arguments.get("submitted") and verb.check is not None:
+            verb.check(request.arguments)
+        call = self._call(request, verb, seen)
+        reply = verb.run(call)
+        if verb.act and reply.form is None:
+            self._log.info("command", verb=verb.name, actor=request.actor.user_id, surface=str(request.surface))
+        return reply
+
+    def _call(self, request: Request, verb: Verb, seen: dict[str, Any]) -> Call:
+        with self._database.read() as session:
+            rollout = find.rollout(session, request)
+            standing = facts.standing(session, rollout)
+            seen["standing"] = standing
+            meant = find.meant(session, standing, request, verb.takes)
+        roles = roles_of(standing.plan, request.actor.user_id, request.actor.groups)
+        return Call(
+            request,
+            self._database,
+            self._calendar(),
+            standing,
+            roles,
+            stage_key=meant.stage,
+            target_id=meant.target_id,
+            reason=meant.reason,
+            word=meant.word,
+        )
+
+    def _shared(self, standing: Standing, ids: Mapping[str, Any], now: datetime) -> Reply | None:
+        verb = VERBS.get(str(ids.get("verb")))
+        by = str(ids.get("by") or "")
+        arguments = ids.get("arguments")
+        if verb is None or verb.act:
+            return None
+        given = {**(arguments if isinstance(arguments, dict) else {}), "rollout": standing.id}
+        request = Request(Actor("", by), verb.name, given, Surface.BUTTON, standing.channel)
+        try:
+            return documents.shared(verb.run(self._call(request, verb, {})), by)
+        except Refused:
+            return None
+
+    def _refuse(self, request: Request, said: Refused, standing: Standing | None, record: bool = True) -> Reply:
+        error_id = secrets.token_hex(4)
+        now = self._calendar()
+        since: list[Line] = []
+        if standing is not None:
+            with self._database.read() as session:
+                rollout = session.get(Rollout, standing.id)
+                standing = facts.standing(session, rollout) if rollout is not None else standing
+                if any(r.code in {"stale_view", "change_set_changed"} for r in said.reasons):
+                    since = refusals.since(session, standing, said.stage, now)
+        self._log.info(
+            "refused",
+            verb=request.verb[:40],
+            actor=request.actor.user_id,
+            reasons=[r.code for r in said.reasons],
+            error_id=error_id,
+        )
+        if record:
+            self._record(request, said, standing, error_id, now)
+        return refusals.render(said, error_id, standing, request.actor, now, since)
+
+    def _record(self, request: Request, said: Refused, standing: Standing | None, error_id: str, now: datetime) -> None:
+        actor, first = request.actor, said.reasons[0]
+        with self._database.write() as session:
+            stage_id = next((s.id for s in standing.stages if s.key == said.stage), None) if standing else None
+            event(
+                session,
+                now,
+                By(actor.user_id, actor.team_id, str(request.surface)),
+                request.verb[:40],
+                first.sentence[:500],
+                rollout_id=standing.id if standing else None,
+                stage=session.get(Stage, stage_id) if stage_id is not None else None,
+                outcome="refused",
+                reason_code=first.code,
+                data={"error_id": error_id, "reasons": [r.code for r in said.reasons]},
+            )
+
+    def _failed(self, request: Request) -> Reply:
+        error_id = secrets.token_hex(4)
+        self._log.exception("command failed", verb=request.verb[:40], actor=request.actor.user_id, error_id=error_id)
+        said = "Something went wrong in the bot itself; it is not known whether this took effect."
+        following = "Look with /rollout status before you repeat it, and tell the people who run the bot the error id."
+        return Reply(
+            f"{said} {following} Error id {error_id}",
+            (
+                Paragraph((line(f"Failed (internal_error) {said}"), line(following))),
+                Note(line(f"Error id {error_id}")),
+            ),
+            error_id=error_id,
+        )
+
+
+def _may_not_enter(problem: str) -> Refused:
+    code = problem if problem in refusals.WHO else "identity_unknown"
+    sentence, next_step = refusals.WHO[code]
+    return refused(code, sentence, next_step)

@@ -1,0 +1,91 @@
+"""``/rollout VERB [STAGE | TARGET] [the rest is the reason]``: text in, verb and arguments out. Pure."""
+
+import html
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, Final
+
+#: Other words for a verb.
+ALIASES: Final = {
+    "stop": "pause",
+    "hold": "pause",
+    "freeze": "pause",
+    "continue": "resume",
+    "undo": "rollback",
+    "revert": "rollback",
+    "abort": "rollback",
+    "who": "contacts",
+    "retry": "start",
+}
+
+_QUOTES: Final = str.maketrans(
+    {
+        "“": '"',
+        "”": '"',
+        "„": '"',
+        "«": '"',
+        "»": '"',
+        "‘": "'",
+        "’": "'",
+        "‚": "'",
+        "–": "-",
+        "—": "-",
+        "‑": "-",
+        "−": "-",
+        "\u00a0": " ",
+        "\u202f": " ",
+        "\u200b": "",
+    }
+)
+_LINK: Final = re.compile(r"<(?P<mark>[@#!]?)(?P<body>[^<>|]+)(?:\|(?P<label>[^<>]*))?>")
+_PAIRS: Final = {'"': '"', "'": "'", "`": "`"}
+
+
+def parse(text: str) -> tuple[str, dict[str, Any]]:
+    """The verb and its arguments: ``words`` is everything after the verb. No text is the verb ``home``.
+
+    A word that is no verb is given back as it is, for the door to refuse with the nearest one.
+    """
+    words = clean(text).split(maxsplit=1)
+    if words and words[0].lower() in {"/rollout", "rollout"}:
+        words = words[1].split(maxsplit=1) if len(words) > 1 else []
+    if not words:
+        return "home", {}
+    said = words[0].lower().strip("\"'`.,:;!?")
+    verb = ALIASES.get(said, said)
+    return verb, {"words": words[1].strip()} if len(words) > 1 else {}
+
+
+def clean(text: str) -> str:
+    """Typed text with straight quotes and dashes, one space between words, and Slack's escapes taken away."""
+    text = _LINK.sub(_unescaped, text)
+    return " ".join(html.unescape(text).translate(_QUOTES).split())
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    mark, body, label = found["mark"], found["body"], found["label"]
+    if mark == "@":
+        return f"@{label or body}"
+    if mark == "#":
+        return f"#{label or body}"
+    if mark == "!":
+        return f"@{label or body.partition('^')[0]}".replace("@@", "@")
+    return body.removeprefix("mailto:")
+
+
+def first_word(words: str) -> tuple[str, str]:
+    """The first word and the rest; quotes around several words make them one."""
+    words = words.strip()
+    if words and words[0] in _PAIRS:
+        end = words.find(_PAIRS[words[0]], 1)
+        if end > 0:
+            return words[1:end].strip(), words[end + 1 :].strip()
+    head, _, rest = words.partition(" ")
+    return head, rest.strip()
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word most like ``word``, if one is like it."""
+    close = get_close_matches(word.lower(), [k.lower() for k in known], n=1, cutoff=0.5)
+    return close[0] if close else None

@@ -1,0 +1,80 @@
+"""``/rollout`` alone, and the Home tab: what waits for me, what I may do next, whom to ask. No chart, no table."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from commands import outlook
+from commands.call import Call
+from commands.contacts import contact_lines
+from commands.reply import (
+    Block,
+    Button,
+    Buttons,
+    Divider,
+    Heading,
+    Icon,
+    Line,
+    Note,
+    Paragraph,
+    Progress,
+    Reply,
+    Strong,
+    line,
+)
+from commands.shown import facts_age, progress, situation, targets_words
+from commands.words import STATE, icon, listed
+from rollout.standing import StageStanding, Standing
+from rollout.states import ActionKind
+
+_STAGES = 10
+
+
+def home(call: Call) -> Reply:
+    """The answer to ``/rollout``."""
+    blocks = rollout_blocks(call.standing, call.actor, call.roles, call.now)
+    return Reply(f"{call.plan.title}: {_plain(call)}", tuple(blocks))
+
+
+def _plain(call: Call) -> str:
+    current = call.standing.current()
+    return f"{current.key} is {STATE[current.state]}." if current is not None else "all stages have passed."
+
+
+def rollout_blocks(standing: Standing, actor: str, roles: frozenset[str], now: datetime) -> list[Block]:
+    """One rollout for one person."""
+    current = standing.current()
+    blocks: list[Block] = [Heading(standing.plan.title), *situation(standing, now)]
+    mine = outlook.waits_for(standing, actor, roles, now)
+    titles = [standing.plan.roles[r].title for r in standing.plan.roles if r in roles]
+    who = f"You are {listed(titles)}." if titles else "You hold no role in this plan: you can look, but not act."
+    waiting: Sequence[Line] = mine or (line(Icon("ok"), " Nothing waits for you now."),)
+    blocks.append(Paragraph((line(Strong("What waits for you")), *waiting, line(who))))
+    buttons = outlook.next_buttons(standing, current, now, (actor, roles)) if current is not None else []
+    at = {"rollout": standing.id}
+    more = (
+        Button("Status", "status", at),
+        Button("Plan", "plan", {**at, "stage": current.key} if current else at),
+        Button("Checklist", "checklist", at),
+        Button("Help", "help", {}),
+    )
+    blocks += [Buttons((*buttons, *more)), Divider()]
+    for stage in standing.stages[:_STAGES]:
+        blocks += _stage(stage)
+    if not any(s.started for s in standing.stages) and current is not None:
+        blocks.append(
+            Note(line(f"New here? /rollout plan {current.key} shows what would change; nothing is done by it."))
+        )
+    contacts = contact_lines(standing.plan, 4)
+    if contacts:
+        blocks += [Divider(), Paragraph((line(Strong("Contacts")), *contacts))]
+    blocks.append(Note(facts_age(standing, now)))
+    return blocks
+
+
+def _stage(stage: StageStanding) -> list[Block]:
+    said = Paragraph((line(icon(stage), " ", Strong(stage.key), f" · {STATE[stage.state]} · {targets_words(stage)}"),))
+    bar = progress(stage)
+    if bar is None and stage.started and stage.total:
+        changed = stage.tally(ActionKind.CHANGE)
+        bar = Progress(max(changed.good - stage.pinned, 0), stage.total, changed.bad, "upgraded")
+    return [said, bar] if bar is not None and stage.started else [said]

@@ -1,0 +1,189 @@
+"""Where we are, what holds us, who must act: said of a rollout and of one stage. Pure."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from commands.reply import At, Button, Icon, Line, Person, Strong, line
+from commands.words import count, doing, icon, listed
+from rollout import gates
+from rollout.gatefacts import sign_facts, start_facts
+from rollout.gates import Proceed, Refuse
+from rollout.reasons import Reason
+from rollout.standing import HAS_CHANGES, StageStanding, Standing
+from rollout.states import ENGINE_STATES, StageState
+from rollout.windows import is_open, next_opening
+
+
+def where(standing: Standing, now: datetime) -> Line:
+    """The one line that says where the rollout is."""
+    stage = standing.current()
+    total = len(standing.stages)
+    if stage is None:
+        return line(Icon("ok"), " ", Strong(f"All {total} stages have passed."))
+    passed = sum(standing.has_passed(s.key) for s in standing.stages)
+    return line(icon(stage), " ", Strong(stage.key), f" {doing(stage, now)}. {passed} of {total} stages have passed.")
+
+
+def holds(standing: Standing, now: datetime) -> list[Line]:
+    """What holds the rollout; nothing when the bot or a person can simply go on."""
+    found: list[Line] = []
+    if standing.paused:
+        by = (" by ", Person(standing.paused_by)) if standing.paused_by else ()
+        why = f": {standing.paused_reason}" if standing.paused_reason else ""
+        found.append(line(Icon("paused"), " Paused", *by, why))
+    stage = standing.current()
+    if stage is None:
+        return found
+    if stage.state in {StageState.WAITING, StageState.READY}:
+        for reason in start_reasons(standing, stage.key, now):
+            if reason.code != "rollout_paused":
+                found.append(line(Icon("info"), " ", reason.sentence))
+    elif stage.state is StageState.BLOCKED:
+        found.append(line(Icon("blocked"), " ", stage.block_sentence or "It is blocked.", _code(stage.block_code)))
+    elif stage.state is StageState.ROLLED_BACK:
+        if stage.block_sentence:
+            found.append(line(Icon("warning"), " ", stage.block_sentence, _code(stage.block_code)))
+        why = f": {stage.locked_reason}" if stage.locked_reason else ""
+        found.append(line(Icon("locked"), f" Locked after the rollback{why}"))
+    elif stage.state is StageState.BAKING and stage.bake_until:
+        found.append(line(Icon("working"), " It bakes until ", At(stage.bake_until)))
+    elif stage.state is StageState.UPGRADING and (wait := window_wait(standing, stage, now)):
+        found.append(wait)
+    elif stage.state is StageState.REVIEW:
+        for s in stage.rejections:
+            title = standing.titles().get(s.role, s.role)
+            found.append(
+                line(
+                    Icon("warning"),
+                    " Rejected (stage_rejected) by ",
+                    Person(s.user_id),
+                    f" ({title}): {s.comment[:200]}",
+                )
+            )
+    return found
+
+
+def _code(code: str | None) -> str:
+    return f" ({code})" if code else ""
+
+
+def window_wait(standing: Standing, stage: StageStanding, now: datetime) -> Line | None:
+    """That the stage waits for its change window, if it does."""
+    windows = standing.plan.stage(stage.key).windows
+    if is_open(windows, now):
+        return None
+    opens = next_opening(windows, now)
+    when = ("; the next one opens ", At(opens)) if opens else ("; none of them opens again",)
+    return line(Icon("waiting"), " Outside of its change window", *when)
+
+
+def start_reasons(standing: Standing, key: str, now: datetime) -> tuple[Reason, ...]:
+    """Why nobody at all could start the stage now."""
+    plan = standing.plan
+    decision = gates.may_start(start_facts(standing, key, "", plan.capabilities.start, now))
+    return decision.reasons if isinstance(decision, Refuse) else ()
+
+
+def who_must_act(standing: Standing, now: datetime) -> list[Line]:
+    """Whom the rollout waits for, and what that person types."""
+    plan, stage = standing.plan, standing.current()
+    if stage is None:
+        return [line("Nobody: it is done. ", "/rollout report shows the result.")]
+    starters = listed([plan.roles[r].title for r in plan.capabilities.start if r in plan.roles], "or")
+    if standing.paused and stage.state in {*ENGINE_STATES, StageState.READY} - {StageState.ROLLING_BACK}:
+        who = listed([plan.roles[r].title for r in plan.capabilities.pause if r in plan.roles], "or")
+        return [line(f"{who}: ", Strong("/rollout resume"))]
+    match stage.state:
+        case StageState.WAITING | StageState.READY:
+            reasons = start_reasons(standing, stage.key, now)
+            if not reasons:
+                return [line(f"{starters}: ", Strong(f"/rollout start {stage.key}"))]
+            return [line(Icon("info"), f" Next: {reason.next_step}") for reason in reasons[:4]]
+        case StageState.BLOCKED:
+            return [
+                line(
+                    f"{starters}: ",
+                    Strong(f"/rollout start {stage.key}"),
+                    " tries again what failed; ",
+                    Strong(f"/rollout rollback {stage.key}"),
+                    " puts everything back.",
+                )
+            ]
+        case StageState.REVIEW:
+            lacking = stage.lacking(standing.required(stage.key))
+            titles = standing.titles()
+            who = listed([titles.get(r, r) for r in lacking]) or listed([titles[s.role] for s in stage.rejections])
+            return [line(f"{who}: ", Strong(f"/rollout approve {stage.key}"), " (or reject)")]
+        case StageState.ROLLED_BACK:
+            text = " with what you fixed makes it ready again."
+            if stage.block_code:
+                text += f" First /rollout rollback {stage.key} tries again what could not be put back."
+            return [line(f"{starters}: ", Strong(f"/rollout unlock {stage.key} REASON"), text)]
+    return [line("Nobody for now: the bot is working.")]
+
+
+def next_buttons(
+    standing: Standing, stage: StageStanding, now: datetime, person: tuple[str, Collection[str]] | None = None
+) -> list[Button]:
+    """What may be pressed next at a stage: by anybody (on the card), or by one ``person`` (user id, roles)."""
+    at = {"rollout": standing.id, "stage": stage.key, "version": stage.version, "generation": stage.generation}
+    plan, key = standing.plan, stage.key
+    roles = frozenset(person[1]) if person else frozenset(plan.roles)
+
+    def can(allowed: Collection[str]) -> bool:
+        return bool(roles & set(allowed))
+
+    found: list[Button] = []
+    if stage.state is StageState.REVIEW:
+        facts = sign_facts(standing, key, person[0], roles, "") if person else None
+        if facts is None or isinstance(gates.may_approve(facts), Proceed):
+            found.append(Button(f"Approve {key}", "approve", at, "primary"))
+        if facts is None or isinstance(gates.may_reject(facts), Proceed):
+            found.append(Button(f"Reject {key}", "reject", at))
+    elif stage.state is StageState.BLOCKED and can(plan.capabilities.start):
+        found.append(Button(f"Retry {key}", "start", at, "primary"))
+    elif stage.state in {StageState.READY, StageState.WAITING} and can(plan.capabilities.start):
+        actor = person[0] if person else ""
+        allowed = roles if person else frozenset(plan.capabilities.start)
+        if isinstance(gates.may_start(start_facts(standing, key, actor, allowed, now)), Proceed):
+            found.append(Button(f"Start {key}", "start", at, "primary"))
+    elif stage.state is StageState.ROLLED_BACK and can(plan.capabilities.start):
+        found.append(Button(f"Unlock {key}", "unlock", at))
+    retry_revert = stage.state is StageState.ROLLED_BACK and stage.block_code is not None
+    if (stage.state in HAS_CHANGES or retry_revert) and can(plan.capabilities.rollback):
+        found.append(Button(f"Roll back {key}", "rollback", at, "danger"))
+    if can(plan.capabilities.pause) and not (person is None and stage.state not in ENGINE_STATES):
+        if standing.paused:
+            found.append(Button("Resume", "resume", {"rollout": standing.id}))
+        elif stage.state in ENGINE_STATES and stage.state is not StageState.ROLLING_BACK:
+            found.append(Button("Pause", "pause", {"rollout": standing.id}))
+    return found
+
+
+def waits_for(standing: Standing, actor: str, roles: Collection[str], now: datetime) -> list[Line]:
+    """What waits for this very person."""
+    found: list[Line] = []
+    for stage in standing.stages:
+        if stage.state is StageState.REVIEW:
+            facts = sign_facts(standing, stage.key, actor, roles, "")
+            if isinstance(gates.may_approve(facts), Proceed):
+                found.append(line(Icon("info"), " ", Strong(stage.key), " waits for your sign-off."))
+        if stage.state is StageState.BLOCKED and set(roles) & set(standing.plan.capabilities.start):
+            found.append(
+                line(Icon("blocked"), " ", Strong(stage.key), f" is blocked: {stage.block_sentence or 'look at it'}")
+            )
+    current = standing.current()
+    if current is not None and current.state is StageState.READY:
+        decision = gates.may_start(start_facts(standing, current.key, actor, roles, now))
+        if isinstance(decision, Proceed):
+            text = f" may be started: {count(current.planned, 'target')}."
+            found.append(line(Icon("ready"), " ", Strong(current.key), text))
+    mine = (
+        [i for i in standing.blocking_items(current.key) if not i.attest or set(i.attest) & set(roles)]
+        if (current is not None and roles)
+        else []
+    )
+    if mine and current is not None:
+        text = f" you could tick {'holds' if len(mine) == 1 else 'hold'} {current.key}."
+        found.append(line(Icon("info"), f" {count(len(mine), 'checklist item')}", text))
+    return found

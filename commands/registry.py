@@ -1,0 +1,123 @@
+"""All verbs: the one list from which parsing, help and buttons take them."""
+
+from typing import Final
+
+from commands.approve import approve, check_reject, reject
+from commands.audit import audit
+from commands.call import Call
+from commands.checklist import check_mark, checklist, mark, unmark
+from commands.contacts import contacts
+from commands.flags import pause, refresh, resume
+from commands.home import home
+from commands.plan import plan
+from commands.reply import Reply
+from commands.report import report
+from commands.rollback import check_unlock, rollback, unlock
+from commands.share import share
+from commands.start import start
+from commands.status import status
+from commands.verb import Verb
+
+
+def _help(call: Call) -> Reply:
+    raise AssertionError("the door answers help itself, without a rollout")
+
+
+_ALL: Final = (
+    Verb("home", "/rollout", "What waits for you, what you may do next, whom to ask.", "nothing", home),
+    Verb(
+        "status",
+        "/rollout status [STAGE | TARGET]",
+        "Where we are, what holds us, who must act.",
+        "stage_or_target",
+        status,
+        detail=("Of a target: what it was, what we wrote, what it is now, and its last runs.",),
+    ),
+    Verb(
+        "plan",
+        "/rollout plan [STAGE]",
+        "The dry run: every target before and after. Changes nothing.",
+        "stage",
+        plan,
+        detail=("Also what is left alone and why, what would restart, and how many calls it takes.",),
+    ),
+    Verb(
+        "checklist",
+        "/rollout checklist [STAGE]",
+        "What has to be done, by whom; what blocks the next stage comes first.",
+        "stage",
+        checklist,
+        detail=("Tick several at once with Mark done…; Un-tick… takes it back.",),
+    ),
+    Verb("report", "/rollout report", "The summary as of now; Share posts it.", "nothing", report),
+    Verb("audit", "/rollout audit [STAGE]", "Who did what, when.", "stage", audit),
+    Verb("contacts", "/rollout contacts", "Whom to ask, and who holds which role.", "nothing", contacts),
+    Verb("help", "/rollout help [VERB]", "This list, or more about one command.", "word", _help),
+    Verb(
+        "start",
+        "/rollout start STAGE",
+        "Starts a stage, after showing exactly what it will do.",
+        "stage",
+        start,
+        act=True,
+        detail=(
+            "Backs up every target, changes it, checks it. What you confirm is what starts, or nothing does.",
+            "On a blocked stage it tries again what failed.",
+        ),
+    ),
+    Verb(
+        "approve",
+        "/rollout approve STAGE",
+        "Your sign-off for a stage in review.",
+        "stage",
+        approve,
+        act=True,
+        detail=("For people who hold one of its roles; not for the one who started it. One person counts once.",),
+    ),
+    Verb(
+        "reject",
+        "/rollout reject STAGE [reason]",
+        "Says no, with a reason; it holds the stage.",
+        "stage",
+        reject,
+        act=True,
+        detail=("Until you, or another person of your role, approves it.",),
+        check=check_reject,
+    ),
+    Verb(
+        "pause",
+        "/rollout pause [reason]",
+        "Nothing new is begun; at once, without asking.",
+        "reason",
+        pause,
+        act=True,
+    ),
+    Verb("resume", "/rollout resume", "Lets it go on.", "nothing", resume, act=True),
+    Verb(
+        "rollback",
+        "/rollout rollback [STAGE | TARGET] [reason]",
+        "Puts everything back from the backups.",
+        "stage_or_target",
+        rollback,
+        act=True,
+        detail=(
+            "Without a name: the newest stage with changes. Of a target: puts back that one and pins it.",
+            "It restores what we changed, never what somebody else changed since, and locks the stage.",
+        ),
+    ),
+    Verb(
+        "unlock",
+        "/rollout unlock STAGE [reason]",
+        "Makes a rolled-back stage ready for a new try.",
+        "stage",
+        unlock,
+        act=True,
+        check=check_unlock,
+    ),
+    Verb("refresh", "/rollout refresh", "Looks at the workspaces again, now.", "nothing", refresh, act=True),
+    Verb("mark", "/rollout mark", "Ticks checklist items.", "stage", mark, act=True, hidden=True, check=check_mark),
+    Verb("unmark", "/rollout unmark", "Un-ticks items.", "stage", unmark, act=True, hidden=True, check=check_mark),
+    Verb("share", "/rollout share", "Posts a look to the channel.", "nothing", share, act=True, hidden=True),
+)
+
+VERBS: Final = {verb.name: verb for verb in _ALL}

@@ -1,0 +1,114 @@
+"""``report`` and the daily summary: stage states, targets by runtime as text and one chart, failures, who must act."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from commands import outlook
+from commands.call import Call
+from commands.reply import Block, Button, Buttons, Chart, Heading, Icon, Line, Note, Paragraph, Reply, Strong, line
+from commands.shown import facts_age, plain_status, stage_lines, targets_words
+from commands.words import STATE, count, icon, short
+from rollout.standing import Standing
+from rollout.states import ActionKind
+from storage import tallies
+
+_STAGES = 12
+_SERIES = 5
+
+
+def report(call: Call) -> Reply:
+    """The summary as of now."""
+    standing, now = call.standing, call.now
+    with call.database.read() as session:
+        runtimes = tallies.runtimes(session, standing.id)
+    blocks: list[Block] = [Heading(f"{standing.plan.title}: summary"), Paragraph((outlook.where(standing, now),))]
+    for stage in standing.stages[:_STAGES]:
+        blocks.append(Paragraph(tuple(stage_lines(standing, stage, now))))
+    blocks += targets_by_runtime(standing, runtimes)
+    blocks.append(Paragraph((line(Strong("Checklist")), line(checklist_words(standing)))))
+    blocks.append(Paragraph((line(Strong("Who must act")), *outlook.who_must_act(standing, now))))
+    blocks.append(Note(facts_age(standing, now)))
+    blocks.append(Buttons((call.button("Status", "status"), call.button("Audit", "audit"))))
+    return Reply(plain_status(standing, now), tuple(blocks), share=True)
+
+
+def daily(session: Session, standing: Standing, ids: Mapping[str, Any], now: datetime) -> Reply:
+    """The daily summary of an open rollout."""
+    runtimes = tallies.runtimes(session, standing.id)
+    failed = tallies.failures_since(session, standing.id, now - timedelta(days=1))
+    lines: list[Line] = []
+    for stage in standing.stages[:_STAGES]:
+        lines.append(line(icon(stage), " ", Strong(stage.key), f" · {STATE[stage.state]} · {targets_words(stage)}"))
+    if len(standing.stages) > _STAGES:
+        lines.append(line(f"and {len(standing.stages) - _STAGES} more stages"))
+    blocks: list[Block] = [
+        Heading(short(f"Daily summary: {standing.plan.title}", 140)),
+        Paragraph((outlook.where(standing, now), *outlook.holds(standing, now))),
+        Paragraph(tuple(lines)),
+        *targets_by_runtime(standing, runtimes),
+        _failures(failed),
+        Paragraph((line(Strong("Who must act")), *outlook.who_must_act(standing, now))),
+    ]
+    if standing.file_differs:
+        blocks.append(
+            Paragraph((line(Icon("warning"), " The plan file differs from the stored plan; the stored one rules."),))
+        )
+    at = {"rollout": standing.id}
+    blocks += [
+        Note(facts_age(standing, now)),
+        Buttons((Button("Status", "status", at), Button("Checklist", "checklist", at))),
+    ]
+    return Reply(f"Daily summary. {plain_status(standing, now)}", tuple(blocks))
+
+
+def _failures(failed: list[tuple[str, ActionKind, str, int]]) -> Paragraph:
+    if not failed:
+        return Paragraph((line(Icon("ok"), " No failures since yesterday."),))
+    total = sum(number for *_, number in failed)
+    lines = [line(f"{stage}: {number} × {code}") for stage, _, code, number in failed[:8]]
+    more = f" (the most frequent {len(lines)} of {len(failed)} kinds)" if len(failed) > len(lines) else ""
+    return Paragraph((line(Icon("failed"), " ", Strong(f"{count(total, 'failure')} since yesterday"), more), *lines))
+
+
+def targets_by_runtime(standing: Standing, runtimes: Mapping[tuple[str | None, str], int]) -> list[Block]:
+    """Targets by runtime: a sentence, and one chart by stage."""
+    totals: Counter[str] = Counter()
+    for (_, release), number in runtimes.items():
+        totals[release or "-"] += number
+    if not totals:
+        return [Paragraph((line("No target is known yet: the first look at the workspaces is under way."),))]
+    source, target = standing.plan.runtimes.source, standing.plan.runtimes.target
+    shown = [r for r in (source, target) if totals[r]]
+    shown += [r for r, _ in totals.most_common() if r not in shown][: _SERIES - len(shown)]
+    others = [r for r in totals if r not in shown]
+    words = [f"{totals[r]:,} on {r if r != '-' else 'no runtime of their own'}" for r in shown]
+    if others:
+        words.append(f"{sum(totals[r] for r in others):,} on others")
+    lines = (line(Strong("Targets by runtime")), line(", ".join(words)))
+    stages = [s.key for s in standing.stages[:_STAGES]]
+    series: list[tuple[str, tuple[float, ...]]] = []
+    for release in shown:
+        values = tuple(float(runtimes.get((key, release if release != "-" else ""), 0)) for key in stages)
+        if release == "-":
+            values = tuple(float(runtimes.get((k, ""), 0) + runtimes.get((k, "-"), 0)) for k in stages)
+        series.append((release, values))
+    if others:
+        rest = tuple(float(sum(runtimes.get((key, r), 0) for r in others)) for key in stages)
+        series.append(("other", rest))
+    if not any(any(values) for _, values in series):
+        return [Paragraph(lines)]
+    return [Paragraph(lines), Chart("Targets by runtime", tuple(stages), tuple(series), "targets")]
+
+
+def checklist_words(standing: Standing) -> str:
+    """``12 of 150 items done; 3 block canary``."""
+    items = [i for i in standing.plan.checklist if i.by != "action"]
+    done = sum(not standing.is_open(i.key) for i in items)
+    current = standing.current()
+    blocking = len(standing.blocking_items(current.key)) if current is not None and not current.started else 0
+    held = f"; {blocking} {'blocks' if blocking == 1 else 'block'} {current.key}" if blocking and current else ""
+    return f"{done} of {count(len(items), 'item')} done{held}."

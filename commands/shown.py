@@ -1,0 +1,141 @@
+"""What several looks show alike: the situation, a stage in a few lines, its bar, the age of facts, page buttons."""
+
+from datetime import datetime
+from typing import Any
+
+from commands import outlook
+from commands.call import Call
+from commands.reply import (
+    Block,
+    Button,
+    Buttons,
+    Icon,
+    Line,
+    Paragraph,
+    Part,
+    Progress,
+    Strong,
+    line,
+)
+from commands.words import (
+    STATE,
+    WORK,
+    ago,
+    count,
+    criteria_line,
+    day_advice,
+    icon,
+    lasting,
+    listed,
+    sign_off_line,
+)
+from rollout.standing import StageStanding, Standing
+from rollout.states import ENGINE_STATES, ActionKind, StageState
+
+
+def situation(standing: Standing, now: datetime) -> list[Block]:
+    """Where we are, what holds us, who must act."""
+    blocks: list[Block] = [Paragraph((outlook.where(standing, now),))]
+    if holding := outlook.holds(standing, now):
+        blocks.append(Paragraph((line(Strong("What holds us")), *holding)))
+    blocks.append(Paragraph((line(Strong("Who must act")), *outlook.who_must_act(standing, now))))
+    return blocks
+
+
+def plain_status(standing: Standing, now: datetime) -> str:
+    """The answer in a sentence or two."""
+    stage = standing.current()
+    if stage is None:
+        return f"{standing.plan.title}: all stages have passed."
+    passed = sum(standing.has_passed(s.key) for s in standing.stages)
+    held = " The rollout is paused." if standing.paused else ""
+    of = f"{passed} of {len(standing.stages)} stages have passed."
+    return f"{standing.plan.title}: {stage.key} is {STATE[stage.state]}; {of}{held}"
+
+
+def stage_lines(standing: Standing, stage: StageStanding, now: datetime) -> list[Line]:
+    """One stage in a few lines: state, counts, criteria, sign-offs, bake, timeline."""
+    words: list[Part] = [icon(stage), " ", Strong(stage.key), f" · {STATE[stage.state]} · ", targets_words(stage)]
+    if advice := day_advice(standing, stage, now):
+        words.append(f" · {advice}")
+    lines: list[Line] = [tuple(words)]
+    if (criteria := criteria_line(standing, stage)) is not None:
+        lines.append(criteria)
+    if stage.state in {StageState.REVIEW, StageState.PASSED} or stage.signatures:
+        lines.append(sign_off_line(standing, stage))
+    elif stage.state in {StageState.READY, *ENGINE_STATES} - {StageState.ROLLING_BACK}:
+        titles = standing.titles()
+        lines.append(line("Sign-offs needed: ", listed([titles.get(r, r) for r in standing.required(stage.key)])))
+    if stage.state is StageState.BAKING and stage.bake_until is not None:
+        lines.append(line(f"Bake: another {lasting(stage.bake_until - now)}"))
+    if stage.state is StageState.BLOCKED or (stage.state is StageState.ROLLED_BACK and stage.block_sentence):
+        lines.append(line(Icon("warning"), f" {stage.block_sentence}"))
+    if stage.locked and stage.state is StageState.ROLLED_BACK:
+        lines.append(line(f"Locked: {stage.locked_reason[:200]}"))
+    return lines
+
+
+def targets_words(stage: StageStanding) -> str:
+    """``8 of 12 targets upgraded, 1 failed, 1 pinned``."""
+    words: list[str] = []
+    if not stage.started:
+        words.append(f"{count(stage.planned, 'target')} to change")
+        if stage.left_alone:
+            words.append(f"{stage.left_alone:,} left alone")
+    elif stage.state in {StageState.ROLLING_BACK, StageState.ROLLED_BACK}:
+        tally = stage.tally(ActionKind.REVERT)
+        words.append(f"{tally.good} of {count(tally.total, 'target')} put back")
+        if tally.bad:
+            words.append(f"{tally.bad} could not be put back")
+    else:
+        changed = stage.tally(ActionKind.CHANGE)
+        words.append(f"{max(changed.good - stage.pinned, 0)} of {count(stage.total, 'target')} upgraded")
+        work = stage.work_now
+        if work in {ActionKind.BACKUP, ActionKind.VALIDATE}:
+            words.append(f"{stage.tally(work).good} {WORK[work]}")
+        if failed := sum(stage.tally(k).bad for k in (ActionKind.BACKUP, ActionKind.CHANGE, ActionKind.VALIDATE)):
+            words.append(f"{failed} failed")
+    if stage.pinned:
+        words.append(f"{stage.pinned} pinned")
+    return ", ".join(words)
+
+
+def progress(stage: StageStanding) -> Progress | None:
+    """The bar of the work that goes on now; None when no work is counted."""
+    kind = stage.work_now
+    if kind is None:
+        return None
+    tally = stage.tally(kind)
+    total = tally.total if kind is ActionKind.REVERT else max(stage.total, tally.total)
+    return Progress(tally.good, total, tally.bad, WORK[kind]) if total else None
+
+
+def facts_age(standing: Standing, now: datetime) -> Line:
+    """How old what is known of the workspaces is."""
+    looks = [standing.workspaces.get(key) for key in standing.plan.workspaces]
+    ages = [w.looked_at for w in looks if w is not None and w.looked_at is not None]
+    missing = [k for k, w in zip(standing.plan.workspaces, looks, strict=True) if w is None or w.looked_at is None]
+    words: list[str] = []
+    if missing and not ages:
+        words.append("The first look at the workspaces is under way.")
+    elif missing:
+        words.append(f"Not looked at yet: {listed(missing)}.")
+    if ages:
+        words.append(f"Workspaces last looked at {ago(min(ages), now)}.")
+    if any(w.look_pending for w in looks if w is not None):
+        words.append("A fresh look is under way.")
+    if standing.file_differs:
+        words.append("The plan file differs from the plan that this rollout runs by; the stored plan rules.")
+    return line(" ".join(words))
+
+
+def pages(call: Call, verb: str, total: int, size: int, **arguments: Any) -> Buttons:
+    """Previous and next, as far as there are any; the labels count."""
+    last = max((total - 1) // size, 0)
+    page = min(call.page, last)
+    found: list[Button] = []
+    if page > 0:
+        found.append(call.button("Previous", verb, page=page - 1, **arguments))
+    if page < last:
+        found.append(call.button(f"Next ({page + 2} of {last + 1})", verb, page=page + 1, **arguments))
+    return Buttons(tuple(found))

@@ -1,0 +1,182 @@
+"""``start STAGE``: shows the exact effects, and what is confirmed is what starts. On a blocked stage: retries."""
+
+from collections import Counter
+
+from commands import outlook
+from commands.call import Call, Refused, refused
+from commands.reply import Block, Buttons, Code, Form, Icon, Line, Note, Paragraph, Reply, Strong, line
+from commands.stagelook import lasting_seconds
+from commands.words import change_words, count, listed, short
+from rollout import gates
+from rollout.gatefacts import retry_facts, start_facts
+from rollout.plan import Window
+from rollout.standing import StageStanding
+from rollout.states import StageState
+from storage import dryrun, intents
+from storage.acting import stale
+from storage.dryrun import Planned
+
+_FIRST = 10
+
+
+def start(call: Call) -> Reply:
+    """Ask for confirmation, or start what was confirmed."""
+    stage = _stage(call)
+    check_version(call, stage)
+    if stage.state is StageState.BLOCKED:
+        return _retry(call, stage)
+    call.proceed(gates.may_start(start_facts(call.standing, stage.key, call.actor, call.roles, call.now)))
+    if not call.submitted:
+        return _form(call, stage)
+    confirm = call.text("confirm")
+    done = intents.start(
+        call.database, call.who, call.now, call.standing.id, stage.key, confirm, call.number("version")
+    )
+    if isinstance(done, gates.Refuse):
+        raise Refused(done.reasons, stage.key)
+    said = f"{stage.key} is under way: {count(done.targets, 'target')}."
+    return Reply(
+        said,
+        (
+            Paragraph(
+                (
+                    line(Icon("working"), " ", Strong(said)),
+                    line("First every target is backed up, then changed, then checked. "),
+                    line(f"Watch its card in the channel, or type /rollout status {stage.key}"),
+                )
+            ),
+            Buttons((call.button("Status", "status", stage=stage.key),)),
+        ),
+    )
+
+
+def _stage(call: Call) -> StageStanding:
+    if call.stage_key is not None:
+        return call.stage
+    current = call.standing.current()
+    if current is None:
+        raise refused("stage_passed", "All stages have passed; there is nothing to start.", "/rollout report")
+    buttons = outlook.next_buttons(call.standing, current, call.now, (call.actor, call.roles))
+    raise refused(
+        "missing_argument",
+        f"Which stage? The rollout is at {current.key}.",
+        f"/rollout start {current.key}",
+        *[b for b in buttons if b.verb == "start"],
+    )
+
+
+def check_version(call: Call, stage: StageStanding) -> None:
+    """Refuse what was drawn from an older state of the stage."""
+    version = call.number("version")
+    if version is not None and version != stage.version:
+        raise Refused(stale(stage.key).reasons, stage.key)
+
+
+def _form(call: Call, stage: StageStanding) -> Reply:
+    with call.database.read() as session:
+        planned = dryrun.change_set(session, call.standing.id, stage.key)
+    digest = dryrun.digest_of(planned)
+    body = effects(call, stage, planned, digest)
+    form = Form(
+        title=f"Start {stage.key}",
+        verb="start",
+        arguments={
+            "rollout": call.standing.id,
+            "stage": stage.key,
+            "version": stage.version,
+            "confirm": digest,
+        },
+        submit=f"Start {stage.key}",
+        body=body,
+    )
+    return Reply(f"Start {stage.key}? {count(len(planned), 'target')} would be changed.", form=form)
+
+
+def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: str) -> tuple[Block, ...]:
+    """What a start would do, in numbers and by its first targets."""
+    plan, standing = call.plan.stage(stage.key), call.standing
+    titles = standing.titles()
+    kinds = Counter(p.kind for p in planned)
+    restarts = sum(p.change.restarts for p in planned)
+    numbers: list[Line] = [
+        line(Strong(f"{count(len(planned), 'target')} will be changed"), f": {_kinds(kinds)}."),
+        line(f"{count(restarts, 'running cluster')} will be restarted." if restarts else "Nothing is restarted."),
+        line(calls_words(len(planned))),
+    ]
+    if stage.left_alone or stage.pinned:
+        left = f"{stage.left_alone:,} left alone" + (f", {stage.pinned} pinned" if stage.pinned else "")
+        numbers.append(line(f"{left}: /rollout plan {stage.key} says why."))
+    rules: list[Line] = [
+        line(f"At most {plan.max_parallel} at once; it stops at {count(plan.max_failures, 'failure')}."),
+    ]
+    if plan.windows:
+        rules.append(line(f"Only {listed([window_words(w) for w in plan.windows[:4]])}."))
+        if (wait := outlook.window_wait(standing, stage, call.now)) is not None:
+            rules.append(wait)
+    if plan.bake:
+        rules.append(line(f"Afterwards it bakes for {lasting_seconds(plan.bake)} before it can be approved."))
+    needed = [titles.get(r, r) + (f" ×{n}" if n > 1 else "") for r, n in plan.sign_offs.items()]
+    rules.append(line(f"Then it needs sign-offs of {listed(needed)}; you yourself cannot sign what you start."))
+    first: list[Line] = [
+        line(f"• {short(p.name, 60)} ({p.kind}, {p.workspace}): {change_words(p.change.to_json())}")
+        for p in planned[:_FIRST]
+    ]
+    if len(planned) > _FIRST:
+        first.append(line(f"and {len(planned) - _FIRST:,} more: /rollout plan {stage.key}"))
+    notes = list(dict.fromkeys(note for p in planned for note in p.change.notes))[:5]
+    blocks: list[Block] = [Paragraph(tuple(numbers)), Paragraph(tuple(rules)), Paragraph(tuple(first))]
+    if notes:
+        blocks.append(Paragraph(tuple(line(Icon("info"), " ", short(n, 300)) for n in notes)))
+    blocks.append(Note(line("Every target is backed up first. Change set ", Code(digest[:8]))))
+    return tuple(blocks)
+
+
+def calls_words(targets: int) -> str:
+    """How many calls a change set makes of Databricks."""
+    return f"API calls: {count(targets, 'write')} and about {targets * 4:,} reads."
+
+
+def _kinds(kinds: Counter[str]) -> str:
+    return listed([count(number, kind) for kind, number in sorted(kinds.items())])
+
+
+def window_words(window: Window) -> str:
+    """``mon-thu 20:00-23:00 Europe/Berlin``."""
+    days = "every day" if len(window.days) == 7 else ", ".join(window.days)
+    return f"{days} {window.start:%H:%M}-{window.end:%H:%M} {window.zone}"
+
+
+def _retry(call: Call, stage: StageStanding) -> Reply:
+    call.proceed(gates.may_retry(retry_facts(call.standing, stage.key, call.roles)))
+    kind = stage.work_now
+    bad = stage.tally(kind).bad if kind is not None else 0
+    if not call.submitted:
+        what = f"{count(bad, 'target')} will be tried again." if bad else "It goes on where it stopped."
+        form = Form(
+            title=f"Retry {stage.key}",
+            verb="start",
+            arguments={"rollout": call.standing.id, "stage": stage.key, "version": stage.version},
+            submit=f"Start {stage.key}",
+            body=(
+                Paragraph(
+                    (
+                        line(Icon("blocked"), " ", stage.block_sentence or f"{stage.key} is blocked."),
+                        line(Strong(what)),
+                        line("To leave a failed target behind instead, type /rollout rollback TARGET: it is pinned."),
+                    )
+                ),
+            ),
+        )
+        return Reply(f"Let {stage.key} go on? {what}", form=form)
+    done = intents.retry(call.database, call.who, call.now, call.standing.id, stage.key, call.number("version"))
+    if isinstance(done, gates.Refuse):
+        raise Refused(done.reasons, stage.key)
+    again = f": {count(done.targets, 'target')} again" if done.targets else ""
+    said = f"{stage.key} goes on{again}."
+    return Reply(
+        said,
+        (
+            Paragraph((line(Icon("working"), f" {said}"), line(f"/rollout status {stage.key} shows how far it is."))),
+            Buttons((call.button("Status", "status", stage=stage.key),)),
+        ),
+    )

@@ -1,0 +1,168 @@
+"""``status TARGET``: what one target was, what we wrote, what it is now, and how its runs do."""
+
+from sqlalchemy import select
+
+from commands.call import Call, refused
+from commands.reply import (
+    Block,
+    Buttons,
+    Fields,
+    Heading,
+    Icon,
+    Line,
+    Link,
+    Note,
+    Paragraph,
+    Person,
+    Reply,
+    Strong,
+    Table,
+    line,
+)
+from commands.words import WORK, ago, change_words, count, short
+from rollout.change import Change
+from rollout.location import cluster_url, job_url, normal_host
+from rollout.states import ACTION_BAD, ActionKind, ActionState
+from storage.models import Action, Run, Target, Workspace
+
+_RUNS = 8
+_STATE = {
+    ActionState.PENDING: "not begun",
+    ActionState.RUNNING: "under way",
+    ActionState.DONE: "done",
+    ActionState.SKIPPED: "not needed",
+    ActionState.FAILED: "failed",
+    ActionState.CONFLICT: "in conflict",
+}
+
+
+def target(call: Call, target_id: int) -> Reply:
+    """One target: before, ours, now, its stage, its actions and its last runs."""
+    standing, now = call.standing, call.now
+    with call.database.read() as session:
+        found = session.execute(select(Target).where(Target.id == target_id)).scalar_one_or_none()
+        if found is None:
+            raise refused("unknown_target", "This target is no longer known.", "/rollout plan")
+        stage = next((s for s in standing.stages if s.key == found.stage_key), None)
+        actions = list(
+            session.execute(
+                select(Action)
+                .where(
+                    Action.target_id == target_id,
+                    Action.stage_id == (stage.id if stage else -1),
+                    Action.generation == (stage.generation if stage else -1),
+                )
+                .order_by(Action.id)
+            ).scalars()
+        )
+        host = session.execute(select(Workspace.host).where(Workspace.key == found.workspace)).scalar_one_or_none()
+        runs = (
+            list(
+                session.execute(
+                    select(Run)
+                    .where(Run.workspace == found.workspace, Run.job_id == found.object_id)
+                    .order_by(Run.ended_at.desc())
+                    .limit(_RUNS)
+                ).scalars()
+            )
+            if found.kind == "job"
+            else []
+        )
+    frozen = next((a.change for a in reversed(actions) if a.change), None)
+    blocks: list[Block] = [Heading(short(f"{found.name}", 140)), Fields(tuple(_pairs(found, frozen)))]
+    blocks += _left_alone(found, frozen)
+    if actions:
+        blocks.append(Paragraph((line(Strong("What was done")), *[_action(a) for a in actions[-8:]])))
+    blocks += _conflicts(actions)
+    if found.kind == "job":
+        blocks.append(_runs(runs))
+    blocks.append(Note(line(f"Seen {ago(found.seen_at, now)}.", *_link(found, host))))
+    buttons = [call.button(f"Stage {found.stage_key}", "status", stage=found.stage_key)] if found.stage_key else []
+    may = bool(call.roles & set(call.plan.capabilities.rollback))
+    if may and any(a.kind is ActionKind.CHANGE for a in actions) and not found.pinned_reason:
+        buttons.append(call.button("Roll back target", "rollback", "danger", target_id=found.id))
+    buttons.append(call.button("Look again", "refresh"))
+    blocks.append(Buttons(tuple(buttons)))
+    return Reply(f"{found.name}: {found.release or '-'}, {found.state or 'state unknown'}.", tuple(blocks), share=True)
+
+
+def _pairs(found: Target, frozen: dict[str, object] | None) -> list[tuple[str, Line]]:
+    change = frozen or found.change
+    before, ours = "-", "-"
+    if change:
+        fields = Change.from_json(change).fields
+        before = change_words({"fields": [{"path": f.path, "before": f.before, "after": f.before} for f in fields]})
+        ours = change_words({"fields": [{"path": f.path, "before": f.after, "after": f.after} for f in fields]})
+        before, ours = (short(_once(text), 150) for text in (before, ours))
+    return [
+        ("Kind", line(f"{found.kind} {found.object_id} in {found.workspace}")),
+        ("Stage", line(found.stage_key or "in no stage")),
+        ("Before", line(before)),
+        ("Ours", line(ours if frozen else f"{ours} (planned)" if change else "-")),
+        ("Now", line(f"{found.release or '-'}, {found.state or '-'}" + (", gone" if found.gone else ""))),
+        ("Owner", line(found.owner or "unknown")),
+    ]
+
+
+def _once(text: str) -> str:
+    """``13.3 → 13.3`` as ``13.3``: one side of a change said alone."""
+    said = []
+    for part in text.split(", "):
+        left, arrow, right = part.partition(" → ")
+        said.append(left if arrow and right.startswith(left) else part)
+    return ", ".join(said)
+
+
+def _left_alone(found: Target, frozen: dict[str, object] | None) -> list[Block]:
+    if found.pinned_reason:
+        by = (" by ", Person(found.pinned_by)) if found.pinned_by else ()
+        return [Paragraph((line(Icon("locked"), " Pinned", *by, f": {found.pinned_reason[:300]}"),))]
+    if found.skip_code and frozen is None:
+        text = f" Left alone ({found.skip_code}): {found.skip_sentence or ''} {found.skip_next or ''}"
+        return [Paragraph((line(Icon("info"), text),))]
+    return []
+
+
+def _action(action: Action) -> Line:
+    icon = "failed" if action.state in ACTION_BAD else "ok" if action.state is ActionState.DONE else "waiting"
+    tries = f" (attempt {action.attempt})" if action.attempt > 1 else ""
+    said = f": {short(action.sentence, 250)}" if action.sentence else ""
+    code = f" ({action.reason_code})" if action.reason_code else ""
+    return line(Icon(icon), f" {WORK[action.kind]}{tries}: {_STATE[action.state]}{said}{code}")
+
+
+def _conflicts(actions: list[Action]) -> list[Block]:
+    """Before, ours and now of the fields that somebody else changed."""
+    newest = actions[-1] if actions else None
+    if newest is None or newest.state is not ActionState.CONFLICT or not isinstance(newest.outcome, dict):
+        return []
+    rows = []
+    for c in newest.outcome.get("conflicts", ())[:10]:
+        if isinstance(c, dict):
+            path = ".".join(str(p) for p in c.get("path", ()))
+            rows.append((path[:60], *(str(c.get(side))[:40] for side in ("before", "ours", "now"))))
+    return [Table(("field", "before", "ours", "now"), tuple(rows))] if rows else []
+
+
+def _runs(runs: list[Run]) -> Block:
+    if not runs:
+        return Paragraph((line("No run has been seen yet."),))
+    lines: list[Line] = [line(Strong(f"Last {count(len(runs), 'run')}"))]
+    for run in runs:
+        icon = Icon("ok" if run.result == "success" else "failed" if run.result in {"failed", "timedout"} else "info")
+        seconds = round(run.duration)
+        took = f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
+        when = run.ended_at.strftime("%a %d %b %H:%M UTC")
+        lines.append(line(icon, f" {when} · {run.result} · {took} · {run.release or 'runtime unknown'}"))
+    return Paragraph(tuple(lines))
+
+
+def _link(found: Target, host: str | None) -> Line:
+    if not host:
+        return ()
+    try:
+        base = normal_host(host)
+    except ValueError:
+        return ()
+    url = cluster_url(base, found.object_id) if found.kind == "cluster" else job_url(base, found.object_id)
+    return (" ", Link(url, "Open in Databricks"))

@@ -1,0 +1,29 @@
+"""What a command is: its name, its help, what it takes, and what carries it out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from commands.call import Call
+from commands.reply import Reply
+
+Takes = Literal["nothing", "stage", "stage_or_target", "reason", "word"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One command. ``act``: it changes something; ``hidden``: it is a button only, and not in the help.
+
+    ``check`` looks at the fields of a submitted form and raises FieldErrors; it must be quick and pure.
+    """
+
+    name: str
+    usage: str
+    summary: str
+    takes: Takes
+    run: Callable[[Call], Reply]
+    act: bool = False
+    hidden: bool = False
+    detail: tuple[str, ...] = ()
+    check: Callable[[Mapping[str, Any]], None] | None = None
+    aliases: tuple[str, ...] = ()

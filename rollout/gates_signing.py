@@ -1,0 +1,68 @@
+"""The pure decisions whether a person may approve or reject a stage."""
+
+from rollout.decisions import Decision, decide, either, listed
+from rollout.facts import SignFacts
+from rollout.reasons import Reason
+from rollout.states import StageState
+
+
+def may_approve(facts: SignFacts) -> Decision:
+    """Whether the person may sign the stage: in review, holds an open role, did not start it, has not signed."""
+    found = list(_signer(facts))
+    if facts.said == "granted":
+        found.append(
+            Reason("already_signed", f"You approved {facts.stage} already; one person counts once.", "Nothing to do.")
+        )
+    elif facts.held and facts.started_by != facts.actor and not facts.open_roles:
+        titles = " and ".join(facts.titles.get(r, r) for r in facts.held)
+        found.append(
+            Reason(
+                "role_filled", f"{titles} has all its sign-offs for {facts.stage}.", f"/rollout status {facts.stage}"
+            )
+        )
+    return decide([*found, *_in_review(facts, "approve")])
+
+
+def may_reject(facts: SignFacts) -> Decision:
+    """Whether the person may reject the stage: whoever holds a required role and did not start it."""
+    found = list(_signer(facts))
+    if facts.said == "rejected":
+        found.append(
+            Reason(
+                "already_signed",
+                f"You rejected {facts.stage} already.",
+                f"/rollout approve {facts.stage} takes it back.",
+            )
+        )
+    return decide([*found, *_in_review(facts, "reject")])
+
+
+def _signer(facts: SignFacts) -> list[Reason]:
+    stage = facts.stage
+    if not facts.held:
+        return [
+            Reason(
+                "not_a_role_holder",
+                f"You hold none of the roles that sign {stage}: {listed(facts.required)}.",
+                "/rollout contacts names whom to ask.",
+            )
+        ]
+    if facts.started_by == facts.actor:
+        return [
+            Reason(
+                "started_by_you",
+                f"You started {stage}, and who starts a stage does not sign it.",
+                f"Ask {either(facts.required)} to type /rollout approve {stage}",
+            )
+        ]
+    return []
+
+
+def _in_review(facts: SignFacts, verb: str) -> list[Reason]:
+    if facts.state is StageState.REVIEW:
+        return []
+    if facts.state is StageState.PASSED:
+        return [Reason("nothing_to_approve", f"{facts.stage} has passed already.", "/rollout status")]
+    where = f" In review now: {listed(facts.elsewhere)}." if facts.elsewhere else ""
+    step = f"/rollout {verb} {facts.elsewhere[0]}" if facts.elsewhere else f"/rollout status {facts.stage}"
+    return [Reason("nothing_to_approve", f"Nothing to {verb} yet: {facts.stage} {facts.doing}.{where}", step)]

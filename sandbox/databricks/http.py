@@ -1,0 +1,154 @@
+"""The HTTP side: one ASGI application for all workspaces, told apart by the port that was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import struct
+import urllib.parse
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sandbox.databricks import admin, faults, identity
+from sandbox.databricks.call import Call
+from sandbox.databricks.databricks import Databricks
+from sandbox.databricks.errors import ApiError, Json, invalid, malformed
+from sandbox.databricks.workspace import Workspace
+
+logger = logging.getLogger("sandbox.databricks")
+
+LARGEST_BODY = 10 * 1024 * 1024
+LOCAL = ("127.0.0.1", "localhost")
+
+_transports: dict[tuple[str, int], asyncio.Transport] = {}
+
+
+class Protocol(H11Protocol):
+    """Uvicorn's protocol, which also remembers connections by their peer, so that a fault can break one."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._peer: tuple[str, int] | None = (peer[0], peer[1]) if peer else None
+        if self._peer:
+            _transports[self._peer] = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._peer:
+            _transports.pop(self._peer, None)
+        super().connection_lost(exc)
+
+
+class Application:
+    """Host check, body, token, faults, dispatch, answer, log."""
+
+    def __init__(self, databricks: Databricks) -> None:
+        self.databricks = databricks
+        self.ports: dict[int, Workspace] = {}
+        self.first: Workspace | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        ws = self.ports[scope["server"][1]]
+        call = Call(scope["method"], urllib.parse.unquote(scope["path"]))
+        try:
+            status, content, headers = await self._respond(ws, call, request)
+        except ClientDisconnect:
+            return
+        except _NoAnswer:
+            self.databricks.calls.note(ws, call, 0)
+            await _break(scope, receive)
+            return
+        if not call.path.startswith("/sandbox/"):
+            self.databricks.calls.note(ws, call, status)
+        headers["x-databricks-org-id"] = str(ws.number)
+        await Response(content, status, headers, "application/json")(scope, receive, send)
+
+    async def _respond(self, ws: Workspace, call: Call, request: Request) -> tuple[int, bytes, dict[str, str]]:
+        try:
+            body = await self._answer(ws, call, request)
+            return 200, json.dumps(body, separators=(",", ":")).encode(), {}
+        except ApiError as error:
+            return error.status, json.dumps(error.body()).encode(), dict(error.headers)
+        except (_NoAnswer, ClientDisconnect):
+            raise
+        except Exception:
+            logger.exception("%s %s", call.method, call.path)
+            shown = ApiError(500, "INTERNAL_ERROR", f"the local Databricks failed on {call.method} {call.path}")
+            return shown.status, json.dumps(shown.body()).encode(), {}
+
+    async def _answer(self, ws: Workspace, call: Call, request: Request) -> Json:
+        if urllib.parse.urlsplit(f"//{request.headers.get('host', '')}").hostname not in LOCAL:
+            raise ApiError(403, "PERMISSION_DENIED", "only requests to 127.0.0.1 and localhost are answered")
+        raw = await _body(request)
+        query = request.scope.get("query_string", b"")
+        if query:
+            call.query = urllib.parse.parse_qs(query.decode("latin-1"), keep_blank_values=True)
+        if (call.method, call.path) == ("POST", "/oidc/v1/token"):
+            return identity.make_token(ws, raw.decode("utf-8", "replace"), request.headers.get("authorization", ""))
+        if raw:
+            call.body = _parsed(raw)
+        if call.path.startswith("/sandbox/") and ws is self.first:
+            self.databricks.advance()
+            return admin.answer(self.databricks, call)
+        struck = self.databricks.faults.strike(ws.key, call.method, call.path)
+        if struck is not None:
+            if struck.kind == "slow":
+                await asyncio.sleep(struck.seconds)
+            if struck.kind == "reset":
+                raise _NoAnswer
+            refused = faults.refusal(struck)
+            if refused is not None:
+                raise refused
+        found = self.databricks.answer(ws, call, request.headers.get("authorization", ""))
+        if struck is not None and struck.kind == "lost-answer":
+            raise _NoAnswer
+        return found
+
+
+class _NoAnswer(Exception):
+    """The connection breaks instead of an answer."""
+
+
+async def _body(request: Request) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > LARGEST_BODY:
+            raise ApiError(413, "MAX_REQUEST_SIZE_EXCEEDED", f"the request is larger than {LARGEST_BODY} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _parsed(raw: bytes) -> Json:
+    try:
+        body: Any = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise malformed(f"Could not parse request object: {error}") from error
+    if not isinstance(body, dict):
+        raise invalid("Could not parse request object: expected an object")
+    return body
+
+
+async def _break(scope: Scope, receive: Receive) -> None:
+    """Reset the connection, and wait until the server has noticed."""
+    transport = _transports.get(tuple(scope["client"]))
+    if transport is None:
+        return
+    endpoint = transport.get_extra_info("socket")
+    if endpoint is not None:
+        endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    await asyncio.sleep(0)
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,189 @@
+"""Settings of jobs: what is refused in them, what the server fills in, how `update` merges, how they are paged."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from sandbox.databricks import cluster_config, cron
+from sandbox.databricks.errors import Json, invalid, malformed
+from sandbox.databricks.paging import seal, unseal
+
+PAGED = ("tasks", "job_clusters", "parameters", "environments")
+"""Arrays that are shown a hundred at a time."""
+PAGE = 100
+KEYS = {"tasks": "task_key", "job_clusters": "job_cluster_key", "parameters": "name", "environments": "environment_key"}
+"""Arrays that `update` merges, and by what."""
+MAX_TASKS = 1000
+KINDS: dict[str, type] = {"an object": dict, "a list of objects": list, "a string": str}
+SETTING_TYPES = {
+    "name": "a string",
+    "tasks": "a list of objects",
+    "job_clusters": "a list of objects",
+    "parameters": "a list of objects",
+    "environments": "a list of objects",
+    "schedule": "an object",
+    "trigger": "an object",
+    "continuous": "an object",
+    "queue": "an object",
+    "tags": "an object",
+    "run_as": "an object",
+}
+TASK_TYPES = {
+    "depends_on": "a list of objects",
+    "libraries": "a list of objects",
+    "new_cluster": "an object",
+    "for_each_task": "an object",
+    "run_job_task": "an object",
+    "existing_cluster_id": "a string",
+    "job_cluster_key": "a string",
+}
+TRIGGERS = ("schedule", "trigger", "continuous", "triggers")
+
+
+def complete(settings: Json) -> Json:
+    """The settings with what the server fills in. `run_as` is not part of them: it is written, never read."""
+    full = copy.deepcopy(settings)
+    full.pop("run_as", None)
+    full.setdefault("name", "Untitled")
+    full.setdefault("email_notifications", {})
+    full.setdefault("webhook_notifications", {})
+    full.setdefault("timeout_seconds", 0)
+    full.setdefault("max_concurrent_runs", 1)
+    full.setdefault("queue", {"enabled": True})
+    full["format"] = "MULTI_TASK"
+    for name in ("schedule", "trigger", "continuous"):
+        if isinstance(full.get(name), dict):
+            full[name].setdefault("pause_status", "UNPAUSED")
+    for task in full.get("tasks") or []:
+        task.setdefault("run_if", "ALL_SUCCESS")
+        task.setdefault("timeout_seconds", 0)
+        task.setdefault("email_notifications", {})
+    for cluster in new_clusters(full):
+        cluster.pop("apply_policy_default_values", None)
+        if "instance_pool_id" not in cluster:
+            cluster.setdefault("enable_elastic_disk", True)
+        cluster.setdefault("data_security_mode", "SINGLE_USER")
+    return full
+
+
+def new_clusters(settings: Json) -> list[Json]:
+    """Every place in the settings where a cluster is described."""
+    found = [c.get("new_cluster") for c in settings.get("job_clusters") or []]
+    for task in settings.get("tasks") or []:
+        found.append(task.get("new_cluster"))
+        found.append(((task.get("for_each_task") or {}).get("task") or {}).get("new_cluster"))
+    return [cluster for cluster in found if cluster]
+
+
+def check(settings: Json, caller: str) -> None:
+    """Refuse what the real API refuses."""
+    _check_types(settings, SETTING_TYPES)
+    for task in settings.get("tasks") or []:
+        _check_types(task, TASK_TYPES)
+        if task.get("for_each_task"):
+            _check_types(task["for_each_task"], {"task": "an object"})
+            _check_types(task["for_each_task"].get("task") or {}, TASK_TYPES)
+    for cluster in settings.get("job_clusters") or []:
+        _check_types(cluster, {"new_cluster": "an object"})
+    _check_keys(settings)
+    _check_triggers(settings)
+    for cluster in new_clusters(settings):
+        cluster_config.check(cluster, caller, all_purpose=False)
+    runs = settings.get("max_concurrent_runs", 1)
+    if not isinstance(runs, int) or not 0 <= runs <= 1000:
+        raise invalid(f"Invalid value for max_concurrent_runs: {runs}")
+
+
+def _check_types(entry: Json, types: dict[str, str]) -> None:
+    for name, kind in types.items():
+        value = entry.get(name)
+        if value is None:
+            continue
+        whole = all(isinstance(part, dict) for part in value) if isinstance(value, list) else True
+        if not isinstance(value, KINDS[kind]) or not whole:
+            raise malformed(f"Could not parse request object: {name} must be {kind}")
+
+
+def _check_keys(settings: Json) -> None:
+    tasks = settings.get("tasks") or []
+    if len(tasks) > MAX_TASKS:
+        raise invalid(f"A job can have at most {MAX_TASKS} tasks, but {len(tasks)} were given")
+    clusters = [c.get("job_cluster_key") for c in settings.get("job_clusters") or []]
+    keys = [task.get("task_key") for task in tasks]
+    for name, found in (("task_key", keys), ("job_cluster_key", clusters)):
+        if not all(isinstance(key, str) and key for key in found):
+            raise invalid(f"Missing required field: {name}")
+        double = next((key for key in found if found.count(key) > 1), None) if len(set(found)) < len(found) else None
+        if double:
+            raise invalid(f"Duplicate {name}: {double}")
+    for task in tasks:
+        for needed in task.get("depends_on") or []:
+            if needed.get("task_key") not in keys:
+                raise invalid(
+                    f"Task '{task['task_key']}' depends on '{needed.get('task_key')}', which is not a task of the job"
+                )
+        inner = (task.get("for_each_task") or {}).get("task") or task
+        places = [p for p in ("new_cluster", "existing_cluster_id", "job_cluster_key") if inner.get(p)]
+        if len(places) > 1:
+            raise invalid(f"Task '{task['task_key']}' names more than one compute: {', '.join(places)}")
+        if inner.get("job_cluster_key") and inner["job_cluster_key"] not in clusters:
+            raise invalid(f"Job cluster '{inner['job_cluster_key']}' is not defined in field 'job_clusters'.")
+
+
+def _check_triggers(settings: Json) -> None:
+    given = [name for name in TRIGGERS if settings.get(name) is not None]
+    if len(given) > 1:
+        raise invalid(f"Only one of {', '.join(given)} may be specified")
+    for name in given:
+        if name != "triggers" and (settings[name] or {}).get("pause_status") not in (None, "PAUSED", "UNPAUSED"):
+            raise invalid(f"Invalid value for {name}.pause_status: {settings[name]['pause_status']}")
+    schedule = settings.get("schedule")
+    if schedule is not None:
+        expression, zone = schedule.get("quartz_cron_expression"), schedule.get("timezone_id")
+        if not expression or not zone:
+            raise invalid("Missing required field: schedule.quartz_cron_expression and schedule.timezone_id")
+        try:
+            cron.parse(str(expression), str(zone))
+        except ValueError as error:
+            raise invalid(f"Invalid cron expression: {error}") from error
+
+
+def merged(settings: Json, change: Json, remove: list[str]) -> Json:
+    """The settings after `update`: top-level fields are replaced, keyed arrays are merged entry by entry.
+
+    An entry that matches by key is replaced whole; entries that are not sent stay. `remove` names top-level fields or
+    entries such as `tasks/extract`.
+    """
+    result = copy.deepcopy(settings)
+    for path in remove:
+        name, _, key = path.partition("/")
+        if not key:
+            result.pop(name, None)
+        elif name in ("tasks", "job_clusters"):
+            result[name] = [entry for entry in result.get(name, []) if entry.get(KEYS[name]) != key]
+        else:
+            raise invalid(f"Removing nested fields is not supported: {path}")
+    for name, value in change.items():
+        key = KEYS.get(name, "")
+        if not key or not isinstance(value, list):
+            result[name] = copy.deepcopy(value)
+            continue
+        entries = {entry.get(key): entry for entry in result.get(name) or []}
+        entries.update({entry.get(key): copy.deepcopy(entry) for entry in value})
+        result[name] = list(entries.values())
+    return result
+
+
+def paged(holder: Json, token: str) -> tuple[Json, str]:
+    """One page of a job's or run's arrays (the first without a token), and the token of the next page or nothing."""
+    start = int(unseal(token, 1)[0]) if token else 0
+    shown = dict(holder)
+    more = False
+    for name in PAGED:
+        if name not in holder:
+            continue
+        entries: list[Any] = holder[name] or []
+        shown[name] = entries[start : start + PAGE]
+        more = more or len(entries) > start + PAGE
+    return shown, seal(start + PAGE) if more else ""

@@ -1,0 +1,152 @@
+"""API family `/api/2.2/jobs/*` without the runs."""
+
+from __future__ import annotations
+
+from sandbox.databricks import job_settings, run_life
+from sandbox.databricks.call import Call, Handler
+from sandbox.databricks.errors import Json, denied, invalid
+from sandbox.databricks.model import Habit, Job
+from sandbox.databricks.paging import page, whole
+from sandbox.databricks.shape import Shape
+from sandbox.databricks.workspace import Workspace
+
+
+def list_(ws: Workspace, call: Call) -> Json:
+    """GET list: newest first; tasks and clusters only on request, and then the first hundred."""
+    size = whole(call.number("limit", 20), 1, 100, "limit")
+    name, expand = call.text("name").lower(), call.flag("expand_tasks")
+    found = sorted(ws.jobs.values(), key=lambda job: (job.created, job.job_id), reverse=True)
+    if name:
+        found = [job for job in found if job.name.lower() == name]
+    part, tokens = page(found, size, call.text("page_token"), call.number("offset", 0))
+    answer: Json = {
+        "jobs": [_listed(job, bool(expand)) for job in part],
+        "has_more": "next_page_token" in tokens,
+        **tokens,
+    }
+    if not part:
+        del answer["jobs"]
+    return answer
+
+
+def _listed(job: Job, expand: bool) -> Json:
+    shown, more = job_settings.paged(job.settings, "")
+    if not expand:
+        for name in job_settings.PAGED:
+            shown.pop(name, None)
+    return {**_head(job), "settings": shown, "has_more": bool(more)}
+
+
+def _head(job: Job) -> Json:
+    return {"job_id": job.job_id, "creator_user_name": job.creator, "created_time": job.created}
+
+
+def get(ws: Workspace, call: Call) -> Json:
+    """GET get: a hundred entries of each array at a time."""
+    job = ws.job(call.number("job_id"))
+    shown, more = job_settings.paged(job.settings, call.text("page_token"))
+    answer: Json = {**_head(job), "run_as_user_name": job.run_as, "settings": shown, "has_more": bool(more)}
+    if more:
+        answer["next_page_token"] = more
+    return answer
+
+
+def create(ws: Workspace, call: Call) -> Json:
+    """POST create."""
+    given = {
+        name: value for name, value in call.body.items() if name not in ("access_control_list", "idempotency_token")
+    }
+    job = add(ws, new_job_id(ws), given, ws.client_id, _run_as(given, ws.client_id), ws.now)
+    return {"job_id": job.job_id}
+
+
+def new_job_id(ws: Workspace) -> int:
+    """An id that is not taken: a large number, as the real ones."""
+    salt = len(ws.jobs)
+    while True:
+        number = 10**14 + int(ws.chance("job", ws.now, salt) * 8 * 10**14)
+        if number not in ws.jobs:
+            return number
+        salt += 1
+
+
+def add(ws: Workspace, job_id: int, given: Json, creator: str, run_as: str, at: int, habit: Habit | None = None) -> Job:
+    """A new job with these settings, checked, and its schedule running."""
+    job_settings.check(given, creator)
+    settings = job_settings.complete(given)
+    job = Job(job_id, settings, creator, run_as, at, habit or Habit(), Shape(settings))
+    ws.jobs[job_id] = job
+    run_life.schedule(ws, job, ws.now)
+    ws.changes += 1
+    return job
+
+
+def update(ws: Workspace, call: Call) -> Json:
+    """POST update: merge, remove."""
+    job = _writable(ws, call)
+    change, remove = call.body.get("new_settings") or {}, call.body.get("fields_to_remove") or []
+    if not isinstance(change, dict) or not isinstance(remove, list) or not all(isinstance(f, str) for f in remove):
+        raise invalid("new_settings must be an object and fields_to_remove a list of names")
+    _settle(ws, job, job_settings.merged(job.settings, change, remove), _run_as(change, job.run_as))
+    return {}
+
+
+def reset(ws: Workspace, call: Call) -> Json:
+    """POST reset: all settings anew; only run_as is kept when it is not sent."""
+    job = _writable(ws, call)
+    settings = call.body.get("new_settings")
+    if not isinstance(settings, dict):
+        raise invalid("Missing required field: new_settings")
+    _settle(ws, job, settings, _run_as(settings, job.run_as))
+    return {}
+
+
+def _settle(ws: Workspace, job: Job, given: Json, run_as: str) -> None:
+    job_settings.check(given, ws.client_id)
+    settings = job_settings.complete(given)
+    before = job.shape
+    job.settings, job.shape, job.run_as = settings, Shape(settings), run_as
+    if job.shape.timeout != before.timeout:
+        _apply_timeout(ws, job)
+    run_life.schedule(ws, job, ws.now)
+    ws.changes += 1
+
+
+def _apply_timeout(ws: Workspace, job: Job) -> None:
+    """The one setting that reaches active runs."""
+    for run in job.active.values():
+        limit = run.begin + job.shape.timeout
+        if job.shape.timeout and run.end > limit:
+            run.end = max(limit, ws.now)
+            run.ready, run.failing = min(run.ready, run.end), 0
+            run.code, run.error = "TIMEDOUT", f"Run timed out after {job.shape.timeout // 1000} seconds."
+            ws.plan(run.end, "finish", str(run.run_id), 0)
+
+
+def delete(ws: Workspace, call: Call) -> Json:
+    """POST delete: no schedule any more, active runs are cancelled."""
+    run_life.drop_job(ws, _writable(ws, call), ws.now)
+    return {}
+
+
+def _writable(ws: Workspace, call: Call) -> Job:
+    job_id = call.number("job_id")
+    if ws.may(f"jobs/{job_id}") not in ("CAN_MANAGE", "IS_OWNER"):
+        # Before existence: who may not, does not learn whether the job is still there.
+        raise denied(f"User {ws.client_id} does not have Manage or Owner permissions on job {job_id}")
+    return ws.job(job_id)
+
+
+def _run_as(settings: Json, missing: str) -> str:
+    given = settings.get("run_as") or {}
+    return str(given.get("user_name") or given.get("service_principal_name") or given.get("group_name") or missing)
+
+
+ROUTES: dict[tuple[str, str], Handler] = {
+    ("GET", "/api/2.2/jobs/list"): list_,
+    ("GET", "/api/2.2/jobs/get"): get,
+    ("POST", "/api/2.2/jobs/create"): create,
+    ("POST", "/api/2.2/jobs/update"): update,
+    ("POST", "/api/2.2/jobs/reset"): reset,
+    ("POST", "/api/2.2/jobs/delete"): delete,
+}

@@ -1,0 +1,46 @@
+"""Fleets: what stands in the workspaces of the local Databricks at first start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sandbox.fleets.large import generate
+from sandbox.fleets.short_form import expand
+
+HERE = Path(__file__).resolve().parent
+
+
+def load(fleet: str | Path | Mapping[str, Any]) -> dict[str, Any]:
+    """An expanded fleet: of `sample`, `large`, `large:N` (N targets), of a YAML file, or of such a file's content.
+
+    Expanded means {"seed", "workspaces": {key: {"clusters": [{"id", "spec", "owner", "state", ...}], "jobs": [{"id",
+    "settings", "habit", "owner", ...}], "policies", "pools"}}}. Raises ValueError with a sentence if it cannot be read.
+    """
+    if isinstance(fleet, Mapping):
+        return expand(fleet)
+    name = str(fleet)
+    if name == "large" or name.startswith("large:"):
+        count = name.partition(":")[2] or "2000"
+        if not count.isdigit() or int(count) < 1:
+            raise ValueError(f"'{name}': expected large:N with the number of targets")
+        return generate(int(count))
+    path = HERE / "sample.yml" if name == "sample" else Path(name)
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(f"cannot read the fleet {path}: {error}") from error
+    if not isinstance(content, Mapping) or "workspaces" not in content:
+        raise ValueError(f"the fleet {path} has no workspaces")
+    return expand(content)
+
+
+def sample() -> dict[str, Any]:
+    """The sample fleet, expanded."""
+    return load("sample")
+
+
+__all__ = ["expand", "generate", "load", "sample"]

@@ -1,0 +1,157 @@
+"""From the short form of a fleet file (explained in sample.yml) to configurations as the API takes them."""
+
+from __future__ import annotations
+
+import copy
+import random
+import string
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+Json = dict[str, Any]
+
+CLUSTER_FACTS = ("state", "source", "age_days", "pinned", "office", "resizes", "permission")
+"""What is said about a cluster and is not in its configuration."""
+JOB_FACTS = ("permission", "run_as")
+HABITS = ("minutes", "spread", "failure", "breaks", "slower")
+
+
+def expand(content: Mapping[str, Any]) -> Json:
+    """The whole fleet. Raises ValueError naming the entry that makes no sense."""
+    templates = content.get("templates", {})
+    found: Json = {"seed": content.get("seed", 1), "workspaces": {}}
+    for key, raw in content["workspaces"].items():
+        found["workspaces"][key] = {
+            "policies": raw.get("policies", []),
+            "pools": raw.get("pools", []),
+            "clusters": [_cluster(key, entry, templates) for entry in raw.get("clusters", [])],
+            "jobs": [_job(key, entry, templates) for entry in raw.get("jobs", [])],
+            **{name: raw[name] for name in ("token", "client_id") if name in raw},
+        }
+    return found
+
+
+def cluster_id(workspace: str, name: str) -> str:
+    """The id that a cluster of this name gets: the same in every sandbox."""
+    chosen = random.Random(zlib.crc32(f"cluster/{workspace}/{name}".encode()))
+    stamp = (
+        f"{chosen.randint(1, 10):02d}{chosen.randint(1, 28):02d}-{chosen.randint(8, 17):02d}{chosen.randint(0, 59):02d}"
+    )
+    letters = "".join(chosen.choices(string.ascii_lowercase + string.digits, k=7))
+    return f"{stamp}{chosen.randint(0, 59):02d}-{chosen.choice('abcdefghijklmnop')}{letters}"
+
+
+def job_id(workspace: str, name: str) -> int:
+    """The id that a job of this name gets: the same in every sandbox."""
+    return 10**14 + random.Random(zlib.crc32(f"job/{workspace}/{name}".encode())).randrange(8 * 10**14)
+
+
+def owner_of(name: str) -> str:
+    """The team that a name begins with."""
+    return f"{name.split('-')[0]}-team@example.com"
+
+
+def merge(base: Json, over: Mapping[str, Any]) -> Json:
+    """`over` on top of `base`, objects field by field; null removes."""
+    result = copy.deepcopy(base)
+    for name, value in over.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, Mapping) and isinstance(result.get(name), dict):
+            result[name] = merge(result[name], value)
+        else:
+            result[name] = copy.deepcopy(value)
+    return result
+
+
+def _template(templates: Mapping[str, Any], kind: str, name: str, who: str) -> Json:
+    known = templates.get(kind, {})
+    if name not in known:
+        raise ValueError(f"{who}: there is no template {kind}.{name}")
+    entry = dict(known[name])
+    like = entry.pop("like", None)
+    return merge(_template(templates, kind, like, who), entry) if like else copy.deepcopy(entry)
+
+
+def _cluster(workspace: str, entry: Mapping[str, Any], templates: Mapping[str, Any]) -> Json:
+    raw = dict(entry)
+    name = str(raw.pop("name"))
+    found: Json = {fact: raw.pop(fact) for fact in CLUSTER_FACTS if fact in raw}
+    found.update(id=raw.pop("id", cluster_id(workspace, name)), owner=raw.pop("owner", owner_of(name)))
+    like = raw.pop("like", None)
+    spec = _template(templates, "clusters", like, name) if like else {}
+    found["spec"] = merge({"cluster_name": name, **spec}, raw)
+    return found
+
+
+def _job(workspace: str, entry: Mapping[str, Any], templates: Mapping[str, Any]) -> Json:
+    raw = dict(entry)
+    name = str(raw.pop("name"))
+    found: Json = {fact: raw.pop(fact) for fact in JOB_FACTS if fact in raw}
+    found.update(id=raw.pop("id", job_id(workspace, name)), owner=raw.pop("owner", owner_of(name)))
+    found["habit"] = {habit: raw.pop(habit) for habit in HABITS if habit in raw}
+    settings: Json = {"name": name, **copy.deepcopy(raw.pop("settings", {}))}
+    where = str(raw.pop("compute", "serverless"))
+    compute: Json = {}
+    if where.startswith("@"):
+        compute = {"existing_cluster_id": cluster_id(workspace, where[1:])}
+    elif where != "serverless":
+        new_cluster = merge(_template(templates, "job_clusters", where, name), raw.pop("with", {}))
+        if raw.pop("inline", False):
+            compute = {"new_cluster": new_cluster}
+        else:
+            settings["job_clusters"] = [
+                {"job_cluster_key": "main", "new_cluster": new_cluster},
+                *settings.get("job_clusters", []),
+            ]
+            compute = {"job_cluster_key": "main"}
+    settings["tasks"] = _tasks(workspace, name, raw.pop("tasks", ["main"]), compute)
+    cron = raw.pop("cron", None)
+    if cron:
+        zone = raw.pop("zone", "UTC")
+        settings["schedule"] = {"quartz_cron_expression": cron, "timezone_id": zone}
+        if raw.pop("paused", False):
+            settings["schedule"]["pause_status"] = "PAUSED"
+    if raw:
+        raise ValueError(f"{name}: unknown fields {', '.join(map(str, raw))}")
+    found["settings"] = settings
+    return found
+
+
+def _tasks(workspace: str, job: str, tasks: Any, compute: Json) -> list[Json]:
+    if isinstance(tasks, Mapping):
+        return _fan(job, int(tasks["count"]), int(tasks["width"]), compute)
+    found: list[Json] = []
+    for task in tasks:
+        extra = {"key": task} if isinstance(task, str) else copy.deepcopy(dict(task))
+        key = extra.pop("key")
+        after = extra.pop("after", [found[-1]["task_key"]] if found else [])
+        entry: Json = {"task_key": key, **({"depends_on": [{"task_key": name} for name in after]} if after else {})}
+        if "run_job" in extra:
+            entry["run_job_task"] = {"job_id": job_id(workspace, extra.pop("run_job"))}
+        elif "for_each" in extra:
+            inner = {"task_key": f"{key}_each", **_notebook(job, key), **compute}
+            entry["for_each_task"] = {"inputs": extra.pop("for_each"), "concurrency": 4, "task": inner}
+        elif not any(name.endswith("_task") for name in extra):
+            entry.update(_notebook(job, key))
+        if "run_job_task" not in entry and "for_each_task" not in entry and not extra.pop("no_compute", False):
+            own = any(name in extra for name in ("new_cluster", "existing_cluster_id", "environment_key"))
+            entry.update({} if own else compute)
+        found.append({**entry, **extra})
+    return found
+
+
+def _fan(job: str, count: int, width: int, compute: Json) -> list[Json]:
+    """Many tasks in rows of `width`; each waits for the one above it."""
+    found = []
+    for number in range(count):
+        entry: Json = {"task_key": f"table_{number:03d}", **_notebook(job, "load_table"), **compute}
+        if number >= width:
+            entry["depends_on"] = [{"task_key": f"table_{number - width:03d}"}]
+        found.append(entry)
+    return found
+
+
+def _notebook(job: str, task: str) -> Json:
+    return {"notebook_task": {"notebook_path": f"/Workspace/Shared/{job}/{task}", "source": "WORKSPACE"}}

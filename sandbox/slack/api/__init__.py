@@ -1,0 +1,1 @@
+"""The Web API: one registry of methods, one module per family."""

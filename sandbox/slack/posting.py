@@ -1,0 +1,136 @@
+"""Messages come, change and go: stored, shown live, counted as answers; how they look to the bot and to the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.slack.people import SLACKBOT
+from sandbox.slack.store import Json
+from sandbox.slack.workspace import Workspace
+
+
+def readers(ws: Workspace, record: Json) -> list[str]:
+    """The user ids who see this message."""
+    return [record["to"]] if record["to"] else ws.seats.users(record["channel"])
+
+
+def reference(record: Json) -> Json:
+    """How a request remembers this message as its answer."""
+    return {"kind": "message", "channel": record["channel"], "ts": record["ts"]}
+
+
+def post(ws: Workspace, channel: str, user: str, *, bot: bool, text: str, **fields: Any) -> Json:
+    """Keep and show a new message. With `request` it answers that one, else a private one answers what was asked."""
+    record = ws.messages.add(channel, user, bot=bot, text=text, **fields)
+    ws.live.send("message", readers(ws, record), message=shown(ws, record))
+    parent = ws.messages.get(channel, record["thread_ts"]) if record["thread_ts"] else None
+    if parent and not record["to"]:
+        ws.live.send("message_changed", readers(ws, parent), message=shown(ws, parent))
+    if record["request"]:
+        ws.requests.answered(record["request"], reference(record))
+    elif bot and (record["to"] or channel in ws.cast.by_dm):
+        ws.requests.seen(record["to"] or ws.cast.by_dm[channel].id, reference(record))
+    return record
+
+
+def whisper(ws: Workspace, channel: str, user: str, text: str) -> Json:
+    """An ephemeral message of Slackbot, as when something went wrong."""
+    return post(ws, channel, SLACKBOT, bot=True, text=text, to=user)
+
+
+def edit(ws: Workspace, record: Json, request: str | None = None, **fields: Any) -> None:
+    """Change a message in place. With `request` the change answers that one."""
+    record.update(fields)
+    ws.messages.changed(record)
+    ws.live.send("message_changed", readers(ws, record), message=shown(ws, record))
+    if request:
+        ws.requests.answered(request, reference(record))
+    elif record["to"] or record["channel"] in ws.cast.by_dm:
+        ws.requests.seen(record["to"] or ws.cast.by_dm[record["channel"]].id, reference(record))
+
+
+def delete(ws: Workspace, record: Json) -> None:
+    """Remove a message; one with replies leaves a stone in its place."""
+    seen_by = readers(ws, record)
+    if ws.messages.replies(record["channel"], record["ts"]):
+        record.update(deleted=True, text="This message was deleted.", blocks=[], attachments=[], metadata=None)
+        ws.messages.changed(record)
+    else:
+        ws.messages.forget(record)
+    ws.live.send("message_deleted", seen_by, channel=record["channel"], ts=record["ts"])
+
+
+def shown(ws: Workspace, record: Json) -> Json:
+    """A message as the page gets it."""
+    return {
+        "ts": record["ts"],
+        "channel": record["channel"],
+        "thread_ts": record["thread_ts"],
+        "user": record["user"],
+        "bot": record["bot"],
+        "text": record["text"],
+        "blocks": record["blocks"],
+        "attachments": record["attachments"],
+        "metadata": record["metadata"],
+        "edited": record["edited"],
+        "ephemeral": bool(record["to"]),
+        "deleted": record["deleted"],
+        "broadcast": record["broadcast"],
+        "replies": len(ws.messages.replies(record["channel"], record["ts"])),
+        "request": record["request"],
+    }
+
+
+def described(ws: Workspace, record: Json, metadata: bool = False) -> Json:
+    """A message as the Web API and payloads give it."""
+    cast = ws.cast
+    message: Json = {"type": "message", "user": record["user"], "ts": record["ts"], "text": record["text"]}
+    if record["deleted"]:
+        message["subtype"] = "tombstone"
+        message["user"] = SLACKBOT
+    elif record["bot"]:
+        message.update(bot_id=cast.bot_id, app_id=cast.app_id, team=cast.team.id, bot_profile=_bot_profile(ws))
+    else:
+        author = cast.by_id.get(record["user"])
+        message["team"] = author.team if author else cast.team.id
+    for name in ("blocks", "attachments", "edited"):
+        if record[name]:
+            message[name] = record[name]
+    if metadata and record["metadata"]:
+        message["metadata"] = record["metadata"]
+    _thread(ws, record, message)
+    return message
+
+
+def _bot_profile(ws: Workspace) -> Json:
+    return {
+        "id": ws.cast.bot_id,
+        "app_id": ws.cast.app_id,
+        "user_id": ws.cast.bot_user,
+        "name": ws.manifest.name,
+        "icons": {},
+        "deleted": False,
+        "updated": 1_700_000_000,
+        "team_id": ws.cast.team.id,
+    }
+
+
+def _thread(ws: Workspace, record: Json, message: Json) -> None:
+    """Add what says that a message is a reply or has replies."""
+    root = record["thread_ts"]
+    if root:
+        parent = ws.messages.get(record["channel"], root)
+        message.update(thread_ts=root, parent_user_id=parent["user"] if parent else record["user"])
+        return
+    replies = ws.messages.replies(record["channel"], record["ts"])
+    if replies:
+        authors = list(dict.fromkeys(reply["user"] for reply in replies))
+        message.update(
+            thread_ts=record["ts"],
+            reply_count=len(replies),
+            reply_users_count=len(authors),
+            reply_users=authors[:5],
+            latest_reply=replies[-1]["ts"],
+            is_locked=False,
+            subscribed=True,
+        )

@@ -1,0 +1,138 @@
+"""What would be changed: the change set of a stage, and the dry run in numbers and pages."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, and_, case, cast, func, null, select
+from sqlalchemy.orm import Session
+
+from rollout.change import Change
+from rollout.digest import digest
+from storage.models import (
+    Target,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One target of a change set with what will be done to it."""
+
+    target_id: int
+    workspace: str
+    kind: str
+    object_id: str
+    name: str
+    change: Change
+
+
+def digest_of(planned: Iterable[Planned]) -> str:
+    """The digest of a change set: its targets and fields, in one order; names, states and notes do not count."""
+    return digest(sorted([p.workspace, p.kind, p.object_id, [f.to_json() for f in p.change.fields]] for p in planned))
+
+
+def has_change() -> ColumnElement[bool]:
+    """A target's change is there: neither SQL's NULL nor JSON's null."""
+    return and_(Target.skip_code.is_(None), Target.change.is_not(null()), cast(Target.change, Text) != "null")
+
+
+def in_change_set() -> ColumnElement[bool]:
+    """The target would be changed if its stage started now."""
+    return and_(has_change(), Target.pinned_reason.is_(None), Target.gone.is_(False))
+
+
+def change_set(session: Session, rollout_id: int, stage_key: str) -> list[Planned]:
+    """The targets that would be changed if the stage started now, sorted by workspace, kind and name."""
+    rows = session.execute(
+        select(Target.id, Target.workspace, Target.kind, Target.object_id, Target.name, Target.change).where(
+            Target.rollout_id == rollout_id, Target.stage_key == stage_key, in_change_set()
+        )
+    )
+    found = [Planned(i, w, k, o, n, Change.from_json(c)) for i, w, k, o, n, c in rows if c is not None]
+    return sorted(found, key=lambda p: (p.workspace, p.kind, p.name, p.object_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a change set would do, in numbers; ``total`` counts every target found, ``digest`` is of one stage."""
+
+    total: int
+    changes: int
+    restarts: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """How many targets are left alone for one reason."""
+
+    code: str
+    sentence: str
+    next_step: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """One target as the dry run shows it."""
+
+    name: str
+    kind: str
+    workspace: str
+    stage_key: str | None
+    change: dict[str, Any] | None
+    skip_code: str | None
+    skip_sentence: str | None
+    pinned: str | None
+
+
+def _found(rollout_id: int, stage_key: str | None) -> ColumnElement[bool]:
+    found = and_(Target.rollout_id == rollout_id, Target.gone.is_(False))
+    return found if stage_key is None else and_(found, Target.stage_key == stage_key)
+
+
+def effects(session: Session, rollout_id: int, stage_key: str | None) -> Effects:
+    """The numbers of the dry run of one stage or of all."""
+    total = session.execute(select(func.count()).select_from(Target).where(_found(rollout_id, stage_key))).scalar_one()
+    if stage_key is not None:
+        planned = change_set(session, rollout_id, stage_key)
+        return Effects(total, len(planned), sum(p.change.restarts for p in planned), digest_of(planned))
+    in_a_stage = and_(_found(rollout_id, None), Target.stage_key.is_not(None), in_change_set())
+    changes = list(session.execute(select(Target.change).where(in_a_stage)).scalars())
+    return Effects(total, len(changes), sum(bool(c and c.get("restarts")) for c in changes), "")
+
+
+def left_alone(session: Session, rollout_id: int, stage_key: str | None) -> list[LeftAlone]:
+    """Why targets are left alone, the most frequent reason first, each with one of its sentences."""
+    rows = session.execute(
+        select(Target.skip_code, func.min(Target.skip_sentence), func.min(Target.skip_next), func.count())
+        .where(_found(rollout_id, stage_key), Target.skip_code.is_not(None), Target.pinned_reason.is_(None))
+        .group_by(Target.skip_code)
+        .order_by(func.count().desc(), Target.skip_code)
+    )
+    found = [LeftAlone(code or "", sentence or "", step or "", number) for code, sentence, step, number in rows]
+    pinned = session.execute(
+        select(func.count()).select_from(Target).where(_found(rollout_id, stage_key), Target.pinned_reason.is_not(None))
+    ).scalar_one()
+    return [*found, LeftAlone("pinned", "Deliberately left on the old runtime.", "", pinned)] if pinned else found
+
+
+def plan_page(session: Session, rollout_id: int, stage_key: str | None, limit: int, offset: int) -> list[PlannedRow]:
+    """One page of the dry run: what would be changed first, then what is left alone."""
+    rows = session.execute(
+        select(
+            Target.name,
+            Target.kind,
+            Target.workspace,
+            Target.stage_key,
+            Target.change,
+            Target.skip_code,
+            Target.skip_sentence,
+            Target.pinned_reason,
+        )
+        .where(_found(rollout_id, stage_key))
+        .order_by(case((in_change_set(), 0), else_=1), Target.workspace, Target.kind, Target.name, Target.id)
+        .limit(limit)
+        .offset(offset)
+    )
+    return [PlannedRow(*row) for row in rows]

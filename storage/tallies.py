@@ -1,0 +1,95 @@
+"""How work goes: what failed, how fast it is, which targets are on which runtime."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import Session, aliased
+
+from rollout.states import ACTION_BAD, ActionKind
+from storage.models import (
+    Action,
+    Stage,
+    Target,
+)
+
+
+def newest_bad(session: Session, stage_id: int, generation: int, kind: ActionKind) -> Sequence[tuple[Action, Target]]:
+    """Newest attempts that failed or are in conflict, with their targets; forward work leaves pinned ones out."""
+    rows = session.execute(
+        select(Action, Target)
+        .join(Target, Target.id == Action.target_id)
+        .where(
+            Action.stage_id == stage_id,
+            Action.generation == generation,
+            Action.kind == kind,
+            is_newest_bad(),
+        )
+        .order_by(Target.workspace, Target.kind, Target.name)
+    )
+    return [(a, t) for a, t in rows if kind is ActionKind.REVERT or t.pinned_reason is None]
+
+
+def is_newest_bad() -> ColumnElement[bool]:
+    """The action failed or is in conflict, and no newer attempt replaced it."""
+    later = aliased(Action)
+    superseded = (
+        select(later.id)
+        .where(
+            later.stage_id == Action.stage_id,
+            later.generation == Action.generation,
+            later.target_id == Action.target_id,
+            later.kind == Action.kind,
+            later.attempt > Action.attempt,
+        )
+        .exists()
+    )
+    return and_(Action.state.in_(ACTION_BAD), ~superseded)
+
+
+def pace(session: Session, stage_id: int, generation: int, kind: ActionKind) -> tuple[int, datetime | None]:
+    """How many actions of that kind were carried out to an end, and when the first of them began (calendar)."""
+    ended, began = session.execute(
+        select(func.count(Action.ended_at), func.min(Action.started_at)).where(
+            Action.stage_id == stage_id,
+            Action.generation == generation,
+            Action.kind == kind,
+            Action.started_at.is_not(None),
+        )
+    ).one()
+    return ended, began
+
+
+def newest_change(session: Session, target_id: int) -> dict[str, Any] | None:
+    """What was last written, or is to be written, to a target; None if nothing ever was."""
+    return session.execute(
+        select(Action.change)
+        .where(Action.target_id == target_id, Action.kind.in_([ActionKind.BACKUP, ActionKind.CHANGE]))
+        .order_by(Action.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def runtimes(session: Session, rollout_id: int) -> dict[tuple[str | None, str], int]:
+    """(Stage key, release) -> how many targets are on it."""
+    return {
+        (key, release): number
+        for key, release, number in session.execute(
+            select(Target.stage_key, Target.release, func.count())
+            .where(Target.rollout_id == rollout_id, Target.gone.is_(False))
+            .group_by(Target.stage_key, Target.release)
+        )
+    }
+
+
+def failures_since(session: Session, rollout_id: int, since: datetime) -> list[tuple[str, ActionKind, str, int]]:
+    """(Stage key, kind, reason code, number) of actions that failed since then, the most frequent first."""
+    rows = session.execute(
+        select(Stage.key, Action.kind, Action.reason_code, func.count())
+        .join(Stage, Stage.id == Action.stage_id)
+        .where(Action.rollout_id == rollout_id, Action.state.in_(ACTION_BAD), Action.ended_at >= since)
+        .group_by(Stage.key, Action.kind, Action.reason_code)
+        .order_by(func.count().desc(), Stage.key)
+    )
+    return [(key, kind, code or "failed", number) for key, kind, code, number in rows]

@@ -1,0 +1,68 @@
+"""A bot with a door of its own in front of the local Slack: real SDKs over real sockets."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from bot.build import Bot, build_app
+from sandbox.slack.limits import Limits
+from sandbox.slack.server import Slack, running
+from storage.database import Database
+from storage.migrate import migrate
+from tests.bot.harness import FakeDoor, settings_for, soon, started
+
+
+@pytest.fixture
+def database(sqlite_url: str) -> Iterator[Database]:
+    """A SQLite database with all tables."""
+    made = Database(sqlite_url)
+    migrate(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def either(database_url: str) -> Iterator[Database]:
+    """A database with all tables; the test runs on SQLite and on PostgreSQL."""
+    made = Database(database_url)
+    migrate(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def slack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slack]:
+    """A local Slack in Socket Mode, for the module; it keeps a trigger for 1.5 s only."""
+    with running(tmp_path_factory.mktemp("slack"), limits=Limits(trigger_seconds=1.5)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def running_bot(slack: Slack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bot, FakeDoor, Database]]:
+    """The bot in Socket Mode, connected, for the module: stopping a socket takes the SDK a second."""
+    database = Database(f"sqlite:///{tmp_path_factory.mktemp('bot') / 'rollout.db'}")
+    migrate(database)
+    door = FakeDoor()
+    with started(build_app(settings_for(slack), database, door)) as made:
+        soon(lambda: slack.get("state", **{"as": "qa"})["bot"]["connected"])
+        yield made, door, database
+    database.close()
+
+
+@pytest.fixture
+def bot(running_bot: tuple[Bot, FakeDoor, Database]) -> Bot:
+    """The bot of the module."""
+    return running_bot[0]
+
+
+@pytest.fixture
+def door(running_bot: tuple[Bot, FakeDoor, Database]) -> FakeDoor:
+    """Its door, as new."""
+    running_bot[1].reset()
+    return running_bot[1]
+
+
+@pytest.fixture
+def bots_database(running_bot: tuple[Bot, FakeDoor, Database]) -> Database:
+    """The database of the module's bot."""
+    return running_bot[2]

@@ -1,0 +1,378 @@
+"""The outbox is sent once, in order, at Slack's pace; cards show the present state within one budget."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.cardboard import Cardboard
+from bot.clients import client
+from bot.pace import Budget, Pace
+from bot.sender import Sender
+from commands.reply import Chart, Paragraph, Reply, Table
+from rollout.states import StageState
+from sandbox.slack.limits import Limits
+from sandbox.slack.server import Slack, running
+from storage import outbox
+from storage.database import Database
+from storage.models import Card, Outbox, Stage
+from storage.record import post, touch_card
+from storage.transitions import lock_stage
+from tests.bot.harness import NOW, SUPPORT, FakeDoor, open_rollout, plan
+
+
+@dataclass
+class Desk:
+    """A sender without its thread, and what it works on. ``now`` is its monotonic clock."""
+
+    slack: Slack
+    database: Database
+    door: FakeDoor
+    rollout: int
+    stages: list[int]
+    sender: Sender
+    now: list[float]
+
+    def run(self, turns: int = 60) -> None:
+        """Take turns until nothing is left to do."""
+        for _ in range(turns):
+            if not self.sender.turn():
+                self.now[0] += 1.0
+                if not self.sender.turn():
+                    return
+
+    def post(self, key: str, kind: str = "daily_summary", stage: int | None = None, repeat: bool = False) -> None:
+        with self.database.write() as session:
+            post(session, NOW, key, kind, rollout_id=self.rollout, stage_id=stage, repeat=repeat, ids={"key": key})
+
+    def touch(self, stage: int, final: bool = False) -> None:
+        with self.database.write() as session:
+            touch_card(session, lock_stage(session, stage), final)
+
+    def letters(self) -> list[Outbox]:
+        with self.database.read() as session:
+            return list(session.query(Outbox).order_by(Outbox.id))
+
+    def card(self, stage: int) -> Card:
+        with self.database.read() as session:
+            return session.query(Card).filter(Card.stage_id == stage).one()
+
+    def seen(self, thread: str | None = None) -> list[dict[str, Any]]:
+        more = {"thread": thread} if thread else {}
+        found = self.slack.get("messages", **{"as": "qa", "channel": SUPPORT, **more})["messages"]
+        return [m for m in found if m["bot"] and not m["ephemeral"]]
+
+
+def desk(slack: Slack, database: Database, **paces: Any) -> Desk:
+    """Everything a sender needs, over a rollout of two stages."""
+    door = FakeDoor()
+    rollout, stages = open_rollout(database, plan())
+    now = [1000.0]
+    web = client(slack.bot_token, slack.api_url, 5.0)
+
+    def clock() -> float:
+        return now[0]
+
+    pace = Pace(paces.get("gap", 0.0), clock)
+    budget = Budget(paces.get("most", 40), paces.get("reserve", 8), clock)
+    cards = Cardboard(database, door, web, pace, budget, paces.get("card_gap", 0.5), clock)
+    return Desk(slack, database, door, rollout, stages, Sender(database, door, web, cards, pace, "one"), now)
+
+
+@pytest.fixture
+def slack(tmp_path: Path) -> Iterator[Slack]:
+    """A local Slack that takes many messages at once."""
+    with running(tmp_path / "slack", limits=Limits(post_burst=1000)) as made:
+        yield made
+
+
+def test_messages_are_posted_in_order_and_once(slack: Slack, either: Database) -> None:
+    it = desk(slack, either)
+    for key in ("a", "b", "c", "a"):
+        it.post(key)
+    it.run()
+    assert [m["text"] for m in it.seen()] == [f"daily_summary {{'key': '{k}'}}" for k in "abc"]
+    assert [letter.state for letter in it.letters()] == ["sent"] * 3
+    assert [letter.message_ts for letter in it.letters()] == [m["ts"] for m in it.seen()]
+
+
+def test_a_channel_gets_one_message_a_second(slack: Slack, database: Database) -> None:
+    it = desk(slack, database, gap=1.0)
+    it.post("a")
+    it.post("b")
+    assert it.sender.turn()
+    assert not it.sender.turn()
+    it.now[0] += 1.0
+    assert it.sender.turn()
+
+
+def test_what_slack_asks_to_wait_for_is_waited_for_and_keeps_its_order(tmp_path: Path, database: Database) -> None:
+    with running(tmp_path / "slack2", limits=Limits(post_burst=1)) as slack:
+        it = desk(slack, database)
+        for key in "abc":
+            it.post(key)
+        until = time.monotonic() + 8
+        while any(letter.state != "sent" for letter in it.letters()) and time.monotonic() < until:
+            it.sender.turn()
+            it.now[0] += 0.05
+            time.sleep(0.05)
+        assert [m["text"][-3] for m in it.seen()] == ["a", "b", "c"]
+        assert max(letter.attempts for letter in it.letters()) > 1
+
+
+def test_what_a_dead_sender_left_is_repeated_marked_or_dropped(slack: Slack, either: Database) -> None:
+    it = desk(slack, either)
+    it.post("decision", "decision_wanted", it.stages[0], repeat=True)
+    it.post("summary")
+    with either.write() as session:
+        long_ago = either.machine() - timedelta(minutes=5)
+        first = outbox.next_letters(session, either.machine())[0]
+        assert outbox.claim(session, first, "dead", long_ago, 60.0) is not None
+        row = session.query(Outbox).filter(Outbox.key == "summary").one()
+        row.state, row.owner, row.lease_until, row.epoch = "sending", "dead", long_ago, 1
+    it.run()
+    assert [letter.state for letter in it.letters()] == ["sent", "dropped"]
+    (message,) = it.seen()
+    assert "(repeated" in message["text"]
+    assert "(repeated" in str(message["blocks"])
+
+
+def test_a_message_that_is_being_sent_is_not_sent_by_another(slack: Slack, either: Database) -> None:
+    it = desk(slack, either)
+    it.post("a")
+    it.post("b")
+    with either.write() as session:
+        now = either.machine()
+        letter = outbox.next_letters(session, now)[0]
+        assert outbox.claim(session, letter, "other", now, 60.0) is not None
+        assert outbox.claim(session, letter, "one", now, 60.0) is None
+        assert outbox.next_letters(session, now) == []
+    it.run()
+    assert it.seen() == []
+
+
+@pytest.mark.parametrize(("repeat", "state", "count"), [(True, "sent", 2), (False, "dropped", 1)])
+def test_a_lost_answer_is_repeated_for_decisions_only(
+    slack: Slack, database: Database, monkeypatch: pytest.MonkeyPatch, repeat: bool, state: str, count: int
+) -> None:
+    it = desk(slack, database)
+    it.post("a", "decision_wanted", repeat=repeat)
+    really: Callable[..., Any] = it.sender._web.chat_postMessage
+
+    def lost(**arguments: Any) -> Any:
+        really(**arguments)
+        monkeypatch.undo()
+        raise TimeoutError
+
+    monkeypatch.setattr(it.sender._web, "chat_postMessage", lost)
+    it.run()
+    with database.write() as session:
+        session.query(Outbox).update({"not_before": None})
+    it.run()
+    assert [letter.state for letter in it.letters()] == [state]
+    assert len(it.seen()) == count
+
+
+def test_a_message_about_nothing_any_more_is_dropped(slack: Slack, database: Database) -> None:
+    it = desk(slack, database)
+    it.door.documents["daily_summary"] = None
+    it.post("a")
+    it.run()
+    assert [letter.state for letter in it.letters()] == ["dropped"]
+    assert it.seen() == []
+
+
+def test_messages_of_a_stage_go_into_the_thread_of_its_card_and_decisions_into_the_channel_too(
+    slack: Slack, database: Database
+) -> None:
+    it = desk(slack, database)
+    it.touch(it.stages[0])
+    it.post("pin", "pinned", it.stages[0])
+    it.post("wanted", "decision_wanted", it.stages[0], repeat=True)
+    it.post("day")
+    it.run()
+    card = it.card(it.stages[0])
+    top = it.seen()
+    assert [m["text"].split()[0] for m in top] == ["card", "decision_wanted", "daily_summary"]
+    assert top[0]["ts"] == card.ts
+    assert [m["text"].split()[0] for m in it.seen(card.ts)] == ["card", "pinned", "decision_wanted"]
+
+
+def test_a_thread_that_is_gone_does_not_lose_the_message(slack: Slack, database: Database) -> None:
+    it = desk(slack, database)
+    it.touch(it.stages[0])
+    it.run()
+    with database.write() as session:
+        session.query(Card).update({"ts": "1600000000.000001"})
+    it.post("wanted", "decision_wanted", it.stages[0], repeat=True)
+    it.run()
+    assert it.letters()[0].state == "sent"
+
+
+def test_a_card_is_posted_once_and_then_edited_with_the_newest_state(slack: Slack, either: Database) -> None:
+    it = desk(slack, either)
+    stage = it.stages[0]
+    it.touch(stage)
+    it.run()
+    for number in range(5):
+        it.touch(stage)
+        it.door.cards[stage] = Reply(f"state {number}")
+    it.now[0] += 5
+    it.run()
+    (message,) = it.seen()
+    assert message["text"] == "state 4"
+    assert message["metadata"]["event_payload"] == {"stage": "dev", "state": "ready"}
+    card = it.card(stage)
+    assert card.shown == card.wanted == 6
+    assert len(it.sender._cardboard._budget._spent) == 1
+
+
+def test_a_baking_card_says_until_when(slack: Slack, database: Database) -> None:
+    it = desk(slack, database)
+    with database.write() as session:
+        stage = session.get_one(Stage, it.stages[0])
+        stage.state, stage.bake_until = StageState.BAKING, NOW
+    it.touch(it.stages[0])
+    it.run()
+    assert it.seen()[0]["metadata"]["event_payload"]["bake_until"] == "2026-11-23T09:00:00+00:00"
+
+
+def test_a_card_that_looks_the_same_is_not_edited(slack: Slack, database: Database) -> None:
+    it = desk(slack, database)
+    it.touch(it.stages[0])
+    it.run()
+    it.touch(it.stages[0])
+    it.now[0] += 5
+    it.run()
+    assert it.seen()[0]["edited"] is None
+    assert it.card(it.stages[0]).shown == 2
+
+
+def test_edits_keep_to_the_budget_and_final_states_go_first(slack: Slack, database: Database) -> None:
+    it = desk(slack, database, most=5, reserve=2)
+    dev, test = it.stages
+    it.touch(dev)
+    it.touch(test)
+    it.run()
+    for number in range(10):  # three edits are allowed to what is not final
+        it.door.cards[dev] = Reply(f"dev {number}")
+        it.touch(dev)
+        it.now[0] += 1.0
+        it.sender.turn()
+    assert it.card(dev).shown < it.card(dev).wanted
+    it.door.cards[test] = Reply("test is blocked")
+    it.touch(test, final=True)
+    it.sender.turn()
+    assert "test is blocked" in [m["text"] for m in it.seen()]
+    it.now[0] += 60.0
+    it.run()
+    assert "dev 9" in [m["text"] for m in it.seen()]
+
+
+def test_edits_of_one_card_keep_their_distance(slack: Slack, database: Database) -> None:
+    it = desk(slack, database, card_gap=1.5)
+    it.touch(it.stages[0])
+    it.run()
+    it.now[0] += 10
+    for text in ("one", "two"):
+        it.door.cards[it.stages[0]] = Reply(text)
+        it.touch(it.stages[0])
+        it.sender.turn()
+    assert it.seen()[0]["text"] == "one"
+    it.now[0] += 1.5
+    it.sender.turn()
+    assert it.seen()[0]["text"] == "two"
+
+
+def test_a_card_that_somebody_deleted_is_posted_again(slack: Slack, database: Database) -> None:
+    it = desk(slack, database)
+    it.touch(it.stages[0])
+    it.run()
+    it.sender._web.chat_delete(channel=SUPPORT, ts=it.card(it.stages[0]).ts)
+    it.door.cards[it.stages[0]] = Reply("new")
+    it.touch(it.stages[0])
+    it.now[0] += 5
+    it.run()
+    assert [m["text"] for m in it.seen()] == ["new"]
+
+
+def test_without_an_invitation_it_waits_and_goes_on_once_invited(slack: Slack, database: Database) -> None:
+    it = desk(slack, database)
+    slack.command("qa", "/remove @rollout", "platform-support")
+    it.touch(it.stages[0])
+    it.post("a")
+    for _ in range(5):
+        it.sender.turn()
+    assert it.letters()[0].error == "not_in_channel"
+    assert it.card(it.stages[0]).ts is None
+    slack.command("qa", "/invite @rollout", "platform-support")
+    it.now[0] += 600
+    with database.write() as session:
+        session.query(Outbox).update({"not_before": None})
+    it.run()
+    assert len(it.seen()) == 2
+
+
+def test_where_slack_refuses_charts_and_tables_the_message_comes_as_text(
+    slack: Slack, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from slack_sdk.errors import SlackApiError
+
+    it = desk(slack, database)
+    chart = Chart("runs", ("a", "b"), (("old", (1.0, 2.0)),))
+    it.door.documents["daily_summary"] = Reply("day", (Paragraph((("day",),)), chart, Table(("x",), (("y",),))))
+    really: Callable[..., Any] = it.sender._web.chat_postMessage
+    tried: list[set[str]] = []
+
+    def picky(**arguments: Any) -> Any:
+        tried.append({block["type"] for block in arguments["blocks"]})
+        if tried[-1] & {"data_visualization", "table"}:
+            raise SlackApiError("refused", {"ok": False, "error": "invalid_blocks"})
+        return really(**arguments)
+
+    monkeypatch.setattr(it.sender._web, "chat_postMessage", picky)
+    it.post("a")
+    it.run()
+    assert tried == [{"section", "data_visualization", "table"}, {"section", "table"}, {"section"}]
+    assert "█" in str(it.seen()[0]["blocks"])
+
+
+def test_a_native_chart_is_taken_by_slack(slack: Slack, database: Database) -> None:
+    it = desk(slack, database)
+    chart = Chart("runs", ("a", "b"), (("old", (1.0, 2.0)),))
+    it.door.documents["daily_summary"] = Reply("day", (chart,))
+    it.post("a")
+    it.run()
+    assert it.seen()[0]["blocks"][0]["type"] == "data_visualization"
+
+
+def test_of_two_senders_one_sends(slack: Slack, either: Database) -> None:
+    it = desk(slack, either)
+    other = Sender(either, it.door, it.sender._web, it.sender._cardboard, it.sender._pace, "two", lease=15.0)
+    assert it.sender._leads()
+    assert not other._leads()
+    it.sender.start()
+    it.sender.stop()
+    assert other._leads()
+
+
+def test_an_error_in_a_document_does_not_stop_the_others(
+    slack: Slack, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = desk(slack, database)
+    broken: Callable[..., Any] = lambda *_: 1 / 0  # noqa: E731
+    monkeypatch.setattr(it.door, "document", broken)
+    it.post("a")
+    for _ in range(6):
+        it.sender.turn()
+        with database.write() as session:
+            session.query(Outbox).update({"not_before": None})
+    assert it.letters()[0].state == "dropped"
+    monkeypatch.undo()
+    it.post("b")
+    it.run()
+    assert len(it.seen()) == 1

@@ -1,0 +1,110 @@
+"""A real Bolt app, in Socket Mode and over HTTP, plays one command with a modal, a press and a Home."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from slack_bolt import Ack, App, BoltRequest, Respond
+from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_sdk import WebClient
+
+from sandbox.slack.server import Slack
+from tests.sandbox.slack.playing import HttpBot, actions, button, home, modal, section, text_input
+
+
+def build(slack: Slack) -> App:
+    client = WebClient(slack.bot_token, base_url=slack.api_url)
+    app = App(client=client, signing_secret=slack.signing_secret)
+
+    @app.command("/rollout")
+    def command(ack: Ack, body: dict[str, Any], client: WebClient, respond: Respond) -> None:
+        ack()
+        if body["text"] == "modal":
+            client.views_open(trigger_id=body["trigger_id"], view=modal(text_input(), callback_id="why"))
+        else:
+            respond(text="status", blocks=[section(), actions(button())])
+
+    @app.view("why")
+    def why(ack: Ack, body: dict[str, Any], client: WebClient) -> None:
+        said = body["view"]["state"]["values"]["why"]["text"]["value"]
+        if said == "no":
+            ack(response_action="errors", errors={"why": "Say more."})
+            return
+        ack(response_action="update", view=modal(section(f"noted: {said}"), callback_id="done"))
+
+    @app.action("press")
+    def press(ack: Ack, respond: Respond) -> None:
+        ack()
+        respond(text="pressed", replace_original=True)
+
+    @app.event("app_home_opened")
+    def opened(event: dict[str, Any], client: WebClient) -> None:
+        client.views_publish(user_id=event["user"], view=home(section("welcome")))
+
+    return app
+
+
+def play(slack: Slack) -> None:
+    """One round of everything."""
+    seen = slack.until(slack.command("qa", "/rollout status"), lambda r: r["answers"])
+    message = seen["answers"][0]["message"]
+    where = {"channel": message["channel"], "ts": message["ts"]}
+    request = slack.post("act", **{"as": "qa", "container": where, "action_id": "press"})["request"]
+    pressed = slack.until(request, lambda r: r["answers"])
+    assert pressed["answers"][0]["message"]["text"] == "pressed"
+    view = slack.until(slack.command("qa", "/rollout modal"), lambda r: r["answers"])["answers"][0]["view"]["id"]
+    for said, fits in (("no", lambda r: r["errors"]), ("yes", lambda r: r["answers"])):
+        slack.post("input", **{"as": "qa", "view": view, "block_id": "why", "action_id": "text", "value": said})
+        seen = slack.until(slack.post("submit", **{"as": "qa", "view": view})["request"], fits)
+    assert seen["answers"][0]["view"]["blocks"][0]["text"]["text"] == "noted: yes"
+    request = slack.get("home", **{"as": "qa", "open": "1"})["request"]
+    assert slack.until(request, lambda r: r["answers"])["answers"][0]["view"]["type"] == "home"
+    unknown = slack.until(slack.command("qa", "/rollout status"), lambda r: r["acknowledged"])
+    assert unknown["acknowledged"] - unknown["delivered"] < 0.5
+
+
+@pytest.fixture
+def quick_ping(monkeypatch: pytest.MonkeyPatch) -> float:
+    return 0.2
+
+
+def test_a_bolt_app_plays_in_socket_mode(slack: Slack, quick_ping: float) -> None:
+    app = build(slack)
+    handler = SocketModeHandler(app, slack.app_token, web_client=app.client, ping_interval=quick_ping)
+    handler.connect()
+    try:
+        play(slack)
+    finally:
+        handler.close()
+
+
+def test_a_bolt_app_plays_over_http(start: Callable[..., Slack]) -> None:
+    http = HttpBot()
+    slack = start(mode="http", bot_url=http.url)
+    app = build(slack)
+
+    def dispatch(headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+        answer = app.dispatch(BoltRequest(body=body.decode(), headers={k: [v] for k, v in headers.items()}))
+        return answer.status, {"content-type": answer.first_headers().get("content-type", "")}, answer.body.encode()
+
+    http.answer = dispatch
+    try:
+        play(slack)
+    finally:
+        http.stop()
+
+
+def test_a_bolt_app_without_a_listener_times_out_or_fails(slack: Slack, quick_ping: float) -> None:
+    """Bolt answers 404 for what it does not know; in Socket Mode that is never acknowledged."""
+    app = App(client=WebClient(slack.bot_token, base_url=slack.api_url))
+    handler = SocketModeHandler(app, slack.app_token, web_client=app.client, ping_interval=quick_ping)
+    handler.connect()
+    try:
+        seen = slack.until(slack.command("qa", "/rollout"), lambda r: r["error"])
+        assert seen["error"] == "operation_timeout"
+    finally:
+        handler.close()
+    assert threading.active_count() < 200

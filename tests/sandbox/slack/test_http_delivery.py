@@ -1,0 +1,141 @@
+"""Signed HTTP: the same payloads by POST, with Slack's signature; and events, with their retries."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from slack_sdk import WebClient
+from slack_sdk.signature import SignatureVerifier
+
+from sandbox.slack.limits import Limits
+from sandbox.slack.server import Slack
+from tests.sandbox.slack.playing import SUPPORT, HttpBot, RawBot, actions, button, manifest
+
+QUICK = Limits(ack_seconds=0.3, event_retry_delays=(0.0, 0.01, 0.02))
+
+
+@pytest.fixture
+def http() -> Iterator[HttpBot]:
+    bot = HttpBot()
+    yield bot
+    bot.stop()
+
+
+@pytest.fixture
+def signed(start: Callable[..., Slack], http: HttpBot) -> Slack:
+    return start(mode="http", bot_url=http.url, limits=QUICK)
+
+
+def open_home(slack: Slack) -> str:
+    return str(slack.get("home", **{"as": "qa", "open": "1"})["request"])
+
+
+def test_a_command_is_a_signed_form(signed: Slack, http: HttpBot) -> None:
+    signed.until(signed.command("qa", "/rollout status"), lambda r: r["acknowledged"])
+    headers, body = http.requests.get(timeout=3)
+    assert headers["content-type"] == "application/x-www-form-urlencoded"
+    assert parse_qs(body.decode())["text"] == ["status"]
+    assert SignatureVerifier(signed.signing_secret).is_valid_request(body, headers)
+    assert not SignatureVerifier("another").is_valid_request(body, headers)
+
+
+def test_a_press_is_a_payload_field(signed: Slack, http: HttpBot) -> None:
+    client = WebClient(signed.bot_token, base_url=signed.api_url)
+    ts = client.chat_postMessage(channel=SUPPORT, text="x", blocks=[actions(button())])["ts"]
+    signed.post("act", **{"as": "qa", "container": {"channel": SUPPORT, "ts": ts}, "action_id": "press"})
+    payload = json.loads(parse_qs(http.requests.get(timeout=3)[1].decode())["payload"][0])
+    assert (payload["type"], payload["actions"][0]["action_id"]) == ("block_actions", "press")
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "text"),
+    [
+        ({"content-type": "text/plain"}, b"plain words", "plain words"),
+        ({"content-type": "application/json"}, b'{"text": "from json"}', "from json"),
+    ],
+)
+def test_the_answer_may_say_something(
+    signed: Slack, http: HttpBot, headers: dict[str, str], body: bytes, text: str
+) -> None:
+    http.answer = lambda h, b: (200, headers, body)
+    seen = signed.until(signed.command("qa", "/rollout"), lambda r: r["answers"])
+    assert seen["answers"][0]["message"]["text"] == text
+
+
+@pytest.mark.parametrize("status", [401, 404, 500, 302])
+def test_anything_but_200_is_dispatch_failed(signed: Slack, http: HttpBot, status: int) -> None:
+    http.answer = lambda h, b: (status, {}, b"")
+    assert signed.until(signed.command("qa", "/rollout"), lambda r: r["error"])["error"] == "dispatch_failed"
+
+
+def test_unreadable_json_is_an_invalid_response(signed: Slack, http: HttpBot) -> None:
+    http.answer = lambda h, b: (200, {"content-type": "application/json"}, b"{")
+    seen = signed.until(signed.command("qa", "/rollout"), lambda r: r["error"])
+    assert seen["error"] == "invalid_command_response"
+
+
+def test_a_bot_that_is_not_there_is_dispatch_failed(start: Callable[..., Slack]) -> None:
+    slack = start(mode="http", bot_url="http://127.0.0.1:9/slack/events")
+    assert slack.until(slack.command("qa", "/rollout"), lambda r: r["error"])["error"] == "dispatch_failed"
+    assert slack.get("state", **{"as": "qa"})["bot"]["connected"] is False
+
+
+def test_a_bot_that_is_slow_is_a_timeout(signed: Slack, http: HttpBot) -> None:
+    done = threading.Event()
+    http.answer = lambda h, b: (200, {}, b"") if done.wait(2) else (200, {}, b"")
+    seen = signed.until(signed.command("qa", "/rollout"), lambda r: r["error"])
+    done.set()
+    assert (seen["error"], seen["acknowledged"]) == ("operation_timeout", None)
+
+
+def test_an_event_is_json_and_is_retried_three_times(signed: Slack, http: HttpBot) -> None:
+    http.answer = lambda h, b: (500, {}, b"")
+    open_home(signed)
+    calls = [http.requests.get(timeout=3) for _ in range(4)]
+    assert [headers.get("x-slack-retry-num") for headers, _ in calls] == [None, "1", "2", "3"]
+    assert calls[1][0]["x-slack-retry-reason"] == "http_error"
+    bodies = [json.loads(body) for _, body in calls]
+    assert len({body["event_id"] for body in bodies}) == 1
+    event = bodies[0]["event"]
+    assert (event["type"], event["user"], event["tab"]) == ("app_home_opened", "U0SAND0003", "home")
+    assert bodies[0]["authorizations"][0]["user_id"] == "U0ROLLBOT1"
+
+
+def test_an_acknowledged_event_is_not_retried(signed: Slack, http: HttpBot) -> None:
+    answers = iter([(500, {}, b""), (200, {}, b"")])
+    http.answer = lambda h, b: next(answers)
+    request = open_home(signed)
+    assert signed.until(request, lambda r: r["acknowledged"])["delivered"]
+    assert http.requests.qsize() == 2
+
+
+def test_an_app_can_refuse_retries(signed: Slack, http: HttpBot) -> None:
+    http.answer = lambda h, b: (500, {"X-Slack-No-Retry": "1"}, b"")
+    open_home(signed)
+    http.requests.get(timeout=3)
+    signed.until(signed.command("qa", "/rollout"), lambda r: r["error"])
+    assert b"event_id" not in http.requests.get(timeout=3)[1]
+    assert http.requests.empty()
+
+
+def test_events_in_socket_mode_say_which_attempt_it_is(start: Callable[..., Slack]) -> None:
+    slack = start(limits=QUICK)
+    bot = RawBot(slack)
+    open_home(slack)
+    envelopes = [bot.next() for _ in range(4)]
+    assert [e["retry_attempt"] for e in envelopes] == [0, 1, 2, 3]
+    assert [e["retry_reason"] for e in envelopes] == ["", "timeout", "timeout", "timeout"]
+    assert len({e["payload"]["event_id"] for e in envelopes}) == 1
+    assert envelopes[0]["accepts_response_payload"] is False
+
+
+def test_an_event_that_was_not_subscribed_to_is_not_sent(start: Callable[..., Slack]) -> None:
+    granted: dict[str, Any] = manifest()
+    granted["settings"]["event_subscriptions"]["bot_events"] = []
+    slack = start(manifest=granted)
+    assert slack.get("home", **{"as": "qa", "open": "1"}) == {"view": None, "request": None}
