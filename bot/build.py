@@ -105,7 +105,7 @@ class Bot:
             self._connecting.join(timeout / 4)
         self._inlet.stop(max(0.5, timeout / 4))
         if self._directory is not None:
-            self._directory.stop(0.1)
+            self._directory.stop(1.0)
         for part in (self._workers, self._sender):
             if part is not None:
                 part.stop(max(0.5, until - time.monotonic()))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Generic, TypeVar
 
 import structlog
 from slack_sdk import WebClient
@@ -17,9 +17,37 @@ from commands.reply import Actor
 
 log = structlog.get_logger("bot.identity")
 
+MOST_KEPT: Final = 1000
+
 _FAILURES = (RateLimited, Refused, NotSent, Unknown)
 #: Errors by which Slack says that we may not see a channel: it cannot be shown that it is not shared.
 _HIDDEN = frozenset({"channel_not_found", "missing_scope", "method_not_supported_for_channel_type"})
+
+
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """What was looked up, for some seconds of machine time. Failures are never kept."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._found: dict[str, tuple[float, T]] = {}
+
+    def get(self, key: str, look: Callable[[str], T], fresh: bool = False) -> T:
+        """The kept value, or that of ``look(key)``; ``fresh`` always looks. Raises what ``look`` raises."""
+        now = time.monotonic()
+        with self._lock:
+            held = self._found.get(key)
+        if held is not None and not fresh and now - held[0] < self._seconds:
+            return held[1]
+        found = look(key)
+        with self._lock:
+            if len(self._found) >= MOST_KEPT:
+                self._found.clear()
+            self._found[key] = (now, found)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +68,18 @@ class Identity:
         groups: Callable[[], frozenset[str]],
         *,
         seconds: float = 1.0,
+        user_cache: float = 30.0,
         group_cache: float = 60.0,
         channel_cache: float = 60.0,
         threads: int = 16,
     ) -> None:
         self._web, self._own, self._groups = web, own, groups
-        self._seconds, self._group_cache, self._channel_cache = seconds, group_cache, channel_cache
+        self._seconds = seconds
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="identity")
-        self._lock = threading.Lock()
-        self._members: dict[str, tuple[float, frozenset[str]]] = {}
-        self._shared: dict[str, tuple[float, bool]] = {}
+        # Only looks are answered from what was kept: users.info allows about 100 calls a minute for all replicas.
+        self._users: Kept[Mapping[str, Any]] = Kept(user_cache)
+        self._members: Kept[frozenset[str]] = Kept(group_cache)
+        self._shared: Kept[bool] = Kept(channel_cache)
 
     def close(self) -> None:
         """End the threads."""
@@ -59,12 +89,12 @@ class Identity:
         """Who made the press. Never raises: what cannot be established is ``identity_unknown``."""
         fresh = press.acts
         until = time.monotonic() + self._seconds * 1.2
-        user = self._pool.submit(call, self._web.users_info, user=press.user)
+        user = self._pool.submit(self._users.get, press.user, self._look_at_user, fresh)
         wanted = self._groups()
-        groups = {g: self._pool.submit(self._members_of, g, fresh) for g in sorted(wanted)}
+        groups = {g: self._pool.submit(self._members.get, g, self._look_at_group, fresh) for g in sorted(wanted)}
         channel = self._pool.submit(self._is_shared, press.channel) if press.channel else None
         try:
-            actor = self._actor(press, _answer(user, until)["user"])
+            actor = self._actor(press, _answer(user, until))
             if actor.problem is None:
                 held = frozenset(g for g, members in groups.items() if press.user in _answer(members, until))
                 actor = Actor(actor.team_id, actor.user_id, held, None, actor.name)
@@ -96,30 +126,21 @@ class Identity:
             return True
         return self._own.enterprise_id is not None and said is not None and said == self._own.team_id
 
-    def _members_of(self, group: str, fresh: bool) -> frozenset[str]:
-        now = time.monotonic()
-        with self._lock:
-            at, held = self._members.get(group, (float("-inf"), frozenset()))
-        if not fresh and now - at < self._group_cache:
-            return held
-        found = members_of(self._web, group)
-        with self._lock:
-            self._members[group] = (now, found)
+    def _look_at_user(self, user: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = call(self._web.users_info, user=user)["user"]
         return found
+
+    def _look_at_group(self, group: str) -> frozenset[str]:
+        return members_of(self._web, group)
 
     def _is_shared(self, channel: str) -> bool:
         if channel.startswith("D"):
             return False  # a direct message: the person's own team is what counts
-        now = time.monotonic()
-        with self._lock:
-            at, shared = self._shared.get(channel, (float("-inf"), False))
-        if now - at < self._channel_cache:
-            return shared
+        return self._shared.get(channel, self._look_at_channel)
+
+    def _look_at_channel(self, channel: str) -> bool:
         info = call(self._web.conversations_info, channel=channel)["channel"]
-        shared = bool(info.get("is_ext_shared") or info.get("is_pending_ext_shared"))
-        with self._lock:
-            self._shared[channel] = (now, shared)
-        return shared
+        return bool(info.get("is_ext_shared") or info.get("is_pending_ext_shared"))
 
 
 def problem_of(user: Mapping[str, Any], own: Own) -> str | None:

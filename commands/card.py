@@ -27,6 +27,9 @@ from rollout.states import ENGINE_STATES, ActionKind, StageState, Verdict
 from storage import tallies
 
 _FAILURES = 5
+#: The check whose numbers are shown; also without a criterion of the plan its evidence has this name.
+RUNS = "runs_compared"
+_VERDICT = {Verdict.PASS: "ok", Verdict.FAIL: "failed", Verdict.INCONCLUSIVE: "warning"}
 #: With fewer ended targets an estimate would be a guess.
 _ENOUGH = 3
 
@@ -41,7 +44,7 @@ def card(session: Session, standing: Standing, key: str, now: datetime) -> Reply
     blocks += pace(session, standing, stage, now)
     blocks += failures(session, stage)
     blocks += runs(standing, stage)
-    blocks += criteria(standing, stage) if stage.state in {StageState.REVIEW, StageState.BLOCKED} else []
+    blocks += criteria(standing, stage) if stage.state is StageState.REVIEW else []
     blocks.append(Paragraph(_next(standing, stage, now)))
     details = Button("Details", "status", {"rollout": standing.id, "stage": key})
     blocks.append(Buttons((*outlook.next_buttons(standing, stage, now), details)))
@@ -95,17 +98,19 @@ def failures(session: Session, stage: StageStanding, most: int = _FAILURES) -> l
 
 def runs(standing: Standing, stage: StageStanding) -> list[Block]:
     """The runs on the old runtime beside those on the new one: numbers for people, they decide nothing."""
-    for criterion in standing.plan.stage(stage.key).criteria:
-        found = stage.findings.get(criterion.key)
-        if criterion.check != "runs_compared" or found is None:
-            continue
-        lines: list[Line] = [line(Strong("Runs of its jobs"))]
-        for side, label in (("old", "before"), ("new", "now")):
-            numbers = found.facts.get(side)
-            if isinstance(numbers, dict):
-                lines.append(line(f"{label} ({numbers.get('release', '?')}): {run_words(numbers)}"))
-        return [Paragraph(tuple(lines))] if len(lines) > 1 else []
-    return []
+    planned = standing.plan.stage(stage.key).criteria
+    key = next((c.key for c in planned if c.check == RUNS), RUNS)
+    found = stage.findings.get(key)
+    if found is None:
+        return []
+    lines: list[Line] = [line(Strong("Runs of its jobs"))]
+    for side, label in (("old", "before"), ("new", "now")):
+        numbers = found.facts.get(side)
+        if isinstance(numbers, dict):
+            lines.append(line(f"{label} ({numbers.get('release', '?')}): {run_words(numbers)}"))
+    if len(lines) == 1 or found.verdict is not Verdict.INCONCLUSIVE:
+        lines.append(line(Icon(_VERDICT[found.verdict]), f" {short(found.sentence, 300)}"))
+    return [Paragraph(tuple(lines))]
 
 
 def run_words(numbers: dict[str, object]) -> str:
@@ -118,9 +123,6 @@ def run_words(numbers: dict[str, object]) -> str:
         minutes, seconds = divmod(round(median), 60)
         words.append(f"median {f'{minutes} min ' if minutes else ''}{seconds} s")
     return ", ".join(words)
-
-
-_VERDICT = {Verdict.PASS: "ok", Verdict.FAIL: "failed", Verdict.INCONCLUSIVE: "warning"}
 
 
 def criteria(standing: Standing, stage: StageStanding, most: int = 12) -> list[Block]:

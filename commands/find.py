@@ -128,7 +128,8 @@ def _target(session: Session, standing: Standing, words: str, request: Request) 
         workspaces = {key for key, host in hosts.items() if host == location.host}
         found = _rows(session, standing, Target.kind == location.kind, Target.object_id == location.object_id)
         return _one([t for t in found if t[1] in workspaces], head, rest, standing, request)
-    return _one(_fitting(_rows(session, standing), head), head, rest, standing, request)
+    found = _fitting(_rows(session, standing), head, request.verb == "status")
+    return _one(found, head, rest, standing, request)
 
 
 def _exactly_named(session: Session, standing: Standing, words: str) -> tuple[list["_Row"], str, str] | None:
@@ -156,14 +157,14 @@ def _rows(session: Session, standing: Standing, *where: Any) -> list[_Row]:
     return [(i, w, k, o, n) for i, w, k, o, n in rows]
 
 
-def _fitting(rows: Sequence[_Row], word: str) -> list[_Row]:
-    """Exact before prefix before substring."""
+def _fitting(rows: Sequence[_Row], word: str, looking: bool) -> list[_Row]:
+    """Exact before prefix before substring; an act takes no substring, so that no word of a reason names a target."""
     wanted = word.casefold()
-    tests: tuple[Callable[[str], bool], ...] = (
-        lambda name: name == wanted,
-        lambda name: name.startswith(wanted),
-        lambda name: wanted in name,
-    )
+    tests: list[Callable[[str], bool]] = [lambda name: name == wanted]
+    if len(wanted) > 2:
+        tests.append(lambda name: name.startswith(wanted))
+    if looking:
+        tests.append(lambda name: wanted in name)
     for test in tests:
         if found := [t for t in rows if test(t[4].casefold()) or (t[3] == word)]:
             return found
@@ -183,11 +184,11 @@ def _one(found: Sequence[_Row], word: str, rest: str, standing: Standing, reques
         )
     buttons = [
         Button(
-            f"{name[:40]} · {kind} · {workspace}",
+            f"{name[:34]} · {kind} {object_id[:22]} · {workspace[:12]}",
             request.verb,
             {"rollout": standing.id, "target_id": target_id, "reason": rest},
         )
-        for target_id, workspace, kind, _, name in found[:_PICK]
+        for target_id, workspace, kind, object_id, name in found[:_PICK]
     ]
     more = f" The first {_PICK} are here; write more of the name for the others." if len(found) > _PICK else ""
     raise Refused(

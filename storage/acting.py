@@ -18,7 +18,7 @@ from storage import facts
 from storage.database import Database
 from storage.models import Rollout, Stage
 from storage.record import By
-from storage.transitions import lock_rollout, lock_stage, move
+from storage.transitions import lock_stage, move
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,20 @@ class Act:
         )
 
 
+def _hold(session: Session, rollout_id: int) -> Rollout:
+    """Lock the rollout's row against other acts, but not against rows that refer to it.
+
+    The engine locks a stage first and then inserts rows with a foreign key to the rollout; a plain FOR UPDATE here
+    would wait for that stage while the engine's insert waits for the rollout.
+    """
+    return session.execute(
+        select(Rollout)
+        .where(Rollout.id == rollout_id)
+        .with_for_update(of=Rollout)
+        .execution_options(populate_existing=True)
+    ).scalar_one()
+
+
 @contextmanager
 def acting(
     database: Database, who: Who, now: datetime, rollout_id: int, stages: Collection[str] | None = ()
@@ -80,7 +94,7 @@ def acting(
     The transaction commits when the block ends, and rolls back when it raises.
     """
     with database.write() as session:
-        rollout = lock_rollout(session, rollout_id)
+        rollout = _hold(session, rollout_id)
         wanted = select(Stage.id, Stage.key).where(Stage.rollout_id == rollout_id).order_by(Stage.position)
         rows = {
             key: lock_stage(session, stage_id)

@@ -31,7 +31,7 @@ class Taken:
 def store(
     session: Session, key: str, kind: str, payload: Mapping[str, Any], owner: str, now: datetime, seconds: float
 ) -> Taken | None:
-    """Store a press, taken by ``owner`` from the start; None when its key was stored before. ``now`` is machine time."""
+    """Store a press, taken by ``owner`` from the start; None when its key is there already. ``now``: machine time."""
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     until = now + timedelta(seconds=seconds)
     made = session.execute(

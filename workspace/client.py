@@ -10,6 +10,7 @@ from databricks.sdk.core import ApiClient, Config
 
 from workspace.access import Access
 from workspace.errors import Forbidden, Incomplete, Throttled, Unavailable, WorkspaceError, meaning
+from workspace.login import ClientCredentials
 
 Json = dict[str, Any]
 
@@ -85,6 +86,11 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self.host!r})"
+
+    @property
+    def write_limit(self) -> float:
+        """The machine seconds after which a ``write`` is no longer under way: what a lease must have left."""
+        return PREPARE_LIMIT + self.time_limit
 
     @property
     def calls(self) -> int:
@@ -180,6 +186,8 @@ class Client:
     def _connect(self) -> tuple[Config, ApiClient]:
         self._patience.grant(0.0)
         given: Json = dict(self._access.attributes)
+        if given.get("auth_type") == "oauth-m2m":
+            given["credentials_strategy"] = ClientCredentials(given["client_id"], given["client_secret"], PREPARE_LIMIT)
         # The SDK asks the host who it is (/.well-known/databricks-config) and goes on without if there is no answer.
         config = _Explicit(
             host=self.host,
@@ -197,10 +205,7 @@ class Client:
         return config, ApiClient(config)
 
     def _of_login(self, err: BaseException) -> WorkspaceError:
-        text = str(err)
-        if isinstance(err, ValueError) and any(w in text for w in ("invalid_client", "unauthorized", "access_denied")):
-            return Forbidden("the workspace did not accept the credentials")
-        if isinstance(err, ValueError):
+        if isinstance(err, ValueError):  # how the SDK says it; its text may quote the answer
             return Unavailable("logging in failed")
         found = meaning(err, writing=False, redact=self._redact)
         return found if isinstance(found, Throttled | Forbidden) else Unavailable(f"logging in failed: {found}")

@@ -27,7 +27,7 @@ ICONS: Final[dict[str, str]] = {
 _USER = re.compile(r"[UW][A-Z0-9]{2,20}")
 _INVISIBLE = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\x00-\x08\x0b-\x1f\x7f]")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
-_EMOJI = re.compile(r":(?=[A-Za-z0-9_+'-]*[A-Za-z+_-][A-Za-z0-9_+'-]*:|100:|1234:)")
+_EMOJI = re.compile(r":(?=[A-Za-z0-9_+'-]*[A-Za-z][A-Za-z0-9_+'-]*:|[+-]1:|100:|1234:)")
 _OPENS = re.compile(r"(?<!\w)([*_~])(?=\S)|(?<=\S)([*_~])(?!\w)")
 _LOOKS_LIKE: Final = {"*": "∗", "_": "ˍ", "~": "∼"}
 
@@ -75,9 +75,9 @@ def _part(part: Part) -> str:
         case str():
             return literal(part)
         case Strong(text):
-            return f"*{literal(text)}*" if text.strip() else ""
+            return _around("*", literal(text))
         case Code(text):
-            return f"`{escape(bare(text).replace('`', 'ˋ'))}`" if text.strip() else ""
+            return _around("`", escape(bare(text).replace("`", "ˋ")))
         case Person(user_id):
             return f"<@{user_id}>" if _USER.fullmatch(user_id) else literal(user_id)
         case At(when):
@@ -91,6 +91,15 @@ def _part(part: Part) -> str:
 
 
 _IN_URL: Final = "%/:?#[]@!$&'()*+,;=-._~"
+
+
+def _around(mark: str, text: str) -> str:
+    """``text`` between marks; white space stays outside, or Slack would not see the marks."""
+    words = text.strip()
+    if not words:
+        return text
+    head = text[: len(text) - len(text.lstrip())]
+    return f"{head}{mark}{words}{mark}{text[len(head) + len(words) :]}"
 
 
 def _plain_part(part: Part) -> str:

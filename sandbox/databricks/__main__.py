@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import signal
@@ -38,6 +39,7 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(f"sandbox.databricks: {error}", file=sys.stderr)
         return 2
+    gc.freeze()  # the fleet stays: the collector need not look through it again
     asyncio.run(_serve(server))
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import operator
 import os
 from pathlib import Path
 
@@ -74,27 +75,27 @@ def _dump(ws: Workspace) -> Json:
     jobs = [
         {
             **{name: getattr(job, name) for name in JOB},
-            "habit": dataclasses.asdict(job.habit),
+            "habit": _flat(job.habit),
             "shape": index(job.shape),
         }
         for job in ws.jobs.values()
     ]
-    runs = [
-        [*(getattr(run, name) for name in RUN), index(run.shape), list(run.only), run.parameters]
-        for run in ws.log
-        if run.run_id in ws.runs
-    ]
+    values = operator.attrgetter(*RUN)
+    runs = [[*values(run), index(run.shape), list(run.only), run.parameters] for run in ws.log if run.run_id in ws.runs]
     return {
         "key": ws.key,
         **{name: getattr(ws, name) for name in PLAIN},
-        "clusters": [
-            {**dataclasses.asdict(cluster), "active": sorted(cluster.active)} for cluster in ws.clusters.values()
-        ],
+        "clusters": [{**_flat(cluster), "active": sorted(cluster.active)} for cluster in ws.clusters.values()],
         "jobs": jobs,
         "runs": runs,
         "settings": settings,
         "plans": sorted(ws.plans),
     }
+
+
+def _flat(thing: Cluster | Habit) -> Json:
+    """The fields as they are: `dataclasses.asdict` would copy every configuration, for nothing."""
+    return {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
 
 
 def _restore(raw: Json) -> Workspace:

@@ -131,7 +131,7 @@ class Server(uvicorn.Server):
 
 def listen(port: int) -> socket.socket:
     """A listening socket on the loopback; port 0 picks a free one."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
     listener.listen(256)

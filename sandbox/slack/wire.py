@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost")
+READ_ON = 16
 
 
 class BodyTooLarge(Exception):
@@ -18,19 +19,23 @@ class BodyTooLarge(Exception):
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body, or BodyTooLarge as soon as that is known. A client that hung up gives an empty one."""
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > limit:
-        raise BodyTooLarge
-    chunks, size = [], 0
+    """The whole body, or BodyTooLarge. A client that hung up gives an empty one.
+
+    What is too large is thrown away but read on for a while, since most clients only listen once they have sent all.
+    """
+    chunks: list[bytes] = []
+    size = 0
     try:
         async for chunk in request.stream():
             size += len(chunk)
-            if size > limit:
-                raise BodyTooLarge
-            chunks.append(chunk)
+            if size <= limit:
+                chunks.append(chunk)
+            elif size > READ_ON * limit:
+                break
     except ClientDisconnect:
         return b""
+    if size > limit:
+        raise BodyTooLarge
     return b"".join(chunks)
 
 

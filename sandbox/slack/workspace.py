@@ -65,6 +65,8 @@ class Workspace:
             if not bot_url:
                 raise ValueError("HTTP delivery needs the bot's URL")
             self.delivery = SignedHttp(bot_url, self.tokens.signing_secret, self.limits, machine)
+        for record in self.store.tables["views"].values():
+            record["pending"] = False  # what was on its way when the server stopped will not be acknowledged any more
         self._tasks: set[asyncio.Task[None]] = set()
         self.socket_mode.on_change = lambda: self.live.send("bot", connected=bool(self.socket_mode.links))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from slack_sdk.signature import SignatureVerifier
+from sqlalchemy.exc import OperationalError
 
 from bot.build import Bot, NoSlack, build_app
 from sandbox.slack.server import Slack, running
@@ -121,6 +122,21 @@ def test_a_replayed_request_is_acknowledged_and_acts_once(served: tuple[Slack, B
     soon(lambda: door.acts == 1)
     soon(lambda: "already" in send(bot, body, slack.signing_secret)[1])
     assert door.acts == 1
+
+
+def test_a_press_that_cannot_be_stored_is_not_acknowledged_and_has_no_effect(
+    served: tuple[Slack, Bot, FakeDoor], door: FakeDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slack, bot, _ = served
+
+    def broken() -> None:
+        raise OperationalError("insert", {}, Exception("disk full"))
+
+    assert bot._workers is not None
+    monkeypatch.setattr(bot._workers._database, "machine", broken)
+    assert send(bot, a_command(), slack.signing_secret)[0] == 500
+    monkeypatch.undo()
+    assert door.asked == []
 
 
 def test_unsigned_stale_and_malformed_requests_get_401(served: tuple[Slack, Bot, FakeDoor], door: FakeDoor) -> None:

@@ -7,9 +7,11 @@ import pytest
 
 from bot.build import build_app
 from bot.press import Kind, Origin, Press
+from commands.reply import Reply
 from sandbox.slack.server import Slack
 from storage import inbox
 from storage.database import Database
+from storage.migrate import migrate
 from storage.models import Inbox
 from tests.bot.harness import PEOPLE, SUPPORT, FakeDoor, settings_for, soon, started
 
@@ -112,16 +114,49 @@ def test_a_press_that_a_dead_process_acknowledged_is_worked_on_after_the_restart
             stored.state, stored.owner, stored.lease_until = "new", None, None
     door = FakeDoor()
     before = len(seen(slack))
-    with started(build_app(settings_for(slack), either, door)):
+    with started(build_app(settings_for(slack, mode="http", port=0), either, door)):
         soon(lambda: row(either, taken.id).state == "done")
         assert [r.verb for r in door.asked] == ["start"]
         answer = soon(lambda: seen(slack)[before:])[0]
     assert "Open the form" in str(answer["blocks"])  # its trigger was over
 
 
+def test_an_act_that_is_refused_the_second_time_says_that_it_may_have_taken_effect(
+    slack: Slack, database: Database
+) -> None:
+    press = Press(Kind.COMMAND, Origin.CHANNEL, PEOPLE["qa"], "pause", channel=SUPPORT)
+    taken = store(database, owner="dead", seconds=-1.0)
+    assert taken is not None
+    with database.write() as session:
+        session.get_one(Inbox, taken.id).payload = press.to_json()
+    door = FakeDoor(handler=lambda _: Reply("Refused (already_paused)", refused="already_paused"))
+    before = len(seen(slack))
+    with started(build_app(settings_for(slack, mode="http", port=0), database, door)):
+        answer = soon(lambda: seen(slack)[before:])[0]
+    assert "may have taken effect the first time" in str(answer["blocks"])
+
+
+def test_two_replicas_share_a_backlog_and_do_nothing_twice(slack: Slack, postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    migrate(database)
+    taken = [store(database, f"k{i}", owner="dead", seconds=-1.0) for i in range(20)]
+    with database.write() as session:
+        for i, press in enumerate(taken):
+            assert press is not None
+            made = Press(Kind.COMMAND, Origin.CHANNEL, PEOPLE["qa"], "status", {"words": str(i)}, channel=SUPPORT)
+            session.get_one(Inbox, press.id).payload = made.to_json()
+    doors = (FakeDoor(), FakeDoor())
+    settings = settings_for(slack, mode="http", port=0)
+    with started(build_app(settings, database, doors[0])), started(build_app(settings, database, doors[1])):
+        soon(lambda: all(press is not None and row(database, press.id).state == "done" for press in taken), 15.0)
+    asked = sorted(int(request.arguments["words"]) for door in doors for request in door.asked)
+    assert asked == list(range(20))
+    database.close()
+
+
 def test_stopping_gives_back_what_was_not_begun(slack: Slack, either: Database) -> None:
     door = FakeDoor()
-    bot = build_app(settings_for(slack, worker_threads=1), either, door)
+    bot = build_app(settings_for(slack, mode="http", port=0, worker_threads=1), either, door)
     with started(bot):
         assert bot._workers is not None
     press = Press(Kind.COMMAND, Origin.CHANNEL, PEOPLE["qa"], "status", channel=SUPPORT)

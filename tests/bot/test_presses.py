@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bot.build import Bot
-from commands.reply import Button, Buttons, Paragraph, Reply, Request
+from commands.reply import Button, Buttons, Form, Paragraph, Reply, Request
 from sandbox.slack.server import Slack
 from storage.database import Database
 from storage.record import touch_card
@@ -177,6 +177,26 @@ def test_a_form_that_comes_too_late_becomes_a_button_that_opens_it(slack: Slack,
     where = {"channel": answer["message"]["channel"], "ts": answer["message"]["ts"]}
     opened = answered(slack, press(slack, "developer", where, answer["message"], "Open the form"))[-1]
     assert opened["view"]["submit"]["text"] == "Start dev"
+
+
+def test_a_form_that_slack_would_not_take_is_said(slack: Slack, bot: Bot, door: FakeDoor) -> None:
+    huge = Form("Start", "start", {"x": "y" * 3000}, "Start", ())
+    door.handler = lambda _: Reply("?", form=huge)
+    (answer,) = answered(slack, slack.command("developer", "/rollout start dev"))
+    assert "too large for Slack" in str(answer["message"]["blocks"])
+
+
+def test_a_press_in_a_modal_is_answered_in_that_modal(slack: Slack, bot: Bot, door: FakeDoor) -> None:
+    more = Reply("done", (Paragraph((("done",),)), Buttons((Button("Details", "status"), Button("Again", "start")))))
+    view = open_form(slack)
+    door.handler = lambda _: more
+    (answer,) = answered(slack, fill(slack, view, "go"))
+    door.handler = None
+    details = answered(slack, press(slack, "developer", {"view": view["id"]}, answer["view"], "Details"))[-1]
+    assert details["view"]["id"] == view["id"]
+    assert "status page 0" in str(details["view"]["blocks"])
+    form = answered(slack, press(slack, "developer", {"view": view["id"]}, details["view"], "Start dev"))[-1]
+    assert form["view"]["submit"]["text"] == "Start dev"
 
 
 def test_typed_markup_arrives_as_typed(slack: Slack, bot: Bot, door: FakeDoor) -> None:

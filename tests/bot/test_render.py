@@ -114,7 +114,15 @@ def test_right_to_left_text_does_not_turn_what_follows() -> None:
 
 
 def test_names_times_and_paths_stay_as_they_are() -> None:
-    for text in ("a_b_c", "09:15:00", "0 9 * * mon-sun", "etl-2024_v1.2", "13.3 → 17.3", "it's 5 > 4"):
+    for text in (
+        "a_b_c",
+        "09:15:00",
+        "0 9 * * mon-sun",
+        "etl-2024_v1.2",
+        "2026-11-23T09:00:00+00:00",
+        "13.3 → 17.3",
+        "it's 5 > 4",
+    ):
         assert mrkdwn((text,)) == text.replace(">", "&gt;")
 
 
@@ -123,6 +131,10 @@ def test_parts_become_slacks_own_marks() -> None:
     line = (Strong("dev"), " by ", Person("U0SAND0001"), " ", At(when), " ", Link("https://a.example/x y", "here"))
     assert mrkdwn(line) == "*dev* by <@U0SAND0001> Mon 23 Nov 09:05 UTC <https://a.example/x%20y|here>"
     assert mrkdwn((Person("jane<!here>"), Link("javascript:alert(1)", "x"))) == "jane&lt;!here&gt;x"
+
+
+def test_white_space_stays_outside_of_marks() -> None:
+    assert mrkdwn((Strong("Next: "), "go", Strong(" now"), Code(" x "))) == "*Next:* go *now* `x` "
 
 
 def lines(count: int) -> tuple[Paragraph, ...]:

@@ -1,86 +1,21 @@
-"""The outbox is sent once, in order, at Slack's pace; cards show the present state within one budget."""
+"""The outbox is sent once, in order, at Slack's pace."""
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.cardboard import Cardboard
-from bot.clients import client
-from bot.pace import Budget, Pace
 from bot.sender import Sender
 from commands.reply import Chart, Paragraph, Reply, Table
-from rollout.states import StageState
 from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack, running
 from storage import outbox
 from storage.database import Database
-from storage.models import Card, Outbox, Stage
-from storage.record import post, touch_card
-from storage.transitions import lock_stage
-from tests.bot.harness import NOW, SUPPORT, FakeDoor, open_rollout, plan
-
-
-@dataclass
-class Desk:
-    """A sender without its thread, and what it works on. ``now`` is its monotonic clock."""
-
-    slack: Slack
-    database: Database
-    door: FakeDoor
-    rollout: int
-    stages: list[int]
-    sender: Sender
-    now: list[float]
-
-    def run(self, turns: int = 60) -> None:
-        """Take turns until nothing is left to do."""
-        for _ in range(turns):
-            if not self.sender.turn():
-                self.now[0] += 1.0
-                if not self.sender.turn():
-                    return
-
-    def post(self, key: str, kind: str = "daily_summary", stage: int | None = None, repeat: bool = False) -> None:
-        with self.database.write() as session:
-            post(session, NOW, key, kind, rollout_id=self.rollout, stage_id=stage, repeat=repeat, ids={"key": key})
-
-    def touch(self, stage: int, final: bool = False) -> None:
-        with self.database.write() as session:
-            touch_card(session, lock_stage(session, stage), final)
-
-    def letters(self) -> list[Outbox]:
-        with self.database.read() as session:
-            return list(session.query(Outbox).order_by(Outbox.id))
-
-    def card(self, stage: int) -> Card:
-        with self.database.read() as session:
-            return session.query(Card).filter(Card.stage_id == stage).one()
-
-    def seen(self, thread: str | None = None) -> list[dict[str, Any]]:
-        more = {"thread": thread} if thread else {}
-        found = self.slack.get("messages", **{"as": "qa", "channel": SUPPORT, **more})["messages"]
-        return [m for m in found if m["bot"] and not m["ephemeral"]]
-
-
-def desk(slack: Slack, database: Database, **paces: Any) -> Desk:
-    """Everything a sender needs, over a rollout of two stages."""
-    door = FakeDoor()
-    rollout, stages = open_rollout(database, plan())
-    now = [1000.0]
-    web = client(slack.bot_token, slack.api_url, 5.0)
-
-    def clock() -> float:
-        return now[0]
-
-    pace = Pace(paces.get("gap", 0.0), clock)
-    budget = Budget(paces.get("most", 40), paces.get("reserve", 8), clock)
-    cards = Cardboard(database, door, web, pace, budget, paces.get("card_gap", 0.5), clock)
-    return Desk(slack, database, door, rollout, stages, Sender(database, door, web, cards, pace, "one"), now)
+from storage.models import Card, Outbox
+from tests.bot.desk import desk
 
 
 @pytest.fixture
@@ -211,93 +146,6 @@ def test_a_thread_that_is_gone_does_not_lose_the_message(slack: Slack, database:
     it.post("wanted", "decision_wanted", it.stages[0], repeat=True)
     it.run()
     assert it.letters()[0].state == "sent"
-
-
-def test_a_card_is_posted_once_and_then_edited_with_the_newest_state(slack: Slack, either: Database) -> None:
-    it = desk(slack, either)
-    stage = it.stages[0]
-    it.touch(stage)
-    it.run()
-    for number in range(5):
-        it.touch(stage)
-        it.door.cards[stage] = Reply(f"state {number}")
-    it.now[0] += 5
-    it.run()
-    (message,) = it.seen()
-    assert message["text"] == "state 4"
-    assert message["metadata"]["event_payload"] == {"stage": "dev", "state": "ready"}
-    card = it.card(stage)
-    assert card.shown == card.wanted == 6
-    assert len(it.sender._cardboard._budget._spent) == 1
-
-
-def test_a_baking_card_says_until_when(slack: Slack, database: Database) -> None:
-    it = desk(slack, database)
-    with database.write() as session:
-        stage = session.get_one(Stage, it.stages[0])
-        stage.state, stage.bake_until = StageState.BAKING, NOW
-    it.touch(it.stages[0])
-    it.run()
-    assert it.seen()[0]["metadata"]["event_payload"]["bake_until"] == "2026-11-23T09:00:00+00:00"
-
-
-def test_a_card_that_looks_the_same_is_not_edited(slack: Slack, database: Database) -> None:
-    it = desk(slack, database)
-    it.touch(it.stages[0])
-    it.run()
-    it.touch(it.stages[0])
-    it.now[0] += 5
-    it.run()
-    assert it.seen()[0]["edited"] is None
-    assert it.card(it.stages[0]).shown == 2
-
-
-def test_edits_keep_to_the_budget_and_final_states_go_first(slack: Slack, database: Database) -> None:
-    it = desk(slack, database, most=5, reserve=2)
-    dev, test = it.stages
-    it.touch(dev)
-    it.touch(test)
-    it.run()
-    for number in range(10):  # three edits are allowed to what is not final
-        it.door.cards[dev] = Reply(f"dev {number}")
-        it.touch(dev)
-        it.now[0] += 1.0
-        it.sender.turn()
-    assert it.card(dev).shown < it.card(dev).wanted
-    it.door.cards[test] = Reply("test is blocked")
-    it.touch(test, final=True)
-    it.sender.turn()
-    assert "test is blocked" in [m["text"] for m in it.seen()]
-    it.now[0] += 60.0
-    it.run()
-    assert "dev 9" in [m["text"] for m in it.seen()]
-
-
-def test_edits_of_one_card_keep_their_distance(slack: Slack, database: Database) -> None:
-    it = desk(slack, database, card_gap=1.5)
-    it.touch(it.stages[0])
-    it.run()
-    it.now[0] += 10
-    for text in ("one", "two"):
-        it.door.cards[it.stages[0]] = Reply(text)
-        it.touch(it.stages[0])
-        it.sender.turn()
-    assert it.seen()[0]["text"] == "one"
-    it.now[0] += 1.5
-    it.sender.turn()
-    assert it.seen()[0]["text"] == "two"
-
-
-def test_a_card_that_somebody_deleted_is_posted_again(slack: Slack, database: Database) -> None:
-    it = desk(slack, database)
-    it.touch(it.stages[0])
-    it.run()
-    it.sender._web.chat_delete(channel=SUPPORT, ts=it.card(it.stages[0]).ts)
-    it.door.cards[it.stages[0]] = Reply("new")
-    it.touch(it.stages[0])
-    it.now[0] += 5
-    it.run()
-    assert [m["text"] for m in it.seen()] == ["new"]
 
 
 def test_without_an_invitation_it_waits_and_goes_on_once_invited(slack: Slack, database: Database) -> None:

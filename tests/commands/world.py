@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 
 from commands.door import Door
 from commands.grammar import parse
-from commands.reply import Actor, Form, Reply, Request, Surface
+from commands.reply import Actor, Form, Input, Reply, Request, Surface, TextInput
 from rollout.plan import Plan
 from rollout.planfile import canonical, digest
 from rollout.planfile import parse as parse_plan
@@ -63,6 +63,13 @@ def sandbox_plan() -> Plan:
 def change(restarts: bool = False) -> dict[str, Any]:
     field = {"path": ["spark_version"], "before": "13.3.x-scala2.12", "after": "17.3.x-scala2.13"}
     return {"fields": [field], "restarts": restarts, "notes": []}
+
+
+def _initial(question: Input) -> object:
+    """What a field of a form holds when nobody touched it."""
+    if isinstance(question, TextInput):
+        return question.initial
+    return list(question.initial) if question.many else next(iter(question.initial), "")
 
 
 class World:
@@ -143,7 +150,8 @@ class World:
 
     def submit(self, person: str, form: Form | None, **values: Any) -> Reply:
         assert form is not None
-        arguments = {**form.arguments, **values, "submitted": True}
+        shown = {i.key: _initial(i) for i in form.inputs}
+        arguments = {**form.arguments, **shown, **values, "submitted": True}
         return self.door.handle(Request(self.actor(person), form.verb, arguments, Surface.MODAL, self.plan.channel))
 
     def confirm(self, person: str, text: str, **values: Any) -> Reply:

@@ -9,12 +9,24 @@ export function contextFor(surface, container, values = {}) {
     surface,
     values,
     act: async (block, element, payload) => {
-      const answer = await post("act", { as: app.as, container, block_id: block.block_id, action_id: element.action_id, ...payload });
+      const answer = await post("act", {
+        as: app.as,
+        container,
+        block_id: block.block_id,
+        action_id: element.action_id,
+        ...payload,
+      });
       await follow(answer.request);
     },
     input: async (block, element, payload) => {
       if (!container.home) return;
-      const answer = await post("input", { as: app.as, home: true, block_id: block.block_id, action_id: element.action_id, ...payload });
+      const answer = await post("input", {
+        as: app.as,
+        home: true,
+        block_id: block.block_id,
+        action_id: element.action_id,
+        ...payload,
+      });
       await follow(answer.request);
     },
   };

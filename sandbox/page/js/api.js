@@ -24,7 +24,11 @@ const query = (values) =>
 export const get = (path, values = {}) => ask(`/sandbox/${path}?${query(values)}`);
 
 export const post = (path, body) =>
-  ask(`/sandbox/${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  ask(`/sandbox/${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
 
 /** Waits until the request was acknowledged or Slack would show an error; returns its last state. */
 export async function outcome(id, limit = 8000) {

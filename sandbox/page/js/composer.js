@@ -8,12 +8,36 @@ let lists = 0;
 export function composer(options) {
   lists += 1;
   const listId = `completions-${lists}`;
-  const popup = h("div.completions", { id: listId, role: "listbox", testid: "completions", "aria-label": "Commands", hidden: true });
-  const text = h("textarea.composer-text", {
-    testid: options.testid || "composer", rows: 1, placeholder: options.placeholder, "aria-label": options.placeholder,
-    autocomplete: "off", spellcheck: "false", role: "combobox", "aria-expanded": "false", "aria-controls": listId, "aria-autocomplete": "list",
+  const popup = h("div.completions", {
+    id: listId,
+    role: "listbox",
+    testid: "completions",
+    "aria-label": "Commands",
+    hidden: true,
   });
-  const button = h("button.send", { type: "button", testid: `${options.testid || "composer"}-send`, "aria-label": "Send", title: "Send (Enter)", onclick: () => send() }, "➤");
+  const text = h("textarea.composer-text", {
+    testid: options.testid || "composer",
+    rows: 1,
+    placeholder: options.placeholder,
+    "aria-label": options.placeholder,
+    autocomplete: "off",
+    spellcheck: "false",
+    role: "combobox",
+    "aria-expanded": "false",
+    "aria-controls": listId,
+    "aria-autocomplete": "list",
+  });
+  const button = h(
+    "button.send",
+    {
+      type: "button",
+      testid: `${options.testid || "composer"}-send`,
+      "aria-label": "Send",
+      title: "Send (Enter)",
+      onclick: () => send(),
+    },
+    "➤",
+  );
   const frame = h("div.composer", {}, popup, h("div.composer-row", {}, text, button));
   let choices = [];
   let at = 0;
@@ -34,10 +58,26 @@ export function composer(options) {
   const show = () => {
     popup.hidden = !choices.length;
     text.setAttribute("aria-expanded", String(choices.length > 0));
-    popup.replaceChildren(...choices.map((choice, index) => h(`div.completion${index === at ? ".active" : ""}`, {
-      id: `${listId}-${index}`, role: "option", testid: "completion", "aria-selected": String(index === at), dataset: { value: choice.value },
-      onpointerdown: (event) => { event.preventDefault(); take(choice); },
-    }, h("strong", {}, choice.label), choice.hint ? h("span", {}, choice.hint) : null)));
+    popup.replaceChildren(
+      ...choices.map((choice, index) =>
+        h(
+          `div.completion${index === at ? ".active" : ""}`,
+          {
+            id: `${listId}-${index}`,
+            role: "option",
+            testid: "completion",
+            "aria-selected": String(index === at),
+            dataset: { value: choice.value },
+            onpointerdown: (event) => {
+              event.preventDefault();
+              take(choice);
+            },
+          },
+          h("strong", {}, choice.label),
+          choice.hint ? h("span", {}, choice.hint) : null,
+        ),
+      ),
+    );
     if (choices.length) {
       text.setAttribute("aria-activedescendant", `${listId}-${at}`);
       popup.children[at].scrollIntoView({ block: "nearest" });
@@ -80,7 +120,12 @@ export function composer(options) {
     resize();
     suggest();
   });
-  text.addEventListener("blur", () => setTimeout(() => { choices = []; show(); }, 120));
+  text.addEventListener("blur", () =>
+    setTimeout(() => {
+      choices = [];
+      show();
+    }, 120),
+  );
   text.addEventListener("keydown", (event) => {
     if (event.isComposing) return;
     if (choices.length && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
@@ -125,12 +170,17 @@ export function completions(value) {
   if (!value.startsWith("/") || value.includes("\n")) return [];
   const blank = value.indexOf(" ");
   if (blank < 0) {
-    return app.commands.filter((each) => each.command.startsWith(value)).map((each) => ({ value: `${each.command} `, label: each.command, hint: each.description }));
+    return app.commands
+      .filter((each) => each.command.startsWith(value))
+      .map((each) => ({ value: `${each.command} `, label: each.command, hint: each.description }));
   }
   const command = app.commands.find((each) => each.command === value.slice(0, blank));
   const rest = value.slice(blank + 1);
   if (!command || rest.includes(" ")) return [];
-  return app.verbs.filter((verb) => verb.startsWith(rest.toLowerCase())).slice(0, 30).map((verb) => ({ value: `${command.command} ${verb}`, label: verb, hint: "" }));
+  return app.verbs
+    .filter((verb) => verb.startsWith(rest.toLowerCase()))
+    .slice(0, 30)
+    .map((verb) => ({ value: `${command.command} ${verb}`, label: verb, hint: "" }));
 }
 
 const key = () => `composer-history-${app.as}`;

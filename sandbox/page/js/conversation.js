@@ -5,6 +5,7 @@ import { drawMessages } from "./messages.js";
 import { app, userName } from "./state.js";
 import { clockOf } from "./text/time.js";
 
+const SHOWN = 300;
 let box = null;
 let list = null;
 let shown = null;
@@ -17,8 +18,14 @@ export function prepareConversation(handlers) {
 
 export function openConversation(place) {
   shown = place.id;
-  list = h("div.messages", { testid: "messages", role: "log", "aria-live": "polite", "aria-label": "Messages", "aria-relevant": "additions text" });
-  box = h("div.scroll", { tabindex: "0", "aria-label": "Conversation" }, h("div.push-down"), list);
+  list = h("div.messages", {
+    testid: "messages",
+    role: "log",
+    "aria-live": "polite",
+    "aria-label": "Messages",
+    "aria-relevant": "additions text",
+  });
+  box = h("div.scroll", { tabindex: "0", "aria-label": "Conversation" }, h("div.push-down"), h("p.quiet.older", { hidden: true }, `Only the last ${SHOWN} messages are shown.`), list);
   find("conversation").replaceChildren(box);
   return refresh();
 }
@@ -31,11 +38,18 @@ async function refresh() {
   const person = app.as;
   const answer = await get("messages", { as: person, channel });
   if (channel !== shown || person !== app.as || !list) return;
-  const visible = answer.messages.filter((message) => !message.deleted && (!message.thread_ts || message.thread_ts === message.ts || message.broadcast));
+  const all = answer.messages.filter(
+    (message) => !message.deleted && (!message.thread_ts || message.thread_ts === message.ts || message.broadcast),
+  );
+  const visible = all.slice(-SHOWN);
+  box.querySelector(".older").hidden = all.length === visible.length;
   const stick = nearBottom() || !list.querySelector("[data-ts]");
   const added = drawMessages(list, visible, { onThread: hooks.onThread });
   hint(visible.length === 0);
-  if (stick && (added || list.dataset.first !== "no")) requestAnimationFrame(() => { box.scrollTop = box.scrollHeight; });
+  if (stick && (added || list.dataset.first !== "no"))
+    requestAnimationFrame(() => {
+      box.scrollTop = box.scrollHeight;
+    });
   else if (stick) box.scrollTop = box.scrollHeight;
   if (list.dataset.first !== "no") showLinked();
   list.dataset.first = "no";
@@ -57,12 +71,24 @@ export const refreshConversation = coalesce(refresh);
 export function notice(text) {
   if (!list) return;
   const now = new Date();
-  const element = h("article.message.ephemeral.notice", { testid: "notice" },
+  const element = h(
+    "article.message.ephemeral.notice",
+    { testid: "notice" },
     h("div.gutter", {}, h("span.avatar.slackbot", { "aria-hidden": "true" }, "S")),
-    h("div.message-body", {},
-      h("p.only-you", {}, h("span.eye", { "aria-hidden": "true" }), "Only visible to you ", h("button.link", { type: "button", onclick: () => element.remove() }, "Dismiss")),
+    h(
+      "div.message-body",
+      {},
+      h(
+        "p.only-you",
+        {},
+        h("span.eye", { "aria-hidden": "true" }),
+        "Only visible to you ",
+        h("button.link", { type: "button", onclick: () => element.remove() }, "Dismiss"),
+      ),
       h("header.message-head", {}, h("strong.author", {}, "Slackbot"), h("time.message-time", {}, clockOf(now))),
-      h("div.message-text", {}, text)));
+      h("div.message-text", {}, text),
+    ),
+  );
   list.append(element);
   box.scrollTop = box.scrollHeight;
 }
@@ -75,16 +101,32 @@ function hint(empty) {
   }
   if (there) return;
   const command = app.commands[0] ? app.commands[0].command : "/rollout";
-  const suggestion = (text, why) => h("li", {}, h("button.suggestion", { type: "button", onclick: () => hooks.onSuggest(text) }, h("code", {}, text)), h("span", {}, why));
-  list.append(append(h("section.welcome", { testid: "welcome" }), [
-    h("h3", {}, "Nothing here yet"),
-    h("p", {}, "Type ", h("code", {}, command), ` to see what waits for you. You act as `, h("strong", {}, userName(app.me.id)), "; the switch at the top left makes you somebody else."),
-    h("ul", {}, [
-      suggestion(command, "what waits for you and what you may do"),
-      app.verbs.includes("status") ? suggestion(`${command} status`, "where the rollout stands") : null,
-      app.verbs.includes("plan") ? suggestion(`${command} plan`, "what would change; changes nothing") : null,
-      app.verbs.includes("help") ? suggestion(`${command} help`, "all commands") : null,
+  const suggestion = (text, why) =>
+    h(
+      "li",
+      {},
+      h("button.suggestion", { type: "button", onclick: () => hooks.onSuggest(text) }, h("code", {}, text)),
+      h("span", {}, why),
+    );
+  list.append(
+    append(h("section.welcome", { testid: "welcome" }), [
+      h("h3", {}, "Nothing here yet"),
+      h(
+        "p",
+        {},
+        "Type ",
+        h("code", {}, command),
+        ` to see what waits for you. You act as `,
+        h("strong", {}, userName(app.me.id)),
+        "; the switch at the top left makes you somebody else.",
+      ),
+      h("ul", {}, [
+        suggestion(command, "what waits for you and what you may do"),
+        app.verbs.includes("status") ? suggestion(`${command} status`, "where the rollout stands") : null,
+        app.verbs.includes("plan") ? suggestion(`${command} plan`, "what would change; changes nothing") : null,
+        app.verbs.includes("help") ? suggestion(`${command} help`, "all commands") : null,
+      ]),
+      h("p.quiet", {}, "On the right: the workspaces being upgraded, and a calendar that you may run fast."),
     ]),
-    h("p.quiet", {}, "On the right: the workspaces being upgraded, and a calendar that you may run fast."),
-  ]));
+  );
 }

@@ -9,7 +9,8 @@ export function h(spec, attributes = {}, ...children) {
     if (value === undefined || value === null || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "dataset") Object.assign(element.dataset, clean(value));
-    else if (name === "value" || name === "checked" || name === "selected" || name === "disabled" || name === "hidden") element[name] = value;
+    else if (name === "value" || name === "checked" || name === "selected" || name === "disabled" || name === "hidden")
+      element[name] = value;
     else if (name === "testid") element.dataset.testid = value;
     else element.setAttribute(name, value === true ? "" : String(value));
   }

@@ -15,12 +15,25 @@ let latest = [];
 export function prepareFleet() {
   body = h("div.workspaces");
   problem = h("p.fleet-problem", { role: "status", hidden: true });
-  const box = h("input.entry", { type: "search", testid: "fleet-filter", placeholder: "Filter: name, kind, runtime or state", "aria-label": "Filter targets", oninput: (event) => {
-    filter = event.target.value.trim().toLowerCase();
-    sections.forEach((section) => { section.page = 0; });
-    draw();
-  } });
-  find("fleet").replaceChildren(h("div.fleet-head", {}, h("h2", {}, "Databricks"), h("p.fleet-total", { id: "fleet-total" })), box, problem, body);
+  const box = h("input.entry", {
+    type: "search",
+    testid: "fleet-filter",
+    placeholder: "Filter: name, kind, runtime or state",
+    "aria-label": "Filter targets",
+    oninput: (event) => {
+      filter = event.target.value.trim().toLowerCase();
+      sections.forEach((section) => {
+        section.page = 0;
+      });
+      draw();
+    },
+  });
+  find("fleet").replaceChildren(
+    h("div.fleet-head", {}, h("h2", {}, "Databricks"), h("p.fleet-total", { id: "fleet-total" })),
+    box,
+    problem,
+    body,
+  );
   setInterval(() => document.hidden || refreshFleet(), 1000);
   return read();
 }
@@ -87,7 +100,13 @@ function draw() {
 }
 
 /** [["13.3", 12], ["other", 1]] -> "12 on 13.3 · 1 other" */
-const counted = (entries) => entries.sort().map(([runtime, count]) => (/^\d/.test(runtime) ? `${count} on ${runtime}` : `${count} ${runtime === "none" ? "without" : runtime}`)).join(" · ");
+const counted = (entries) =>
+  entries
+    .sort()
+    .map(([runtime, count]) =>
+      /^\d/.test(runtime) ? `${count} on ${runtime}` : `${count} ${runtime === "none" ? "without" : runtime}`,
+    )
+    .join(" · ");
 
 function create(workspace, open) {
   const section = { page: 0, open, touched: false, rows: new Map() };
@@ -95,20 +114,59 @@ function create(workspace, open) {
   section.counts = h("span.workspace-numbers", { testid: "workspace-counts" });
   section.bar = h("span.bar", { "aria-hidden": "true" });
   section.live = h("span.changing");
-  section.toggle = h("button.workspace-toggle", { type: "button", testid: "workspace-toggle", "aria-expanded": "false", onclick: () => {
-    section.open = !section.open;
-    section.touched = true;
-    draw();
-  } }, section.chevron, h("span.workspace-key", {}, workspace.key), section.live, section.counts, section.bar);
+  section.toggle = h(
+    "button.workspace-toggle",
+    {
+      type: "button",
+      testid: "workspace-toggle",
+      "aria-expanded": "false",
+      onclick: () => {
+        section.open = !section.open;
+        section.touched = true;
+        draw();
+      },
+    },
+    section.chevron,
+    h("span.workspace-key", {}, workspace.key),
+    section.live,
+    section.counts,
+    section.bar,
+  );
   section.rowsBody = h("tbody");
   section.pager = h("div.pager", { hidden: true });
   section.none = h("p.quiet", { hidden: true }, "No target fits the filter.");
-  section.table = h("div.workspace-body", {}, h("table.targets", {}, h("thead", {}, h("tr", {}, ["Target", "Runtime", "State", "Runs"].map((name) => h("th", { scope: "col" }, name)))), section.rowsBody), section.none, section.pager);
-  section.element = h("section.workspace-section", { testid: "workspace", dataset: { workspace: workspace.key } }, section.toggle, section.table);
+  section.table = h(
+    "div.workspace-body",
+    {},
+    h(
+      "table.targets",
+      {},
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ["Target", "Runtime", "State", "Runs"].map((name) => h("th", { scope: "col" }, name)),
+        ),
+      ),
+      section.rowsBody,
+    ),
+    section.none,
+    section.pager,
+  );
+  section.element = h(
+    "section.workspace-section",
+    { testid: "workspace", dataset: { workspace: workspace.key } },
+    section.toggle,
+    section.table,
+  );
   return section;
 }
 
-const fits = (target) => !filter || `${target.name} ${target.kind} ${target.runtime} ${target.state} ${target.id}`.toLowerCase().includes(filter);
+const fits = (target) =>
+  !filter ||
+  `${target.name} ${target.kind} ${target.runtime} ${target.state} ${target.id}`.toLowerCase().includes(filter);
 
 function update(section, workspace) {
   const counts = {};
@@ -123,7 +181,9 @@ function update(section, workspace) {
   const text = counted(entries);
   if (section.counts.textContent !== text) {
     section.counts.textContent = text;
-    section.bar.replaceChildren(...entries.map(([runtime, count]) => h(`span.bar-part.rt-${classOf(runtime)}`, { style: `flex-grow:${count}` })));
+    section.bar.replaceChildren(
+      ...entries.map(([runtime, count]) => h(`span.bar-part.rt-${classOf(runtime)}`, { style: `flex-grow:${count}` })),
+    );
   }
   section.live.textContent = fresh ? `${fresh} just changed` : "";
   const open = section.open || Boolean(filter);
@@ -145,12 +205,17 @@ function update(section, workspace) {
 
 const changedAt = (target) => (known.get(keyOf(target)) || { changed: 0 }).changed;
 
-
 function rows(section, targets, now) {
   const wanted = targets.map((target) => {
     const key = keyOf(target);
     const changed = changedAt(target) && now - changedAt(target) < FRESH;
-    const signature = JSON.stringify([target.name, target.runtime, target.state, target.runs, changed ? changedAt(target) : 0]);
+    const signature = JSON.stringify([
+      target.name,
+      target.runtime,
+      target.state,
+      target.runs,
+      changed ? changedAt(target) : 0,
+    ]);
     const old = section.rows.get(key);
     if (old && old.signature === signature) return [key, old];
     const element = row(target, Boolean(changed));
@@ -160,7 +225,8 @@ function rows(section, targets, now) {
   section.rows = new Map(wanted);
   const order = wanted.map(([, kept]) => kept.element);
   const there = [...section.rowsBody.children];
-  if (order.length !== there.length || order.some((element, index) => element !== there[index])) section.rowsBody.replaceChildren(...order);
+  if (order.length !== there.length || order.some((element, index) => element !== there[index]))
+    section.rowsBody.replaceChildren(...order);
 }
 
 function pager(section, count, pages) {
@@ -174,7 +240,28 @@ function pager(section, count, pages) {
     draw();
   };
   section.pager.replaceChildren(
-    h("button.speed", { type: "button", testid: "fleet-less", disabled: section.page === 0, "aria-label": "Previous page", onclick: turn(-1) }, "‹"),
+    h(
+      "button.speed",
+      {
+        type: "button",
+        testid: "fleet-less",
+        disabled: section.page === 0,
+        "aria-label": "Previous page",
+        onclick: turn(-1),
+      },
+      "‹",
+    ),
     h("span", {}, `${section.page * PAGE + 1} to ${Math.min(count, section.page * PAGE + PAGE)} of ${count}`),
-    h("button.speed", { type: "button", testid: "fleet-more", disabled: section.page === pages - 1, "aria-label": "Next page", onclick: turn(1) }, "›"));
+    h(
+      "button.speed",
+      {
+        type: "button",
+        testid: "fleet-more",
+        disabled: section.page === pages - 1,
+        "aria-label": "Next page",
+        onclick: turn(1),
+      },
+      "›",
+    ),
+  );
 }

@@ -23,8 +23,19 @@ async function refresh(open) {
   const now = JSON.stringify(view);
   if (now === signature) return;
   signature = now;
-  if (!view) pane.replaceChildren(h("div.welcome", {}, h("h3", {}, "No Home tab yet"), h("p", {}, "The app has not published one for you. It does so when it is connected.")));
-  else pane.replaceChildren(...renderBlocks(view.blocks, contextFor("home", { home: true }, (view.state && view.state.values) || {})));
+  if (!view)
+    pane.replaceChildren(
+      h(
+        "div.welcome",
+        {},
+        h("h3", {}, "No Home tab yet"),
+        h("p", {}, "The app has not published one for you. It does so when it is connected."),
+      ),
+    );
+  else
+    pane.replaceChildren(
+      ...renderBlocks(view.blocks, contextFor("home", { home: true }, (view.state && view.state.values) || {})),
+    );
 }
 
 export const refreshHome = coalesce(() => refresh());

@@ -6,7 +6,9 @@ export function live(person, onEvent, onOpen) {
   let pause = 300;
   const connect = () => {
     if (closed) return;
-    socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/sandbox/live?as=${encodeURIComponent(person)}`);
+    socket = new WebSocket(
+      `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/sandbox/live?as=${encodeURIComponent(person)}`,
+    );
     socket.onopen = () => {
       pause = 300;
       onOpen();

@@ -28,7 +28,10 @@ async function send(text, thread) {
     refreshConversation();
     if (thread) refreshThread();
     // A command that fails is told by Slackbot in the conversation, so nothing more is shown here.
-    follow(answer.request, () => {}).then(() => refreshModals(), (problem) => failure(problem.message));
+    follow(answer.request, () => {}).then(
+      () => refreshModals(),
+      (problem) => failure(problem.message),
+    );
     return true;
   } catch (problem) {
     if (thread) failure(problem.message);
@@ -47,7 +50,11 @@ async function show(place) {
   const channel = home ? null : channelById(place.id);
   const name = app.bot.name || "rollout";
   find("pane-name").textContent = home ? `${name} · Home` : channel ? `# ${channel.name}` : `${name} · Messages`;
-  find("pane-topic").textContent = home ? "What the app shows to you alone" : channel ? channel.topic || "" : "Direct messages between you and the app";
+  find("pane-topic").textContent = home
+    ? "What the app shows to you alone"
+    : channel
+      ? channel.topic || ""
+      : "Direct messages between you and the app";
   find("composer-area").replaceChildren();
   if (home) await openHome();
   else {
@@ -102,7 +109,13 @@ function changed(event) {
   const type = String(event.type || "");
   if (type.startsWith("message")) {
     const channel = event.channel || (event.message && event.message.channel);
-    if (channel && app.place && channel !== app.place.id && type === "message" && (channelById(channel) || channel === app.dm)) {
+    if (
+      channel &&
+      app.place &&
+      channel !== app.place.id &&
+      type === "message" &&
+      (channelById(channel) || channel === app.dm)
+    ) {
       app.unread.add(channel);
       drawEntries();
     }

@@ -54,28 +54,81 @@ function draw(view, stack, signature) {
       await flush(pending);
       const picks = !("value" in payload) || element.type.endsWith("input");
       const answer = picks
-        ? await post("input", { as: app.as, view: view.id, block_id: block.block_id, action_id: element.action_id, ...payload })
-        : await post("act", { as: app.as, container: { view: view.id }, block_id: block.block_id, action_id: element.action_id, ...payload });
+        ? await post("input", {
+            as: app.as,
+            view: view.id,
+            block_id: block.block_id,
+            action_id: element.action_id,
+            ...payload,
+          })
+        : await post("act", {
+            as: app.as,
+            container: { view: view.id },
+            block_id: block.block_id,
+            action_id: element.action_id,
+            ...payload,
+          });
       await follow(answer.request, () => {});
       refreshModals();
     },
     input: async (block, element, payload) => {
-      const answer = await post("input", { as: app.as, view: view.id, block_id: block.block_id, action_id: element.action_id, ...payload });
+      const answer = await post("input", {
+        as: app.as,
+        view: view.id,
+        block_id: block.block_id,
+        action_id: element.action_id,
+        ...payload,
+      });
       clearError(block.block_id);
       if (answer && answer.request) await follow(answer.request, () => {});
     },
   };
-  const back = stack.length > 1 ? h("button.close.back", { type: "button", "aria-label": "Back", onclick: close }, "‹") : null;
-  const foot = h("footer.dialog-foot", {},
+  const back =
+    stack.length > 1 ? h("button.close.back", { type: "button", "aria-label": "Back", onclick: close }, "‹") : null;
+  const foot = h(
+    "footer.dialog-foot",
+    {},
     h("p.modal-error", { testid: "modal-error", role: "alert", hidden: !view.error }, view.error || ""),
-    h("button.button", { type: "button", testid: "modal-close", onclick: close }, view.close ? plainText(view.close.text) : view.submit ? "Cancel" : "Close"),
-    view.submit ? h("button.button.primary", { type: "submit", testid: "modal-submit", disabled: Boolean(view.submit_disabled) }, plainText(view.submit.text)) : null);
-  const form = h("form.dialog", { testid: "modal", role: "dialog", "aria-modal": "true", "aria-labelledby": "modal-title", novalidate: true, dataset: { viewId: view.id, callbackId: view.callback_id }, onsubmit: (event) => { event.preventDefault(); submit(view, pending); } },
-    h("header.dialog-head", {}, back, h("h2", { id: "modal-title", testid: "modal-title" }, plainText(view.title ? view.title.text : "")), h("button.close", { type: "button", "aria-label": "Close dialog", onclick: close }, "×")),
+    h(
+      "button.button",
+      { type: "button", testid: "modal-close", onclick: close },
+      view.close ? plainText(view.close.text) : view.submit ? "Cancel" : "Close",
+    ),
+    view.submit
+      ? h(
+          "button.button.primary",
+          { type: "submit", testid: "modal-submit", disabled: Boolean(view.submit_disabled) },
+          plainText(view.submit.text),
+        )
+      : null,
+  );
+  const form = h(
+    "form.dialog",
+    {
+      testid: "modal",
+      role: "dialog",
+      "aria-modal": "true",
+      "aria-labelledby": "modal-title",
+      novalidate: true,
+      dataset: { viewId: view.id, callbackId: view.callback_id },
+      onsubmit: (event) => {
+        event.preventDefault();
+        submit(view, pending);
+      },
+    },
+    h(
+      "header.dialog-head",
+      {},
+      back,
+      h("h2", { id: "modal-title", testid: "modal-title" }, plainText(view.title ? view.title.text : "")),
+      h("button.close", { type: "button", "aria-label": "Close dialog", onclick: close }, "×"),
+    ),
     h("div.dialog-body", { tabindex: "-1" }, renderBlocks(view.blocks, context)),
-    foot);
+    foot,
+  );
   form.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && event.target.tagName === "INPUT" && event.target.type !== "checkbox" && !view.submit) event.preventDefault();
+    if (event.key === "Enter" && event.target.tagName === "INPUT" && event.target.type !== "checkbox" && !view.submit)
+      event.preventDefault();
   });
   if (open) {
     find("modal-root").firstElementChild.replaceChildren(form);
@@ -87,16 +140,23 @@ function draw(view, stack, signature) {
   open = { id: view.id, signature, root: form, pending, release };
   busy = false;
   form.querySelector(".dialog-body").scrollTop = scroll;
-  const target = (focused && form.querySelector(focused)) || (same ? null : form.querySelector(".entry, .choices input") || form.querySelector("[data-testid=modal-submit]") || form.querySelector("[data-testid=modal-close]"));
+  const target =
+    (focused && form.querySelector(focused)) ||
+    (same
+      ? null
+      : form.querySelector(".entry, .choices input") ||
+        form.querySelector("[data-testid=modal-submit]") ||
+        form.querySelector("[data-testid=modal-close]"));
   if (target) target.focus();
-  else if (!form.contains(document.activeElement)) form.querySelector("[data-testid=modal-submit], [data-testid=modal-close]").focus();
+  else if (!form.contains(document.activeElement))
+    form.querySelector("[data-testid=modal-submit], [data-testid=modal-close]").focus();
   const wrong = form.querySelector(".field-error:not([hidden])");
   if (wrong) wrong.closest(".block-input").scrollIntoView({ block: "nearest" });
 }
 
 /** What stands in the text fields and was not sent yet survives a view that changes below the typing. */
 function keepTyped(values) {
-  for (const node of open.root.querySelectorAll("input.entry[data-action-id]:not([type=date]):not([type=time]):not([type=datetime-local]), textarea.entry[data-action-id]")) {
+  for (const node of open.root.querySelectorAll("[data-typed=true]")) {
     const held = (values[node.dataset.blockId] || {})[node.dataset.actionId];
     if (held && "value" in held) held.value = node.value || null;
   }
@@ -104,9 +164,12 @@ function keepTyped(values) {
 }
 
 function focusKey(element) {
-  if (element.dataset.testid === "modal-submit" || element.dataset.testid === "modal-close") return `[data-testid=${element.dataset.testid}]`;
+  if (element.dataset.testid === "modal-submit" || element.dataset.testid === "modal-close")
+    return `[data-testid=${element.dataset.testid}]`;
   const block = element.closest("[data-block-id]");
-  return element.dataset.actionId ? `[data-block-id="${CSS.escape(block.dataset.blockId)}"] [data-action-id="${CSS.escape(element.dataset.actionId)}"]` : null;
+  return element.dataset.actionId
+    ? `[data-block-id="${CSS.escape(block.dataset.blockId)}"] [data-action-id="${CSS.escape(element.dataset.actionId)}"]`
+    : null;
 }
 
 const flush = (pending) => Promise.all([...pending.values()].map((send) => send()));

@@ -78,7 +78,8 @@ export function marksOf(person) {
 export function rememberPlace() {
   const values = new URLSearchParams();
   values.set("as", app.as);
-  if (app.place && app.place.kind === "channel") values.set("channel", app.place.id === app.dm ? "dm" : channelName(app.place.id));
+  if (app.place && app.place.kind === "channel")
+    values.set("channel", app.place.id === app.dm ? "dm" : channelName(app.place.id));
   if (app.place && app.place.kind === "home") values.set("channel", "home");
   history.replaceState(null, "", `/?${values}`);
 }

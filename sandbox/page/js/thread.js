@@ -16,9 +16,15 @@ export function openThread(inChannel, ts, onSend) {
   scroll = h("div.scroll", { tabindex: "0", "aria-label": "Thread" }, list);
   const place = channel === app.dm ? app.bot.name : `#${channelName(channel)}`;
   find("thread").replaceChildren(
-    h("header.thread-head", {}, h("div", {}, h("h2", {}, "Thread"), h("p", {}, place)), h("button.close", { type: "button", "aria-label": "Close thread", onclick: closeThread }, "×")),
+    h(
+      "header.thread-head",
+      {},
+      h("div", {}, h("h2", {}, "Thread"), h("p", {}, place)),
+      h("button.close", { type: "button", "aria-label": "Close thread", onclick: closeThread }, "×"),
+    ),
     scroll,
-    composer({ placeholder: "Reply…", commands: false, testid: "thread-composer", onSend: (text) => onSend(text, ts) }));
+    composer({ placeholder: "Reply…", commands: false, testid: "thread-composer", onSend: (text) => onSend(text, ts) }),
+  );
   find("thread").hidden = false;
   find("app").classList.add("with-thread");
   return refresh(true);

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-import secrets
+import json
+import random
 import string
 from typing import Any
 
@@ -15,7 +15,7 @@ WITHOUT_ACTION = frozenset({"image", "plain_text", "mrkdwn"})
 
 def short_id() -> str:
     """Five random characters, as Slack makes them."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(5))
+    return "".join(random.choices(ALPHABET, k=5))
 
 
 def _texts(value: Any) -> None:
@@ -35,7 +35,7 @@ def _texts(value: Any) -> None:
 
 def finish(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A copy of valid blocks with every block_id, action_id and text default filled in."""
-    finished = copy.deepcopy(blocks)
+    finished: list[dict[str, Any]] = json.loads(json.dumps(blocks))  # the fastest deep copy of JSON
     for block, _ in walk(finished):
         if not block.get("block_id"):
             block["block_id"] = short_id()

@@ -13,6 +13,7 @@ from typing import Any
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from slack_sdk.socket_mode import SocketModeClient
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -101,6 +102,13 @@ def refused(call: Callable[..., Any], *values: Any, **named: Any) -> Json:
     raise AssertionError("it was not refused")
 
 
+def leave(slack: Slack, client: SocketModeClient) -> None:
+    """Close an SDK client without its wait for the next bytes: the server hangs up first."""
+    client.auto_reconnect_enabled = client.default_auto_reconnect_enabled = False
+    slack.post("sockets", disconnect="drop")
+    client.close()
+
+
 class RawBot:
     """A bot on a bare websocket: it notes envelopes, and acknowledges when and how a test says."""
 
@@ -136,6 +144,41 @@ class RawBot:
     def payload(self) -> Json:
         """The payload of the next envelope."""
         return dict(self.next()["payload"])
+
+
+class Play:
+    """qa and a bot: open modals, fill, press, submit."""
+
+    def __init__(self, slack: Slack, answer: Callable[[Json], Any] = lambda envelope: None) -> None:
+        self.slack = slack
+        self.client = WebClient(slack.bot_token, base_url=slack.api_url)
+        self.response: Any = None
+        self.bot = RawBot(slack, lambda e: self.response if e["payload"].get("type") == "view_submission" else None)
+
+    def trigger(self) -> str:
+        self.request = self.slack.command("qa", "/rollout")
+        return str(self.bot.payload()["trigger_id"])
+
+    def open(self, *blocks: Json, **more: Any) -> str:
+        opened = self.client.views_open(trigger_id=self.trigger(), view=modal(*(blocks or (text_input(),)), **more))
+        return str(opened["view"]["id"])
+
+    def stack(self) -> list[Json]:
+        return list(self.slack.get("views", **{"as": "qa"})["views"])
+
+    def press(self, view: str) -> Json:
+        self.slack.post("act", **{"as": "qa", "container": {"view": view}, "block_id": "row", "action_id": "press"})
+        return self.bot.payload()
+
+    def enter(self, view: str, value: Any, block: str = "why", action: str = "text") -> None:
+        self.slack.post("input", **{"as": "qa", "view": view, "block_id": block, "action_id": action, "value": value})
+
+    def submit(self, view: str, response: Any = None) -> Json:
+        """Submit and wait until it was acknowledged or refused."""
+        self.response = response
+        request = self.slack.post("submit", **{"as": "qa", "view": view})["request"]
+        fits: Callable[[Json], Any] = lambda r: r["acknowledged"] or r["errors"] or r["error"]  # noqa: E731
+        return self.slack.until(request, fits)
 
 
 class HttpBot:

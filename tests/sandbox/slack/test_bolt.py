@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from slack_bolt import Ack, App, BoltRequest, Respond
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 
+from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack
-from tests.sandbox.slack.playing import HttpBot, actions, button, home, modal, section, text_input
+from tests.sandbox.slack.playing import HttpBot, actions, button, home, leave, modal, section, text_input
 
 
 def build(slack: Slack) -> App:
@@ -66,19 +65,14 @@ def play(slack: Slack) -> None:
     assert unknown["acknowledged"] - unknown["delivered"] < 0.5
 
 
-@pytest.fixture
-def quick_ping(monkeypatch: pytest.MonkeyPatch) -> float:
-    return 0.2
-
-
-def test_a_bolt_app_plays_in_socket_mode(slack: Slack, quick_ping: float) -> None:
+def test_a_bolt_app_plays_in_socket_mode(slack: Slack) -> None:
     app = build(slack)
-    handler = SocketModeHandler(app, slack.app_token, web_client=app.client, ping_interval=quick_ping)
-    handler.connect()
+    handler = SocketModeHandler(app, slack.app_token, web_client=app.client, ping_interval=0.2)
+    handler.client.connect()
     try:
         play(slack)
     finally:
-        handler.close()
+        leave(slack, handler.client)
 
 
 def test_a_bolt_app_plays_over_http(start: Callable[..., Slack]) -> None:
@@ -97,14 +91,14 @@ def test_a_bolt_app_plays_over_http(start: Callable[..., Slack]) -> None:
         http.stop()
 
 
-def test_a_bolt_app_without_a_listener_times_out_or_fails(slack: Slack, quick_ping: float) -> None:
+def test_what_a_bolt_app_has_no_listener_for_times_out(start: Callable[..., Slack]) -> None:
     """Bolt answers 404 for what it does not know; in Socket Mode that is never acknowledged."""
+    slack = start(limits=Limits(ack_seconds=0.4))
     app = App(client=WebClient(slack.bot_token, base_url=slack.api_url))
-    handler = SocketModeHandler(app, slack.app_token, web_client=app.client, ping_interval=quick_ping)
-    handler.connect()
+    handler = SocketModeHandler(app, slack.app_token, web_client=app.client, ping_interval=0.2)
+    handler.client.connect()
     try:
         seen = slack.until(slack.command("qa", "/rollout"), lambda r: r["error"])
         assert seen["error"] == "operation_timeout"
     finally:
-        handler.close()
-    assert threading.active_count() < 200
+        leave(slack, handler.client)

@@ -225,8 +225,8 @@ def test_public_posting_scope_allows_uninvited_posts(start: Callable[..., Slack]
 
 def test_archived_and_private_channels_are_closed(start: Callable[..., Slack]) -> None:
     cast = people.load()
-    for name, fields in (("old", {"is_archived": True, "bot": True}), ("secret", {"is_private": True})):
-        cast.channels[f"C0{name.upper()}"] = people.Channel(id=f"C0{name.upper()}", name=name, **fields)
+    cast.channels["C0OLD"] = people.Channel(id="C0OLD", name="old", is_archived=True, bot=True)
+    cast.channels["C0SECRET"] = people.Channel(id="C0SECRET", name="secret", is_private=True)
     slack = start(cast=cast)
     client = WebClient(slack.bot_token, base_url=slack.api_url)
     assert refusal(client.chat_postMessage, channel="C0OLD", text="x") == "is_archived"

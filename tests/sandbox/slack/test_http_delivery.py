@@ -87,7 +87,12 @@ def test_a_bot_that_is_not_there_is_dispatch_failed(start: Callable[..., Slack])
 
 def test_a_bot_that_is_slow_is_a_timeout(signed: Slack, http: HttpBot) -> None:
     done = threading.Event()
-    http.answer = lambda h, b: (200, {}, b"") if done.wait(2) else (200, {}, b"")
+
+    def late(headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+        done.wait(2)
+        return 200, {}, b""
+
+    http.answer = late
     seen = signed.until(signed.command("qa", "/rollout"), lambda r: r["error"])
     done.set()
     assert (seen["error"], seen["acknowledged"]) == ("operation_timeout", None)
@@ -107,7 +112,7 @@ def test_an_event_is_json_and_is_retried_three_times(signed: Slack, http: HttpBo
 
 
 def test_an_acknowledged_event_is_not_retried(signed: Slack, http: HttpBot) -> None:
-    answers = iter([(500, {}, b""), (200, {}, b"")])
+    answers: Iterator[tuple[int, dict[str, str], bytes]] = iter([(500, {}, b""), (200, {}, b"")])
     http.answer = lambda h, b: next(answers)
     request = open_home(signed)
     assert signed.until(request, lambda r: r["acknowledged"])["delivered"]

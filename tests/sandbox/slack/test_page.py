@@ -94,7 +94,7 @@ def test_an_unknown_person_is_a_plain_sentence(slack: Slack, path: str) -> None:
 
 
 def test_bad_requests_are_plain_sentences(slack: Slack) -> None:
-    for path, body, sentence in [
+    cases: list[tuple[str, Json, str]] = [
         ("command", {"as": "qa", "text": 7}, "must be a text"),
         ("command", {"as": "qa", "text": " "}, "nothing to send"),
         ("command", {"as": "qa", "text": "hi", "channel": "nowhere"}, "no channel 'nowhere'"),
@@ -104,7 +104,8 @@ def test_bad_requests_are_plain_sentences(slack: Slack) -> None:
         ("submit", {"as": "qa", "view": "V1"}, "no such view"),
         ("clock", {"speed": 2}, "without a calendar"),
         ("sockets", {"disconnect": "gently"}, "disconnect"),
-    ]:
+    ]
+    for path, body, sentence in cases:
         with pytest.raises(LookupError, match=sentence):
             slack.post(path, **body)
     with pytest.raises(LookupError, match="no such request"):
@@ -184,9 +185,9 @@ def test_the_fleet_is_passed_on(start: Callable[..., Slack], databricks: Json) -
 
 
 def test_without_a_databricks_side_there_is_no_fleet(start: Callable[..., Slack], slack: Slack, tmp_path: Path) -> None:
-    with pytest.raises(LookupError, match="404 .*without a Databricks side"):
+    with pytest.raises(LookupError, match=r"404 .*without a Databricks side"):
         slack.get("fleet")
     gone = start(state=tmp_path / "gone", databricks_admin="http://127.0.0.1:9")
-    with pytest.raises(LookupError, match="502 .*does not answer"):
+    with pytest.raises(LookupError, match=r"502 .*does not answer"):
         gone.get("fleet")
     assert gone.get("clock")["next"] is None

@@ -53,7 +53,7 @@ def test_a_refused_response_is_no_use(respond: WebhookClient) -> None:
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({}, "no_text"),
+        ({"text": ""}, "no_text"),
         ({"text": "x", "response_type": "loud"}, "invalid_response_type"),
         ({"delete_original": True}, "message_not_found"),
         ({"text": "x", "thread_ts": "1700000000.000001"}, "thread_not_found"),

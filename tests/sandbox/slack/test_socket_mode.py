@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack
-from tests.sandbox.slack.playing import Machine, RawBot, refusal
+from tests.sandbox.slack.playing import Machine, RawBot, leave, refusal
 
 
 def link(slack: Slack) -> str:
@@ -112,7 +112,8 @@ def test_a_command_on_a_dropped_socket_is_lost_and_not_repeated(start: Callable[
     assert slack.until(request, lambda r: r["error"])["error"] == "operation_timeout"
 
 
-def test_the_sdks_own_client_reconnects_when_it_is_told_to(slack: Slack) -> None:
+def test_the_sdks_own_client_reconnects_when_it_is_told_to(start: Callable[..., Slack]) -> None:
+    slack = start(limits=Limits(refresh_grace_seconds=0.1))
     client = SocketModeClient(
         app_token=slack.app_token, web_client=WebClient(base_url=slack.api_url), ping_interval=0.2
     )
@@ -137,7 +138,7 @@ def test_the_sdks_own_client_reconnects_when_it_is_told_to(slack: Slack) -> None
         assert heard.acquire(timeout=2)
         assert heard.acquire(timeout=2)
     finally:
-        client.close()
+        leave(slack, client)
 
 
 def test_http_apps_get_no_socket(start: Callable[..., Slack]) -> None:

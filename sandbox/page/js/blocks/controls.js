@@ -13,11 +13,13 @@ export function control(element, block, context, field = {}) {
     dataset: { actionId: element.action_id, blockId: block.block_id },
     "aria-describedby": field.describedby,
     "aria-invalid": field.invalid ? "true" : null,
-    "aria-label": element.accessibility_label || (field.id ? null : (element.placeholder && element.placeholder.text) || null),
+    "aria-label":
+      element.accessibility_label || (field.id ? null : (element.placeholder && element.placeholder.text) || null),
   };
   const held = ((context.values || {})[block.block_id] || {})[element.action_id] || {};
   const inInput = block.type === "input";
-  const send = (payload, node) => (inInput ? report(element, block, context, payload) : press(element, block, context, payload, node));
+  const send = (payload, node) =>
+    inInput ? report(element, block, context, payload) : press(element, block, context, payload, node);
   const make = MAKERS[element.type];
   if (!make) return h("span.block-unknown", {}, `[${element.type}]`);
   return make({ element, held, hooks, send, inInput, block, context });
@@ -49,9 +51,23 @@ function button({ element, hooks, send }) {
   const look = { primary: ".primary", danger: ".danger" }[element.style] || "";
   if (element.url) {
     const safe = /^https?:/i.test(element.url);
-    return h(`a.button${look}`, { ...hooks, href: safe ? element.url : null, target: "_blank", rel: "noopener noreferrer", onclick: (event) => send({ value: element.value }, event.currentTarget) }, textObject(element.text));
+    return h(
+      `a.button${look}`,
+      {
+        ...hooks,
+        href: safe ? element.url : null,
+        target: "_blank",
+        rel: "noopener noreferrer",
+        onclick: (event) => send({ value: element.value }, event.currentTarget),
+      },
+      textObject(element.text),
+    );
   }
-  return h(`button.button${look}`, { ...hooks, type: "button", onclick: (event) => send({ value: element.value }, event.currentTarget) }, textObject(element.text));
+  return h(
+    `button.button${look}`,
+    { ...hooks, type: "button", onclick: (event) => send({ value: element.value }, event.currentTarget) },
+    textObject(element.text),
+  );
 }
 
 /** Asks the confirm question, shows that the press is on its way, sends it. */
@@ -79,19 +95,43 @@ async function report(element, block, context, payload) {
 }
 
 function moment({ element, held, hooks, send }, type, key, initial) {
-  return h("input.entry", { ...hooks, type, value: held[key] || element[initial] || "", onchange: (event) => send({ [key]: event.target.value || null }, event.target) });
+  return h("input.entry", {
+    ...hooks,
+    type,
+    value: held[key] || element[initial] || "",
+    onchange: (event) => send({ [key]: event.target.value || null }, event.target),
+  });
 }
 
 function dateTime({ element, held, hooks, send }) {
   const seconds = held.selected_date_time || element.initial_date_time;
-  const local = seconds ? new Date(seconds * 1000 - new Date().getTimezoneOffset() * 60000).toISOString().slice(0, 16) : "";
-  return h("input.entry", { ...hooks, type: "datetime-local", value: local, onchange: (event) => send({ selected_date_time: event.target.value ? Math.floor(new Date(event.target.value).getTime() / 1000) : null }, event.target) });
+  const local = seconds
+    ? new Date(seconds * 1000 - new Date().getTimezoneOffset() * 60000).toISOString().slice(0, 16)
+    : "";
+  return h("input.entry", {
+    ...hooks,
+    type: "datetime-local",
+    value: local,
+    onchange: (event) =>
+      send(
+        { selected_date_time: event.target.value ? Math.floor(new Date(event.target.value).getTime() / 1000) : null },
+        event.target,
+      ),
+  });
 }
 
 function textInput({ element, held, hooks, send, context, block }, type = "text", mode = null) {
   const value = held.value ?? element.initial_value ?? "";
   const placeholder = element.placeholder ? element.placeholder.text : "";
-  const common = { ...hooks, "aria-label": null, placeholder, maxlength: element.max_length, autocomplete: "off", inputmode: mode };
+  const common = {
+    ...hooks,
+    dataset: { ...hooks.dataset, typed: "true" },
+    "aria-label": null,
+    placeholder,
+    maxlength: element.max_length,
+    autocomplete: "off",
+    inputmode: mode,
+  };
   const node = element.multiline ? h("textarea.entry", { ...common, rows: 4 }) : h("input.entry", { ...common, type });
   node.value = value;
   let timer = null;

@@ -10,8 +10,10 @@ export function richText(elements) {
   for (const element of elements || []) {
     if (element.type === "rich_text_list") nodes.push(list(element));
     else if (element.type === "rich_text_quote") nodes.push(h("blockquote", {}, inlineElements(element.elements)));
-    else if (element.type === "rich_text_preformatted") nodes.push(h("pre", {}, (element.elements || []).map((item) => item.text || item.url || "").join("")));
-    else if (element.type === "rich_text_section") nodes.push(h("div.rich-section", {}, inlineElements(element.elements)));
+    else if (element.type === "rich_text_preformatted")
+      nodes.push(h("pre", {}, (element.elements || []).map((item) => item.text || item.url || "").join("")));
+    else if (element.type === "rich_text_section")
+      nodes.push(h("div.rich-section", {}, inlineElements(element.elements)));
     else nodes.push(h("div.block-unknown", {}, `This page cannot draw "${element.type}".`));
   }
   return nodes;
@@ -24,10 +26,16 @@ function list(element) {
   const ordered = element.style === "ordered";
   const indent = Math.min(element.indent || 0, 8);
   const kind = (ordered ? MARKERS : BULLETS)[indent % 3];
-  return h(ordered ? "ol.rich-list" : "ul.rich-list", {
-    style: `margin-left:${indent * 22}px;list-style-type:${kind}`,
-    start: ordered && element.offset ? element.offset + 1 : null,
-  }, (element.elements || []).map((item) => h("li", {}, item.type === "rich_text_section" ? inlineElements(item.elements) : richText([item]))));
+  return h(
+    ordered ? "ol.rich-list" : "ul.rich-list",
+    {
+      style: `margin-left:${indent * 22}px;list-style-type:${kind}`,
+      start: ordered && element.offset ? element.offset + 1 : null,
+    },
+    (element.elements || []).map((item) =>
+      h("li", {}, item.type === "rich_text_section" ? inlineElements(item.elements) : richText([item])),
+    ),
+  );
 }
 
 export function inlineElements(elements) {
@@ -37,7 +45,9 @@ export function inlineElements(elements) {
 function draw(element) {
   switch (element.type) {
     case "text":
-      return String(element.text ?? "").split("\n").flatMap((row, index) => (index ? [h("br"), ...withSigns(row)] : withSigns(row)));
+      return String(element.text ?? "")
+        .split("\n")
+        .flatMap((row, index) => (index ? [h("br"), ...withSigns(row)] : withSigns(row)));
     case "link":
       return [link(element.url || "", withSigns(element.text || element.url || ""))];
     case "user":

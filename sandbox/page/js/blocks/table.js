@@ -6,13 +6,31 @@ import { richText } from "./rich.js";
 export function table(block) {
   const settings = block.column_settings || [];
   const [head, ...rows] = block.rows || [];
-  const line = (row, tag) => h("tr", {}, (row || []).map((cell, index) => {
-    const setting = settings[index] || {};
-    const classes = `${tag}.align-${setting.align || "left"}${setting.is_wrapped === false || isShort(cell) ? ".nowrap" : ""}`;
-    return h(classes, tag === "th" ? { scope: "col" } : {}, content(cell));
-  }));
-  return h("div.table-scroll", { tabindex: "0", role: "region", "aria-label": "Table" },
-    h("table.block-table", {}, block.caption ? h("caption", {}, withSigns(String(block.caption.text ?? block.caption))) : null, h("thead", {}, head ? line(head, "th") : null), h("tbody", {}, rows.map((row) => line(row, "td")))));
+  const line = (row, tag) =>
+    h(
+      "tr",
+      {},
+      (row || []).map((cell, index) => {
+        const setting = settings[index] || {};
+        const classes = `${tag}.align-${setting.align || "left"}${setting.is_wrapped === false || isShort(cell) ? ".nowrap" : ""}`;
+        return h(classes, tag === "th" ? { scope: "col" } : {}, content(cell));
+      }),
+    );
+  return h(
+    "div.table-scroll",
+    { tabindex: "0", role: "region", "aria-label": "Table" },
+    h(
+      "table.block-table",
+      {},
+      block.caption ? h("caption", {}, withSigns(String(block.caption.text ?? block.caption))) : null,
+      h("thead", {}, head ? line(head, "th") : null),
+      h(
+        "tbody",
+        {},
+        rows.map((row) => line(row, "td")),
+      ),
+    ),
+  );
 }
 
 /** A few words stay on one line; a table that gets too wide by that scrolls in its frame. */
@@ -21,5 +39,7 @@ const isShort = (cell) => cell && cell.type !== "rich_text" && String(cell.text 
 function content(cell) {
   if (!cell) return [];
   if (cell.type === "rich_text") return richText(cell.elements);
-  return String(cell.text ?? cell.value ?? "").split("\n").flatMap((row, index) => (index ? [h("br"), ...withSigns(row)] : withSigns(row)));
+  return String(cell.text ?? cell.value ?? "")
+    .split("\n")
+    .flatMap((row, index) => (index ? [h("br"), ...withSigns(row)] : withSigns(row)));
 }

@@ -4,7 +4,11 @@ import { shortcode, withSigns } from "./emoji.js";
 import { link } from "./mrkdwn.js";
 
 export function markdown(source) {
-  return blocks(String(source ?? "").replace(/\r/g, "").split("\n"));
+  return blocks(
+    String(source ?? "")
+      .replace(/\r/g, "")
+      .split("\n"),
+  );
 }
 
 const RULE = /^ {0,3}([-*_])( *\1){2,} *$/;
@@ -46,8 +50,22 @@ function blocks(rows) {
       at = end;
     } else {
       let end = at + 1;
-      while (end < rows.length && rows[end].trim() && !/^ {0,3}(#{1,6} |>|```|~~~)/.test(rows[end]) && !ITEM.test(rows[end])) end += 1;
-      nodes.push(h("p", {}, rows.slice(at, end).flatMap((line, index) => (index ? [h("br"), ...inlineMarkdown(line)] : inlineMarkdown(line)))));
+      while (
+        end < rows.length &&
+        rows[end].trim() &&
+        !/^ {0,3}(#{1,6} |>|```|~~~)/.test(rows[end]) &&
+        !ITEM.test(rows[end])
+      )
+        end += 1;
+      nodes.push(
+        h(
+          "p",
+          {},
+          rows
+            .slice(at, end)
+            .flatMap((line, index) => (index ? [h("br"), ...inlineMarkdown(line)] : inlineMarkdown(line))),
+        ),
+      );
       at = end;
     }
   }
@@ -64,20 +82,56 @@ function list(rows) {
     else items[items.length - 1].inner.push(row);
   }
   const ordered = /\d/.test(first[2]);
-  return h(ordered ? "ol" : "ul", { start: ordered ? parseInt(first[2], 10) : null }, items.map((item) => {
-    const task = item.text.match(/^\[([ xX])\] +(.*)$/);
-    const content = task ? [h("input", { type: "checkbox", disabled: true, checked: task[1] !== " ", "aria-label": task[2] }), " ", ...inlineMarkdown(task[2])] : inlineMarkdown(item.text);
-    const nested = item.inner.length ? (ITEM.test(item.inner[0]) ? [list(item.inner)] : blocks(item.inner.map((row) => row.trim()))) : [];
-    return h("li", {}, content, nested);
-  }));
+  return h(
+    ordered ? "ol" : "ul",
+    { start: ordered ? parseInt(first[2], 10) : null },
+    items.map((item) => {
+      const task = item.text.match(/^\[([ xX])\] +(.*)$/);
+      const content = task
+        ? [
+            h("input", { type: "checkbox", disabled: true, checked: task[1] !== " ", "aria-label": task[2] }),
+            " ",
+            ...inlineMarkdown(task[2]),
+          ]
+        : inlineMarkdown(item.text);
+      const nested = item.inner.length
+        ? ITEM.test(item.inner[0])
+          ? [list(item.inner)]
+          : blocks(item.inner.map((row) => row.trim()))
+        : [];
+      return h("li", {}, content, nested);
+    }),
+  );
 }
 
 function pipeTable(rows) {
-  const cells = (row) => row.trim().replace(/^\||\|$/g, "").split("|").map((cell) => cell.trim());
+  const cells = (row) =>
+    row
+      .trim()
+      .replace(/^\||\|$/g, "")
+      .split("|")
+      .map((cell) => cell.trim());
   const aligns = cells(rows[1]).map((cell) => (/^:.*:$/.test(cell) ? "center" : /:$/.test(cell) ? "right" : "left"));
-  const line = (row, tag) => h("tr", {}, cells(row).map((cell, index) => h(`${tag}.align-${aligns[index] || "left"}`, {}, inlineMarkdown(cell))));
-  return h("div.table-scroll", { tabindex: "0", role: "region", "aria-label": "Table" },
-    h("table.block-table", {}, h("thead", {}, line(rows[0], "th")), h("tbody", {}, rows.slice(2).map((row) => line(row, "td")))));
+  const line = (row, tag) =>
+    h(
+      "tr",
+      {},
+      cells(row).map((cell, index) => h(`${tag}.align-${aligns[index] || "left"}`, {}, inlineMarkdown(cell))),
+    );
+  return h(
+    "div.table-scroll",
+    { tabindex: "0", role: "region", "aria-label": "Table" },
+    h(
+      "table.block-table",
+      {},
+      h("thead", {}, line(rows[0], "th")),
+      h(
+        "tbody",
+        {},
+        rows.slice(2).map((row) => line(row, "td")),
+      ),
+    ),
+  );
 }
 
 const TOKENS = [
@@ -100,7 +154,7 @@ export function inlineMarkdown(text) {
     if (plain) nodes.push(...withSigns(plain));
     plain = "";
   };
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     if (text[at] === "\\" && /[\\`*_{}[\]()#+\-.!|~<>]/.test(text[at + 1] || "")) {
       plain += text[at + 1];
       at += 2;

@@ -14,7 +14,19 @@ export function mrkdwn(text, verbatim = false) {
   const parts = String(text ?? "").split(/```/);
   parts.forEach((part, index) => {
     const closed = index % 2 === 1 && index < parts.length - 1;
-    if (closed) nodes.push(h("pre", {}, unescape(part.replace(/^\n/, "").replace(/\n$/, "").replace(/<(?:[^<>|]*\|)?([^<>]*)>/g, "$1"))));
+    if (closed)
+      nodes.push(
+        h(
+          "pre",
+          {},
+          unescape(
+            part
+              .replace(/^\n/, "")
+              .replace(/\n$/, "")
+              .replace(/<(?:[^<>|]*\|)?([^<>]*)>/g, "$1"),
+          ),
+        ),
+      );
     else nodes.push(...lines(index % 2 === 1 ? "```" + part : trimAround(part, index, parts.length), verbatim));
   });
   return nodes;
@@ -75,7 +87,7 @@ export function inline(text, verbatim = false) {
     nodes.push(node);
   };
   const styles = { "*": "strong", _: "em", "~": "s" };
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const character = text[at];
     if (character === "`") {
       const end = text.indexOf("`", at + 1);
@@ -164,25 +176,29 @@ export function link(address, content) {
 
 /** A plain_text object's text: emoji, but no styles. */
 export function plainText(text, emoji = true) {
-  return String(text ?? "").split("\n").flatMap((row, index) => {
-    const nodes = [];
-    let last = 0;
-    if (emoji) {
-      for (const match of row.matchAll(/:([a-z0-9_+'-]+):/g)) {
-        const drawn = shortcode(match[1]);
-        if (!drawn) continue;
-        nodes.push(...withSigns(unescape(row.slice(last, match.index))), drawn);
-        last = match.index + match[0].length;
+  return String(text ?? "")
+    .split("\n")
+    .flatMap((row, index) => {
+      const nodes = [];
+      let last = 0;
+      if (emoji) {
+        for (const match of row.matchAll(/:([a-z0-9_+'-]+):/g)) {
+          const drawn = shortcode(match[1]);
+          if (!drawn) continue;
+          nodes.push(...withSigns(unescape(row.slice(last, match.index))), drawn);
+          last = match.index + match[0].length;
+        }
       }
-    }
-    nodes.push(...withSigns(unescape(row.slice(last))));
-    return index ? [h("br"), ...nodes] : nodes;
-  });
+      nodes.push(...withSigns(unescape(row.slice(last))));
+      return index ? [h("br"), ...nodes] : nodes;
+    });
 }
 
 /** Any text object (or a bare string) -> nodes. */
 export function textObject(object) {
   if (!object) return [];
   if (typeof object === "string") return plainText(object);
-  return object.type === "mrkdwn" ? mrkdwn(object.text, object.verbatim) : plainText(object.text, object.emoji !== false);
+  return object.type === "mrkdwn"
+    ? mrkdwn(object.text, object.verbatim)
+    : plainText(object.text, object.emoji !== false);
 }

@@ -58,6 +58,8 @@ export function lengthOf(seconds) {
 
 /** A calendar instant -> "Tue 24 Nov 2026, 14:05:09" in UTC. */
 export function calendarText(date, seconds = true) {
-  const day = date.toLocaleDateString("en-GB", { timeZone: "UTC", weekday: "short", day: "numeric", month: "short", year: "numeric" }).replace(/^(\w+),/, "$1");
+  const day = date
+    .toLocaleDateString("en-GB", { timeZone: "UTC", weekday: "short", day: "numeric", month: "short", year: "numeric" })
+    .replace(/^(\w+),/, "$1");
   return `${day}, ${pad(date.getUTCHours())}:${pad(date.getUTCMinutes())}${seconds ? `:${pad(date.getUTCSeconds())}` : ""}`;
 }
