@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from commands import plaintext
 from commands.door import Door
 from commands.grammar import parse
+from commands.plaintext import render
 from commands.reply import Actor, Choice, FieldErrors, Form, Request, Surface
 from engine.lock import EngineLock, EngineRunning
 from engine.loop import Engine
@@ -34,7 +34,7 @@ def operate(database: Database, door: Door, operator: Operator, words: str, buil
     verb, arguments = parse(words)
     reply = door.handle(Request(actor, verb, arguments, Surface.TERMINAL))
     if reply.form is not None:
-        print(plaintext.render(reply))
+        print(render(reply))
         values = _confirmed(reply.form, operator)
         if values is None:
             print("Nothing was done.")
@@ -46,7 +46,7 @@ def operate(database: Database, door: Door, operator: Operator, words: str, buil
         except FieldErrors as error:
             print(error, file=sys.stderr)
             return 2
-    print(plaintext.render(reply))
+    print(render(reply))
     if not reply.refused:
         _work_off(database, build_engine)
     return 0

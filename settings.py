@@ -129,7 +129,7 @@ def _expect(problems: list[str], name: str, value: SecretStr | None, prefix: str
 
 def _is_real_slack(url: str) -> bool:
     host = (urlsplit(url).hostname or "").lower()
-    return host == "slack.com" or host.endswith(".slack.com") or host.endswith(".slack-gov.com")
+    return host == "slack.com" or host.endswith((".slack.com", ".slack-gov.com"))
 
 
 def workspace_access(plans: Sequence[Plan], environment: Mapping[str, str]) -> dict[str, Access]:

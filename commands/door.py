@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
+from sqlalchemy.orm import Session
 
 from commands import documents, find, refusals
 from commands.call import Call, Refused, refused
@@ -197,6 +198,7 @@ class Door:
     def _record(self, request: Request, said: Refused, standing: Standing | None, error_id: str, now: datetime) -> None:
         actor, first = request.actor, said.reasons[0]
         with self._database.write() as session:
+            rollout_id = standing.id if standing else _asked_of(session, request)
             stage_id = next((s.id for s in standing.stages if s.key == said.stage), None) if standing else None
             event(
                 session,
@@ -204,7 +206,7 @@ class Door:
                 By(actor.user_id, actor.team_id, str(request.surface)),
                 request.verb[:40],
                 first.sentence[:500],
-                rollout_id=standing.id if standing else None,
+                rollout_id=rollout_id,
                 stage=session.get(Stage, stage_id) if stage_id is not None else None,
                 outcome="refused",
                 reason_code=first.code,
@@ -224,6 +226,14 @@ class Door:
             ),
             error_id=error_id,
         )
+
+
+def _asked_of(session: Session, request: Request) -> int | None:
+    """The rollout that a refused stranger asked for, for the record only."""
+    try:
+        return find.rollout(session, request).id
+    except Refused:
+        return None
 
 
 def _may_not_enter(problem: str) -> Refused:

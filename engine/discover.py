@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 #: Calendar time after which a look is repeated without being asked for.
 EVERY = timedelta(hours=1)
 #: Machine seconds between two looks that nobody asked for, and between two tries at a workspace that does not answer.
-LEAST_APART = timedelta(seconds=60)
+LEAST_APART = timedelta(seconds=15)
 RETRY = timedelta(seconds=10)
 _LEASE = 300.0
 

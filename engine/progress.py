@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
+from engine import watch
 from engine.parts import Parts
 from rollout.states import ACTION_BAD, ACTION_OPEN, WORK_OF, ActionKind, ActionState, StageState
 from storage import actions
@@ -74,6 +75,9 @@ def _next_state(session: Session, stage: Stage, found: Mapping[ActionState, int]
         until = now + timedelta(seconds=bake)
         sentence = f"Every changed target holds; under watch until {until:%Y-%m-%d %H:%M} UTC." if bake else "All hold."
         move(session, stage, StageState.BAKING, now, ENGINE, sentence, bake_until=until)
+        if not watch.is_watched(plan_of(stage.rollout), stage.key):
+            # No time to watch and no runs to read: nobody should see it bake for a moment.
+            watch.open_review(session, stage, now)
         return
     to, kind, sentence = _NEXT[stage.state]
     came_from = WORK_OF[stage.state]

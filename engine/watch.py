@@ -60,7 +60,7 @@ def finish_bake(parts: Parts, stage_id: int) -> bool:
         stage = session.get(Stage, stage_id)
         if stage is None or not _bake_over(stage, parts.calendar()):
             return False
-        watched = _is_watched(plan_of(stage.rollout), stage.key)
+        watched = is_watched(plan_of(stage.rollout), stage.key)
     facts, error = _read_runs(parts, stage_id) if watched else (None, None)
     now = parts.calendar()
     try:
@@ -68,7 +68,7 @@ def finish_bake(parts: Parts, stage_id: int) -> bool:
             stage = lock_stage(session, stage_id)
             if not _bake_over(stage, now):
                 return False
-            _open_review(session, stage, now, facts, error)
+            open_review(session, stage, now, facts, error)
             return True
     except Lost:
         return False
@@ -80,9 +80,10 @@ def _bake_over(stage: Stage, now: datetime) -> bool:
     return stage.bake_until is not None and now >= stage.bake_until
 
 
-def _open_review(
-    session: Session, stage: Stage, now: datetime, facts: dict[str, Any] | None, error: str | None
+def open_review(
+    session: Session, stage: Stage, now: datetime, facts: dict[str, Any] | None = None, error: str | None = None
 ) -> None:
+    """Store what every check finds, freeze the evidence and ask for sign-offs; ``facts`` are those of the runs."""
     plan = plan_of(stage.rollout)
     look = _stage_look(session, stage, plan, facts, error)
     verdicts: dict[str, list[str]] = {}
@@ -188,7 +189,7 @@ def _row(run: Any, job: tuple[str, datetime | None] | None, plan: Plan) -> runs.
     return runs.Seen(str(run.job_id), run.key, release, run.result, run.started, run.ended, seconds)
 
 
-def _is_watched(plan: Plan, stage_key: str) -> bool:
+def is_watched(plan: Plan, stage_key: str) -> bool:
     """A stage without a bake has had no time for runs: its numbers would say nothing."""
     stage = plan.stage(stage_key)
     return stage.bake > 0 or any(c.check == RUNS for c in stage.criteria)

@@ -80,7 +80,7 @@ def _hold(session: Session, rollout_id: int) -> Rollout:
     return session.execute(
         select(Rollout)
         .where(Rollout.id == rollout_id)
-        .with_for_update(of=Rollout)
+        .with_for_update(of=Rollout, key_share=True)
         .execution_options(populate_existing=True)
     ).scalar_one()
 

@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from rollout.states import STAGE_TRANSITIONS, StageState
-from storage.models import Rollout, Stage
+from storage.models import Stage
 from storage.record import By, event, touch_card
 
 #: States that wait for a person or have ended: their card is edited first.
@@ -18,16 +18,6 @@ _FINAL = frozenset(
 
 class Lost(Exception):
     """The row is no longer as it was read: somebody else was quicker. Read again and decide anew."""
-
-
-def lock_rollout(session: Session, rollout_id: int) -> Rollout:
-    """The rollout's row, locked until the transaction ends. Lock the rollout before any of its stages."""
-    return session.execute(
-        select(Rollout)
-        .where(Rollout.id == rollout_id)
-        .with_for_update(of=Rollout)
-        .execution_options(populate_existing=True)
-    ).scalar_one()
 
 
 def lock_stage(session: Session, stage_id: int) -> Stage:

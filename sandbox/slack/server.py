@@ -31,8 +31,19 @@ from sandbox.slack.wire import OnlyLoopback, answer
 from sandbox.slack.workspace import Workspace
 
 STATIC = Path(__file__).resolve().parent.parent / "page"
+NO_CACHE = {"Cache-Control": "no-cache"}  # a browser asks each time, so that it never mixes old and new files
 SAVE_SECONDS = 1.0
 START_SECONDS = 10.0
+
+
+class PageFiles(StaticFiles):
+    """The page's files."""
+
+    def file_response(self, *args: Any, **more: Any) -> Response:
+        """As the parent does it, not to be kept without asking."""
+        response = super().file_response(*args, **more)
+        response.headers.update(NO_CACHE)
+        return response
 
 
 def application(ws: Workspace) -> Starlette:
@@ -47,7 +58,9 @@ def application(ws: Workspace) -> Starlette:
 
     async def index(request: Request) -> Response:
         file = STATIC / "index.html"
-        return FileResponse(file) if file.exists() else answer({"error": "There is no page here."}, 404)
+        return (
+            FileResponse(file, headers=NO_CACHE) if file.exists() else answer({"error": "There is no page here."}, 404)
+        )
 
     async def archive(request: Request) -> Response:
         stamp = request.path_params["stamp"].removeprefix("p")
@@ -79,7 +92,7 @@ def application(ws: Workspace) -> Starlette:
         WebSocketRoute("/sandbox/live", page.live),
         Route("/archives/{channel}/{stamp}", archive, methods=get),
         Route("/", index, methods=get),
-        Mount("/page", StaticFiles(directory=STATIC, check_dir=False)),
+        Mount("/page", PageFiles(directory=STATIC, check_dir=False)),
     ]
 
     @contextlib.asynccontextmanager

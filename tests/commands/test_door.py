@@ -134,3 +134,9 @@ def test_the_home_tab_of_an_outsider_shows_the_refusal_only(world: World) -> Non
     reply = world.door.home(Actor("T0PARTNER1", "U0SAND0008", problem="other_team"))
     assert reply.refused == "other_team"
     assert "canary" not in render(reply)
+
+
+def test_what_a_stranger_tried_is_in_the_audit(world: World) -> None:
+    stranger = Actor("T0PARTNER1", "U0SAND0008", problem="other_team")
+    world.door.handle(Request(stranger, "rollback", {"words": "dev"}, Surface.SLASH, world.plan.channel))
+    assert "@U0SAND0008 · [!] rollback refused (other_team)" in render(world.say("qa", "audit"))

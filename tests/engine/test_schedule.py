@@ -1,4 +1,4 @@
-"""Each due time is posted once: by any number of replicas, after a restart, and only the last of several missed ones."""
+"""Each due time is posted once: by any number of replicas and after a restart; of missed ones only the last."""
 
 import threading
 from collections.abc import Iterator

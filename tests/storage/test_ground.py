@@ -55,7 +55,7 @@ def test_a_backup_opens_with_an_old_key_and_not_with_a_foreign_one() -> None:
 
 @pytest.mark.parametrize("keys", [[], ["short"], [""]])
 def test_a_key_that_is_none_is_refused(keys: list[str]) -> None:
-    with pytest.raises(KeyProblem, match="app.py key"):
+    with pytest.raises(KeyProblem, match=r"app\.py key"):
         Vault(keys)
 
 

@@ -1,4 +1,4 @@
-"""The bot is killed with SIGKILL at random moments of a stage and started again: nothing is lost, nothing done twice."""
+"""The bot is killed at random moments of a stage and started again: nothing is lost, nothing is done twice."""
 
 import json
 import random
@@ -26,6 +26,7 @@ stages:
   - {key: dev, title: Development, targets: {workspaces: [dev]}, sign_offs: {developer: 1}, max_parallel: 4}
 """
 PLAIN = {"spark_version": "13.3.x-scala2.12", "node_type_id": "i3.xlarge", "num_workers": 1}
+STEADY = {"autotermination_minutes": 0, **PLAIN}
 
 
 def fleet(clusters: int, jobs: int) -> dict[str, Any]:
@@ -36,8 +37,7 @@ def fleet(clusters: int, jobs: int) -> dict[str, Any]:
         "workspaces": {
             "dev": {
                 "clusters": [
-                    {"name": f"c{n:02}", "state": "TERMINATED" if n % 2 else "RUNNING", "autotermination_minutes": 0, **PLAIN}
-                    for n in range(clusters)
+                    {"name": f"c{n:02}", "state": "TERMINATED" if n % 2 else "RUNNING", **STEADY} for n in range(clusters)
                 ],
                 "jobs": [
                     {"name": f"j{n:02}", "cron": "0 0 3 * * ?", "compute": "small", "minutes": 5} for n in range(jobs)

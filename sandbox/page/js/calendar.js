@@ -11,6 +11,7 @@ const SPEEDS = [
   [0, "Stop", "the calendar stands still"],
 ];
 let reading = null; // {now, at, speed, next}
+let asked = 0; // when the reading was last renewed because its deadline had passed
 const parts = {};
 
 export function prepareCalendar() {
@@ -76,6 +77,10 @@ function tick() {
   const now = reading.now + (performance.now() - reading.at) * reading.speed;
   parts.now.textContent = `${calendarText(new Date(now))} UTC`;
   parts.now.title = reading.speed === 0 ? "stopped" : `${reading.speed} times real time`;
+  if (reading.next && reading.next <= now && performance.now() - asked > 500) {
+    asked = performance.now();
+    refreshCalendar();
+  }
   parts.next.disabled = !reading.next;
   const text = reading.next
     ? `Next: ${calendarText(new Date(reading.next), false)} (${reading.next > now ? `in ${lengthOf((reading.next - now) / 1000)}` : "now"})`

@@ -10,6 +10,8 @@ let box = null;
 let list = null;
 let shown = null;
 let hooks = {};
+let pill = null;
+let held = null; // where the pane was put to show an answer from its beginning
 
 /** `handlers`: onThread(ts), onSuggest(text) */
 export function prepareConversation(handlers) {
@@ -18,6 +20,7 @@ export function prepareConversation(handlers) {
 
 export function openConversation(place) {
   shown = place.id;
+  held = null;
   list = h("div.messages", {
     testid: "messages",
     role: "log",
@@ -25,12 +28,28 @@ export function openConversation(place) {
     "aria-label": "Messages",
     "aria-relevant": "additions text",
   });
-  box = h("div.scroll", { tabindex: "0", "aria-label": "Conversation" }, h("div.push-down"), h("p.quiet.older", { hidden: true }, `Only the last ${SHOWN} messages are shown.`), list);
-  find("conversation").replaceChildren(box);
+  box = h(
+    "div.scroll",
+    { tabindex: "0", "aria-label": "Conversation" },
+    h("div.push-down"),
+    h("p.quiet.older", { hidden: true }, `Only the last ${SHOWN} messages are shown.`),
+    list,
+  );
+  pill = h("button.newest", { type: "button", testid: "newest", hidden: true, onclick: toEnd }, "Newest ↓");
+  box.addEventListener("scroll", () => {
+    if (nearBottom()) pill.hidden = true;
+  });
+  find("conversation").replaceChildren(box, pill);
   return refresh();
 }
 
 const nearBottom = () => box.scrollHeight - box.scrollTop - box.clientHeight < 140;
+
+function toEnd() {
+  box.scrollTop = box.scrollHeight;
+}
+
+const newest = () => [...list.querySelectorAll(":scope > [data-ts]")].pop();
 
 async function refresh() {
   const channel = shown;
@@ -43,16 +62,31 @@ async function refresh() {
   );
   const visible = all.slice(-SHOWN);
   box.querySelector(".older").hidden = all.length === visible.length;
-  const stick = nearBottom() || !list.querySelector("[data-ts]");
+  const first = list.dataset.first !== "no";
+  const stick = first || (nearBottom() && !reading());
+  const before = newest();
   const added = drawMessages(list, visible, { onThread: hooks.onThread });
   hint(visible.length === 0);
-  if (stick && (added || list.dataset.first !== "no"))
-    requestAnimationFrame(() => {
-      box.scrollTop = box.scrollHeight;
-    });
-  else if (stick) box.scrollTop = box.scrollHeight;
-  if (list.dataset.first !== "no") showLinked();
+  const last = newest();
+  // What only this person sees is the answer to what they just did: it is shown even to somebody who had scrolled away.
+  const mine = !first && added && last && last !== before && last.dataset.ephemeral === "true";
+  requestAnimationFrame(() => follow(last !== before && !first ? last : null, stick || mine, added));
+  if (first) showLinked();
   list.dataset.first = "no";
+}
+
+const reading = () => held !== null && Math.abs(box.scrollTop - held) < 2;
+
+/** Stays at the end; an answer that is taller than the pane is shown from its beginning, and left there. */
+function follow(fresh, move, added) {
+  if (!move) {
+    if (added && !nearBottom()) pill.hidden = false;
+    return;
+  }
+  const tall = fresh && fresh.dataset.ephemeral === "true" && fresh.offsetHeight > box.clientHeight;
+  if (tall) box.scrollTop += fresh.getBoundingClientRect().top - box.getBoundingClientRect().top;
+  else toEnd();
+  held = tall ? box.scrollTop : null;
 }
 
 /** A permalink (?ts=) scrolls to its message and marks it, once. */

@@ -41,5 +41,14 @@ function content(cell) {
   if (cell.type === "rich_text") return richText(cell.elements);
   return String(cell.text ?? cell.value ?? "")
     .split("\n")
-    .flatMap((row, index) => (index ? [h("br"), ...withSigns(row)] : withSigns(row)));
+    .flatMap((row, index) => (index ? [h("br"), ...breakable(row)] : breakable(row)));
+}
+
+/** Long names may break after - _ . / : and nowhere uglier, so that the last column is not pushed out of sight. */
+function breakable(row) {
+  return withSigns(row).flatMap((node) =>
+    node.nodeType === Node.TEXT_NODE
+      ? node.data.split(/(?<=[-_./:])(?=\S)/).flatMap((part, index) => (index ? [h("wbr"), part] : [part]))
+      : [node],
+  );
 }

@@ -1,0 +1,322 @@
+"""What people see: the real bot, the local Slack's page in a real browser, and pictures of every step in artefacts/.
+
+ROLLOUT_PICTURES=1 also renews the README's picture.
+"""
+
+import json
+import os
+import re
+import shutil
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.sandbox.page.test_gallery import OVERFLOWS
+from tests.story.driving import ROOT, Sandbox, sandbox
+
+pytestmark = pytest.mark.browser
+
+README_PICTURE = ROOT / "docs" / "images" / "story.png"
+PICTURE_BYTES = 300_000
+WAIT = 15_000
+Open = Callable[..., Page]
+Keep = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Sandbox]:
+    """The sandbox with its sample fleet and the bot; all tests here share it, and leave `dev` at 13.3."""
+    with sandbox(tmp_path_factory.mktemp("browser"), speed=60) as started:
+        started.start_bot()
+        yield started
+
+
+@pytest.fixture
+def visit(chromium: Browser, world: Sandbox) -> Iterator[Open]:
+    """visit("qa") opens the page as somebody; a script error there fails the test."""
+    pages: list[Page] = []
+    problems: list[str] = []
+
+    def open_page(person: str, place: str = "") -> Page:
+        page = chromium.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
+        page.set_default_timeout(WAIT)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        pages.append(page)
+        page.goto(f"{world.url}/?as={person}" + (f"&channel={place}" if place else ""))
+        page.wait_for_selector("body[data-ready=true]")
+        rows(page, "dev").first.wait_for()
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert problems == []
+
+
+@pytest.fixture
+def keep(artefacts: Path) -> Keep:
+    """keep(page, "start-dialog") leaves a picture, after a look that nothing flows over or is cut."""
+
+    def picture(page: Page, name: str) -> None:
+        page.screenshot(path=artefacts / f"story-{name}.png", animations="disabled")
+        assert page.evaluate(OVERFLOWS) == []
+
+    return picture
+
+
+# -- what people do, and where they look -------------------------------------------------------------------------------
+
+
+def send(page: Page, text: str) -> None:
+    composer = page.get_by_test_id("composer")
+    composer.fill(text)
+    composer.press("Enter")
+
+
+def become(page: Page, person: str) -> None:
+    page.get_by_test_id("person-switch").click()
+    page.locator(f"[data-testid=person][data-person={person}]").click()
+    page.locator(f"[data-testid=person-switch][data-person={person}]").wait_for()
+
+
+def answer(page: Page, text: str | re.Pattern[str]) -> Locator:
+    """The newest message that only this person sees, once it says this."""
+    found = page.locator("[data-testid=message][data-ephemeral=true]", has_text=text).last
+    found.wait_for()
+    return found
+
+
+def card(page: Page, stage: str) -> Locator:
+    """The card of a stage in the channel."""
+    return page.locator("[data-testid=messages] > [data-ephemeral=false]", has_text=re.compile(rf"{stage} · \w+")).first
+
+
+def rows(page: Page, workspace: str, runtime: str = "") -> Locator:
+    """The rows of the fleet panel."""
+    return page.locator(
+        f"[data-testid=fleet-row][data-workspace={workspace}]" + (f"[data-runtime='{runtime}']" if runtime else "")
+    )
+
+
+def confirm(page: Page, title: str) -> None:
+    """Press the dialog's main button, see that it was accepted, and close it."""
+    expect(page.get_by_test_id("modal-title")).to_have_text(title)
+    expect(page.get_by_test_id("modal-submit")).to_have_text(title)
+    page.get_by_test_id("modal-submit").click()
+    expect(page.get_by_test_id("modal-submit")).to_have_count(0)
+    page.get_by_test_id("modal-close").click()
+    expect(page.get_by_test_id("modal")).to_have_count(0)
+
+
+def in_sight(page: Page, element: Locator) -> bool:
+    """Whether the beginning of a message is inside the pane."""
+    top: float = element.evaluate("e => e.getBoundingClientRect().top")
+    start: float = page.locator(".conversation").evaluate("e => e.getBoundingClientRect().top")
+    return top >= start - 1
+
+
+@contextmanager
+def slow_jobs(world: Sandbox, seconds: float) -> Iterator[None]:
+    """Every write of a job takes this long, so that a stage stands half done for as long as one looks."""
+    host = next(v for k, v in world.settings.items() if k.startswith("DATABRICKS_") and k.endswith("_HOST"))
+
+    def ask(body: dict[str, Any]) -> None:
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{host}/sandbox/faults", json.dumps(body).encode(), headers)
+        urllib.request.urlopen(request, timeout=10).close()
+
+    ask({"path": "/api/2.*/jobs/*", "method": "POST", "kind": "slow", "seconds": seconds})
+    yield
+    ask({"clear": True})
+
+
+# -- looking -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_look_says_what_to_do(world: Sandbox, visit: Open, keep: Keep) -> None:
+    page = visit("devops")
+    page.get_by_test_id("welcome").wait_for()
+    keep(page, "01-first-visit")
+    page.get_by_test_id("composer").type("/rollout st")
+    expect(page.get_by_test_id("completion")).to_have_text(["start", "status"])
+    send(page, "/rollout")
+    shown = answer(page, "What waits for you")
+    expect(shown.get_by_role("button", name="Start dev")).to_be_visible()
+    keep(page, "02-rollout")
+
+
+def test_the_home_tab_tells_the_tech_lead_where_we_are(world: Sandbox, visit: Open, keep: Keep) -> None:
+    page = visit("tech-lead")
+    page.get_by_test_id("home-entry").click()
+    home = page.get_by_test_id("home")
+    home.get_by_text("You are Tech Lead.").wait_for()
+    for stage in ("dev", "test", "staging", "canary", "full"):
+        expect(home.get_by_text(re.compile(rf"^{stage} · "))).to_be_visible()
+    keep(page, "03-home")
+    home.get_by_role("button", name="Plan", exact=True).click()
+    page.get_by_test_id("modal").wait_for()
+    keep(page, "04-home-plan")
+
+
+def test_the_plan_is_read_from_its_beginning_and_its_table_is_whole(world: Sandbox, visit: Open, keep: Keep) -> None:
+    page = visit("developer")
+    send(page, "/rollout plan test")
+    shown = answer(page, "What test would change")
+    expect(shown.locator("table")).to_contain_text("orders-legacy-export")
+    expect(shown.locator("table")).to_contain_text("13.3 → 17.3")
+    page.wait_for_function("document.querySelector('.scroll').scrollTop > 0")
+    assert in_sight(page, shown)
+    keep(page, "05-plan")
+    frame = shown.locator(".table-scroll")
+    assert frame.evaluate("e => e.scrollWidth - e.clientWidth") <= 1, "the table is cut at its right side"
+    frame.scroll_into_view_if_needed()
+    keep(page, "06-plan-table")
+
+
+def test_the_checklist_turns_its_pages_and_is_attested_in_a_dialog_that_checks(
+    world: Sandbox, visit: Open, keep: Keep
+) -> None:
+    page = visit("product-owner")
+    send(page, "/rollout checklist canary")
+    shown = answer(page, "Checklist of canary")
+    keep(page, "07-checklist")
+    shown.get_by_role("button", name="Next (2 of").click()
+    shown.get_by_role("button", name=re.compile("Previous|Back|1 of")).wait_for()
+    send(page, "/rollout checklist canary")
+    answer(page, "The stakeholders agree to the upgrade").get_by_role("button", name="Mark done").click()
+    page.get_by_test_id("modal-submit").click()
+    expect(page.get_by_test_id("field-error").first).to_have_text("Please complete this required field.")
+    page.get_by_label("The stakeholders agree to the upgrade").check()
+    page.get_by_label("Does not apply here").check()
+    page.get_by_test_id("modal-submit").click()
+    expect(page.get_by_test_id("field-error").locator("visible=true")).not_to_have_text(re.compile("required field"))
+    keep(page, "08-checklist-error")
+    page.get_by_test_id("modal-close").click()
+    expect(page.get_by_test_id("modal")).to_have_count(0)
+
+
+def test_the_report_draws_its_chart(world: Sandbox, visit: Open, keep: Keep) -> None:
+    page = visit("qa")
+    send(page, "/rollout report")
+    shown = answer(page, "Targets by runtime")
+    chart = shown.locator("svg.chart")
+    chart.scroll_into_view_if_needed()
+    expect(chart).to_have_attribute("aria-label", re.compile(r"Targets by runtime\. .*dev"))
+    assert chart.locator("rect").count() >= 5
+    keep(page, "09-report")
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("person", "text", "refusal"),
+    [
+        ("outsider", "/rollout start dev", "Refused (other_team)"),
+        ("guest", "/rollout status", "Refused (guest_account)"),
+        ("qa", "/rollout start dev", "Refused (not_permitted)"),
+        ("devops", "/rollout start canary", "Refused (predecessor_not_passed)"),
+        ("devops", "/rollout approve dev", "Refused ("),
+    ],
+)
+def test_who_may_not_is_told_why_and_sees_no_dialog(
+    world: Sandbox, visit: Open, keep: Keep, person: str, text: str, refusal: str
+) -> None:
+    page = visit(person)
+    send(page, text)
+    shown = answer(page, refusal)
+    expect(shown).to_contain_text("Next:")
+    expect(page.get_by_test_id("modal")).to_have_count(0)
+    keep(page, f"10-refused-{person}-{text.split()[1]}")
+
+
+# -- the story ---------------------------------------------------------------------------------------------------------
+
+
+def test_dev_is_started_watched_approved_and_rolled_back(
+    world: Sandbox, visit: Open, keep: Keep, artefacts: Path
+) -> None:
+    page = visit("devops")
+    on_old = rows(page, "dev", "13.3").count()
+    on_new = rows(page, "dev", "17.3").count()
+    assert on_old > 10
+
+    # Started from the composer, after a dialog with the exact effects.
+    send(page, "/rollout start dev")
+    modal = page.get_by_test_id("modal")
+    expect(modal).to_contain_text("12 targets will be changed")
+    expect(modal).to_contain_text("shared-dev")
+    keep(page, "20-start-dialog")
+    with slow_jobs(world, 3.0):
+        confirm(page, "Start dev")
+
+        # Progress, on the card and in the panel.
+        expect(card(page, "dev")).to_contain_text(re.compile(r"\b([1-9]|1[01]) of 12\b"), timeout=WAIT)
+        expect(page.locator("[data-workspace=dev] .just-changed").first).to_be_visible()
+        keep(page, "21-upgrading")
+        assert rows(page, "dev", "17.3").count() > on_new
+        world.until(lambda: world.state_of("dev") != "upgrading", "all jobs of dev to be written")
+    expect(card(page, "dev")).to_contain_text("in review", timeout=WAIT)
+    expect(card(page, "dev")).to_contain_text("12 of 12")
+    expect(rows(page, "dev", "13.3")).to_have_count(0)
+    expect(rows(page, "dev", "17.3")).to_have_count(on_old + on_new)
+    card(page, "dev").scroll_into_view_if_needed()
+    keep(page, "22-review")
+    card(page, "dev").get_by_test_id("open-thread").click()
+    expect(page.get_by_test_id("thread")).to_contain_text("ready for review")
+    keep(page, "23-thread")
+    page.get_by_role("button", name="Close thread").click()
+
+    # Who started it may not sign; the developer may.
+    become(page, "developer")
+    card(page, "dev").get_by_role("button", name="Approve dev").click()
+    expect(modal).to_contain_text("12 of 12 targets upgraded")
+    keep(page, "24-approve-dialog")
+    confirm(page, "Approve dev")
+    expect(card(page, "dev")).to_contain_text("dev · passed")
+    keep(page, "25-passed")
+
+    # On-call takes it back.
+    become(page, "on-call")
+    send(page, "/rollout rollback dev")
+    expect(modal).to_contain_text("12 targets will be put back")
+    keep(page, "26-rollback-dialog")
+    confirm(page, "Roll back dev")
+    expect(rows(page, "dev", "13.3")).to_have_count(on_old)
+    expect(rows(page, "dev", "17.3")).to_have_count(on_new)
+    keep(page, "27-rolling-back")
+    expect(card(page, "dev")).to_contain_text("rolled back", timeout=WAIT)
+    page.get_by_text("dev is rolled back").last.wait_for()
+    keep(page, "28-rolled-back")
+
+    # Locked, until somebody who may start says what was fixed.
+    become(page, "devops")
+    send(page, "/rollout start dev")
+    answer(page, "Refused (stage_locked)").get_by_role("button", name="Unlock dev").click()
+    page.get_by_test_id("modal-submit").click()
+    expect(page.get_by_test_id("field-error").locator("visible=true")).to_have_text(
+        "Please complete this required field."
+    )
+    keep(page, "29-unlock-dialog")
+    page.get_by_label("What was fixed?").fill("The job clusters had too little memory.")
+    confirm(page, "Unlock dev")
+    expect(card(page, "dev")).to_contain_text("dev · ready")
+    keep(page, "30-unlocked")
+
+    if os.environ.get("ROLLOUT_PICTURES") == "1":
+        shutil.copy(artefacts / "story-21-upgrading.png", README_PICTURE)
+
+
+def test_the_picture_of_the_readme_is_there_and_small() -> None:
+    assert 10_000 < README_PICTURE.stat().st_size < PICTURE_BYTES
+
+
+def test_a_browser_never_mixes_old_and_new_files_of_the_page(world: Sandbox) -> None:
+    for path in ("", "page/js/main.js", "page/css/base.css"):
+        with urllib.request.urlopen(f"{world.url}/{path}", timeout=10) as response:
+            assert response.headers["Cache-Control"] == "no-cache"
