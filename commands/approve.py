@@ -121,7 +121,7 @@ def _approve_form(call: Call, stage: StageStanding, open_roles: Sequence[str]) -
     if len(open_roles) > 1:
         options = tuple((r, titles.get(r, r)[:75]) for r in open_roles)
         inputs.append(Choice("role", "You sign as", options, initial=(best,)))
-    inputs.append(TextInput("comment", "Comment (optional)", multiline=True, max_length=500))
+    inputs.append(TextInput("comment", "Comment", multiline=True, max_length=500))
     body = (*_what_is_signed(call, stage, best if len(open_roles) == 1 else None), *_consequence(call, stage, best))
     arguments: dict[str, Any] = {"rollout": call.standing.id, "stage": stage.key, "version": stage.version}
     if len(open_roles) == 1:

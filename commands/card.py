@@ -126,21 +126,28 @@ def run_words(numbers: dict[str, object]) -> str:
 
 
 def criteria(standing: Standing, stage: StageStanding, most: int = 12) -> list[Block]:
-    """Each criterion with its verdict, or for people to judge."""
-    lines: list[Line] = []
+    """Each verdict, then what the bot has still to check and what people judge. What was put back has no verdict."""
     planned = standing.plan.stage(stage.key).criteria
-    for criterion in planned[:most]:
-        found = stage.findings.get(criterion.key)
-        if found is not None:
-            said = short(found.sentence, 200)
-            lines.append(line(Icon(_VERDICT[found.verdict]), f" {criterion.title}: {said}"))
-        elif criterion.by == "check":
-            lines.append(line(Icon("waiting"), f" {criterion.title}: not checked yet"))
-        else:
-            lines.append(line(Icon("info"), f" {criterion.title}: for those who sign to judge"))
-    if len(planned) > most:
-        lines.append(line(f"and {len(planned) - most} more: /rollout status {stage.key}"))
-    return [Paragraph((line(Strong("Criteria")), *lines))] if lines else []
+    if not planned or stage.state in (StageState.ROLLING_BACK, StageState.ROLLED_BACK):
+        return []
+    found = [(c, stage.findings[c.key]) for c in planned if c.key in stage.findings]
+    lines: list[Line] = [
+        line(Icon(_VERDICT[f.verdict]), f" {c.title}: {short(f.sentence, 200)}") for c, f in found[:most]
+    ]
+    if len(found) > most:
+        lines.append(line(f"and {len(found) - most} more: /rollout status {stage.key}"))
+    unchecked = [c.title for c in planned if c.by == "check" and c.key not in stage.findings]
+    if unchecked:
+        lines.append(line(Icon("waiting"), " The bot checks when the work has ended: ", _few(unchecked, most)))
+    judged = [c.title for c in planned if c.by != "check"]
+    if judged:
+        lines.append(line(Icon("info"), " Those who sign judge: ", _few(judged, most)))
+    return [Paragraph((line(Strong("Criteria")), *lines))]
+
+
+def _few(titles: list[str], most: int) -> str:
+    more = f"; and {len(titles) - most} more" if len(titles) > most else ""
+    return "; ".join(titles[:most]) + more
 
 
 def _next(standing: Standing, stage: StageStanding, now: datetime) -> tuple[Line, ...]:

@@ -169,7 +169,7 @@ def _form(call: Call, verb: str, closed: bool) -> Reply:
     inputs: list[Choice | TextInput] = [Choice("items", "Items", options, many=True)]
     if not closed:
         inputs.append(Choice("state", "They are", _STATES, initial=(ItemState.DONE.value,)))
-    inputs.append(TextInput("comment", "Comment (optional)", multiline=True, max_length=500))
+    inputs.append(TextInput("comment", "Comment", multiline=True, max_length=500))
     arguments: dict[str, Any] = {"rollout": call.standing.id}
     if call.stage_key:
         arguments["stage"] = call.stage_key

@@ -79,7 +79,7 @@ def _row(row: PlannedRow) -> tuple[str, ...]:
         change = "left alone"
     else:
         notes = [short(n, 60) for n in row.change.get("notes", ())[:1]]
-        note = listed([*(["restarts"] if row.change.get("restarts") else []), *notes]) or "-"
+        note = listed(notes) or "-"
         change = change_words(row.change)
     return (short(row.name, 44), f"{row.kind}, {row.workspace}", row.stage_key or "-", short(change, 60), note)
 

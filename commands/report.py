@@ -18,6 +18,7 @@ from storage import tallies
 
 _STAGES = 12
 _SERIES = 5
+_NO_RUNTIME = "none of its own"
 
 
 def report(call: Call) -> Reply:
@@ -77,27 +78,30 @@ def _failures(failed: list[tuple[str, ActionKind, str, int]]) -> Paragraph:
 def targets_by_runtime(standing: Standing, runtimes: Mapping[tuple[str | None, str], int]) -> list[Block]:
     """Targets by runtime: a sentence, and one chart by stage."""
     totals: Counter[str] = Counter()
-    for (_, release), number in runtimes.items():
-        totals[release or "-"] += number
+    by_stage: Counter[tuple[str | None, str]] = Counter()
+    for (stage, release), number in runtimes.items():
+        # Serverless jobs and pipelines have no runtime that a rollout could change.
+        name = release if release[:1].isdigit() else _NO_RUNTIME
+        totals[name] += number
+        by_stage[stage, name] += number
     if not totals:
         return [Paragraph((line("No target is known yet: the first look at the workspaces is under way."),))]
     source, target = standing.plan.runtimes.source, standing.plan.runtimes.target
     shown = [r for r in (source, target) if totals[r]]
     shown += [r for r, _ in totals.most_common() if r not in shown][: _SERIES - len(shown)]
     others = [r for r in totals if r not in shown]
-    words = [f"{totals[r]:,} on {r if r != '-' else 'no runtime of their own'}" for r in shown]
+    words = [
+        f"{totals[r]:,} on {r}" if r != _NO_RUNTIME else f"{totals[r]:,} without a runtime of their own" for r in shown
+    ]
     if others:
         words.append(f"{sum(totals[r] for r in others):,} on others")
     lines = (line(Strong("Targets by runtime")), line(", ".join(words)))
     stages = [s.key for s in standing.stages[:_STAGES]]
     series: list[tuple[str, tuple[float, ...]]] = []
     for release in shown:
-        values = tuple(float(runtimes.get((key, release if release != "-" else ""), 0)) for key in stages)
-        if release == "-":
-            values = tuple(float(runtimes.get((k, ""), 0) + runtimes.get((k, "-"), 0)) for k in stages)
-        series.append((release, values))
+        series.append((release, tuple(float(by_stage[key, release]) for key in stages)))
     if others:
-        rest = tuple(float(sum(runtimes.get((key, r), 0) for r in others)) for key in stages)
+        rest = tuple(float(sum(by_stage[key, r] for r in others)) for key in stages)
         series.append(("other", rest))
     if not any(any(values) for _, values in series):
         return [Paragraph(lines)]

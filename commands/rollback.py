@@ -134,9 +134,7 @@ def _form(call: Call, keys: list[str]) -> Reply:
         arguments=arguments,
         submit=f"Roll back {name}",
         body=tuple(body),
-        inputs=(
-            TextInput("reason", "Why? (optional; shown in the channel)", initial=call.reason[:300], max_length=300),
-        ),
+        inputs=(TextInput("reason", "Why? It is shown in the channel.", initial=call.reason[:300], max_length=300),),
         danger=True,
     )
     return Reply(f"Roll back {listed(keys)}? {_reverted(stage)}", form=form)
@@ -200,7 +198,7 @@ def _target_form(call: Call, target: Target, change: Mapping[str, Any] | None, r
         arguments={"rollout": call.standing.id, "target_id": target.id},
         submit="Roll back target",
         body=body,
-        inputs=(TextInput("reason", "Why? (optional)", initial=call.reason[:300], max_length=300),),
+        inputs=(TextInput("reason", "Why?", initial=call.reason[:300], max_length=300),),
         danger=True,
     )
     return Reply(f"Roll back {target.name} and pin it?", form=form)

@@ -41,7 +41,7 @@ def start(call: Call) -> Reply:
             Paragraph(
                 (
                     line(Icon("working"), " ", Strong(said)),
-                    line("First every target is backed up, then changed, then checked. "),
+                    line("First every target is backed up, then changed, then checked."),
                     line(f"Watch its card in the channel, or type /rollout status {stage.key}"),
                 )
             ),
@@ -100,7 +100,7 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
     restarts = sum(p.change.restarts for p in planned)
     numbers: list[Line] = [
         line(Strong(f"{count(len(planned), 'target')} will be changed"), f": {_kinds(kinds)}."),
-        line(f"{count(restarts, 'running cluster')} will be restarted." if restarts else "Nothing is restarted."),
+        line(_restarts(restarts)),
         line(calls_words(len(planned))),
     ]
     if stage.left_alone or stage.pinned:
@@ -123,12 +123,15 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
     ]
     if len(planned) > _FIRST:
         first.append(line(f"and {len(planned) - _FIRST:,} more: /rollout plan {stage.key}"))
-    notes = list(dict.fromkeys(note for p in planned for note in p.change.notes))[:5]
     blocks: list[Block] = [Paragraph(tuple(numbers)), Paragraph(tuple(rules)), Paragraph(tuple(first))]
-    if notes:
-        blocks.append(Paragraph(tuple(line(Icon("info"), " ", short(n, 300)) for n in notes)))
     blocks.append(Note(line("Every target is backed up first. Change set ", Code(digest[:8]))))
     return tuple(blocks)
+
+
+def _restarts(number: int) -> str:
+    if not number:
+        return "Nothing is restarted."
+    return f"{count(number, 'running cluster')} will be restarted: what runs on it then ends."
 
 
 def calls_words(targets: int) -> str:

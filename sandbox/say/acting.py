@@ -33,7 +33,7 @@ class Stage:
     tell: Callable[[str], None]
 
     def say(self, what: str) -> Answer | None:
-        """Send a command or a plain message; a message has no answer. Nobody types behind a dialog: it is closed first."""
+        """Send a command or a message (it has no answer). Nobody types behind a dialog: that is closed first."""
         for view in reversed(self.page.views()):
             self.page.post("close", view=view["id"])
         made = self.page.post("command", channel=self.channel, text=what)

@@ -37,7 +37,7 @@ def fleet(clusters: int, jobs: int) -> dict[str, Any]:
         "workspaces": {
             "dev": {
                 "clusters": [
-                    {"name": f"c{n:02}", "state": "TERMINATED" if n % 2 else "RUNNING", **STEADY} for n in range(clusters)
+                    {"name": f"c{n:02}", "state": ("RUNNING", "TERMINATED")[n % 2], **STEADY} for n in range(clusters)
                 ],
                 "jobs": [
                     {"name": f"j{n:02}", "cron": "0 0 3 * * ?", "compute": "small", "minutes": 5} for n in range(jobs)
