@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 from cryptography.fernet import Fernet
@@ -29,12 +30,9 @@ from checks import CHECKS
 from commands.door import Door
 from commands.reply import Reply, Request
 from engine.lock import EngineLock, EngineRunning
-from engine.loop import Engine
-from engine.parts import Parts
 from operation import Operator, operate
 from rollout.plan import Plan
 from rollout.planfile import PlanError, parse
-from rollout.steps import Patience
 from settings import Settings, SettingsError
 from storage.clock import Calendar, FileCalendar, machine_calendar
 from storage.database import Database
@@ -42,7 +40,9 @@ from storage.migrate import migrate, pending
 from storage.models import Backup, Workspace
 from storage.opening import open_rollouts
 from storage.secrets import KeyProblem, Vault
-from workspace.client import Client
+
+if TYPE_CHECKING:
+    from engine.loop import Engine
 
 PLANS = Path(__file__).parent / "plans"
 STOP_SECONDS = 8.0
@@ -164,7 +164,13 @@ def _calendar(found: Settings) -> Calendar:
     return FileCalendar(found.clock) if found.clock is not None else machine_calendar
 
 
-def _engine(found: Settings, database: Database, calendar: Calendar, plans: Sequence[Plan]) -> Engine:
+def _engine(found: Settings, database: Database, calendar: Calendar, plans: Sequence[Plan]) -> "Engine":
+    # The Databricks SDK takes more than a second to import: only a process that runs the engine pays for it.
+    from engine.loop import Engine
+    from engine.parts import Parts
+    from rollout.steps import Patience
+    from workspace.client import Client
+
     vault = Vault([k.get_secret_value() for k in found.secret_keys])
     _keys_fit(database, vault)
     access = configuration.workspace_access(plans, os.environ)
@@ -280,7 +286,7 @@ def _terminal(found: Settings, chosen: argparse.Namespace) -> int:
         raise SettingsError(["DATABASE_URL: there is no rollout in this database yet, or its schema is not the newest"])
     calendar = _calendar(found)
 
-    def build() -> Engine:
+    def build() -> "Engine":
         checked = _checked(slack=False, workspaces=True)
         return _engine(checked, database, calendar, _plans(checked))
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
@@ -13,11 +14,13 @@ from commands.grammar import parse
 from commands.plaintext import render
 from commands.reply import Actor, Choice, FieldErrors, Form, Request, Surface
 from engine.lock import EngineLock, EngineRunning
-from engine.loop import Engine
 from rollout.states import WORK_OF
 from settings import SettingsError
 from storage.database import Database
 from storage.models import GroupMember, KnownPerson, Rollout, Stage
+
+if TYPE_CHECKING:
+    from engine.loop import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,9 @@ class Operator:
     yes: bool
 
 
-def operate(database: Database, door: Door, operator: Operator, words: str, build_engine: Callable[[], Engine]) -> int:
+def operate(
+    database: Database, door: Door, operator: Operator, words: str, build_engine: "Callable[[], Engine]"
+) -> int:
     """Answer one command on standard output. The exit code is 0, also for a refusal, and 2 without an operator."""
     actor = _actor(database, operator.user_id)
     verb, arguments = parse(words)
@@ -86,7 +91,7 @@ def _confirmed(form: Form, operator: Operator) -> dict[str, object] | None:
     return values if input(f"{form.submit}? [y/N] ").strip().lower() in {"y", "yes"} else None
 
 
-def _work_off(database: Database, build_engine: Callable[[], Engine]) -> None:
+def _work_off(database: Database, build_engine: "Callable[[], Engine]") -> None:
     """Carry out what was asked for, when this is SQLite and no bot runs that would do it."""
     if not database.is_sqlite or not _open_work(database):
         return

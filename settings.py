@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -12,7 +12,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from rollout.plan import Plan
 from storage.database import normalised
 from storage.secrets import KeyProblem, Vault
-from workspace.access import Access, access
+
+if TYPE_CHECKING:
+    from workspace.access import Access
 
 REAL_SLACK = "https://slack.com/api/"
 
@@ -132,12 +134,14 @@ def _is_real_slack(url: str) -> bool:
     return host == "slack.com" or host.endswith((".slack.com", ".slack-gov.com"))
 
 
-def workspace_access(plans: Sequence[Plan], environment: Mapping[str, str]) -> dict[str, Access]:
+def workspace_access(plans: Sequence[Plan], environment: Mapping[str, str]) -> "dict[str, Access]":
     """How each workspace of the plans is reached, by workspace key. Raises SettingsError with every problem.
 
     Per workspace: ``DATABRICKS_<KEY>_HOST`` with ``_TOKEN``, or with ``_CLIENT_ID`` and ``_CLIENT_SECRET``; or
     ``_PROFILE``.
     """
+    from workspace.access import access  # it brings the Databricks SDK, which takes more than a second to import
+
     found: dict[str, Access] = {}
     problems = []
     for key in dict.fromkeys(k for plan in plans for k in plan.workspaces):

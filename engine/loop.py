@@ -134,7 +134,7 @@ class Engine:
                 touch_card(session, stage)
 
     def _claim(self) -> None:
-        wants = self._wants()
+        wants = self.wants()
         for workspace in self._parts.clients:
             room = self._parts.parallel - self._busy
             if room <= 0 or self._stopping.is_set():
@@ -173,7 +173,7 @@ class Engine:
                 is not None
             )
 
-    def _wants(self) -> list[Want]:
+    def wants(self) -> list[Want]:
         """What each stage would like done now; backward work first, later stages first."""
         now = self._parts.calendar()
         wants = []

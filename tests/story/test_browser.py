@@ -24,6 +24,7 @@ pytestmark = pytest.mark.browser
 README_PICTURE = ROOT / "docs" / "images" / "story.png"
 PICTURE_BYTES = 300_000
 WAIT = 15_000
+CHANNEL = "C0SUPPORT1"
 Open = Callable[..., Page]
 Keep = Callable[..., None]
 
@@ -63,7 +64,8 @@ def keep(artefacts: Path) -> Keep:
     """keep(page, "start-dialog") leaves a picture, after a look that nothing flows over or is cut."""
 
     def picture(page: Page, name: str) -> None:
-        page.screenshot(path=artefacts / f"story-{name}.png", animations="disabled")
+        page.mouse.move(1, 1)
+        page.screenshot(path=artefacts / f"story-{name}.png")
         assert page.evaluate(OVERFLOWS) == []
 
     return picture
@@ -176,6 +178,11 @@ def test_the_plan_is_read_from_its_beginning_and_its_table_is_whole(world: Sandb
     assert frame.evaluate("e => e.scrollWidth - e.clientWidth") <= 1, "the table is cut at its right side"
     frame.scroll_into_view_if_needed()
     keep(page, "06-plan-table")
+    # What others write meanwhile does not pull the reader away; a button leads there.
+    world.post("command", {"as": "qa", "channel": CHANNEL, "text": "Ready when you are."})
+    page.get_by_test_id("newest").click()
+    expect(page.get_by_text("Ready when you are.")).to_be_in_viewport()
+    expect(page.get_by_test_id("newest")).to_be_hidden()
 
 
 def test_the_checklist_turns_its_pages_and_is_attested_in_a_dialog_that_checks(
@@ -245,6 +252,11 @@ def test_dev_is_started_watched_approved_and_rolled_back(
     on_old = rows(page, "dev", "13.3").count()
     on_new = rows(page, "dev", "17.3").count()
     assert on_old > 10
+
+    # What was answered before is put away.
+    old = page.get_by_role("button", name="Dismiss")
+    while old.count():
+        old.first.click()
 
     # Started from the composer, after a dialog with the exact effects.
     send(page, "/rollout start dev")

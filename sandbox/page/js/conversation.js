@@ -96,7 +96,7 @@ function showLinked() {
   const element = ts && list.querySelector(`[data-ts="${CSS.escape(ts)}"]`);
   if (!element) return;
   requestAnimationFrame(() => element.scrollIntoView({ block: "center" }));
-  element.classList.add("changed-now");
+  element.classList.add("linked-now");
 }
 
 export const refreshConversation = coalesce(refresh);

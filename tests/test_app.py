@@ -1,0 +1,180 @@
+"""Settings, exit codes and the ways to run, by the ordinary command."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+import settings as configuration
+from settings import Settings, SettingsError
+
+ROOT = Path(__file__).resolve().parent.parent
+GOOD = {
+    "SLACK_API_URL": "http://127.0.0.1:9/api/",
+    "SLACK_BOT_TOKEN": "xoxb-test-token",
+    "SLACK_APP_TOKEN": "xapp-test-token",
+    "SLACK_SIGNING_SECRET": "not-so-secret",
+    "ROLLOUT_PLANS": "sandbox/plan.yml",
+    "ROLLOUT_SECRET_KEYS": Fernet.generate_key().decode(),
+} | {
+    f"DATABRICKS_{key}_{name}": value
+    for key in ("DEV", "TEST", "STAGING", "PROD")
+    for name, value in (("HOST", "http://127.0.0.1:9"), ("TOKEN", "dapi-nothing"))
+}
+
+
+def run(*arguments: str, settings: Mapping[str, str] | None = None, home: Path | None = None) -> tuple[int, str]:
+    """`python app.py ...` with these settings and no others; exit code and output."""
+    environment = {k: os.environ[k] for k in ("PATH", "HOME") if k in os.environ} | dict(settings or {})
+    if home is not None:
+        environment["DATABASE_URL"] = f"sqlite:///{home / 'rollout.db'}"
+    done = subprocess.run(
+        [sys.executable, "app.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_without_settings_every_problem_is_said_at_once(tmp_path: Path) -> None:
+    code, said = run(home=tmp_path)
+    assert code == 2
+    for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "ROLLOUT_SECRET_KEYS", "ROLLOUT_PLANS"):
+        assert name in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("verb", ["web", "worker"])
+def test_web_and_worker_need_postgresql_and_say_so(verb: str, tmp_path: Path) -> None:
+    code, said = run(verb, settings=GOOD, home=tmp_path)
+    assert code == 2
+    assert "PostgreSQL" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"SLACK_BOT_TOKEN": "xapp-swapped"}, "SLACK_BOT_TOKEN: does not begin with xoxb-"),
+        ({"SLACK_APP_TOKEN": ""}, "SLACK_APP_TOKEN: missing"),
+        ({"SLACK_API_URL": "slack.example"}, "SLACK_API_URL: a full address"),
+        ({"ROLLOUT_MODE": "both"}, "ROLLOUT_MODE"),
+        ({"PORT": "many"}, "PORT"),
+        ({"DATABASE_URL": "mysql://x/y"}, "DATABASE_URL: mysql is not supported"),
+        ({"ROLLOUT_SECRET_KEYS": "short"}, "ROLLOUT_SECRET_KEYS"),
+        ({"ROLLOUT_PLANS": "nowhere.yml"}, "there is no file nowhere.yml"),
+        ({"ROLLOUT_CLOCK": "nowhere.json"}, "ROLLOUT_CLOCK: there is no file"),
+        ({"DATABRICKS_PROD_TOKEN": ""}, "DATABRICKS_PROD_*"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_named_with_what_was_expected(
+    change: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    settings = {"DATABASE_URL": f"sqlite:///{tmp_path / 'rollout.db'}"} | GOOD | change
+    code, output = run(settings=settings)
+    assert code == 2, output
+    assert said in output
+    assert "Traceback" not in output
+    assert "not-so-secret" not in output
+
+
+def test_a_calendar_clock_together_with_the_real_slack_is_refused(tmp_path: Path) -> None:
+    clock = tmp_path / "clock.json"
+    clock.write_text("{}")
+    found = Settings.model_validate({**GOOD, "SLACK_API_URL": configuration.REAL_SLACK, "ROLLOUT_CLOCK": clock})
+    problems = configuration.check(found, slack=True, workspaces=False)
+    assert [p for p in problems if p.startswith("ROLLOUT_CLOCK") and "real Slack" in p]
+
+
+def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    shown = repr(configuration.read())
+    assert "not-so-secret" not in shown
+    assert GOOD["ROLLOUT_SECRET_KEYS"] not in shown
+
+
+def test_a_workspace_is_reached_in_one_way_only() -> None:
+    import app
+
+    plans = [app.load_plan(ROOT / "sandbox" / "plan.yml")]
+    with pytest.raises(SettingsError) as error:
+        configuration.workspace_access(plans, {**GOOD, "DATABRICKS_DEV_CLIENT_ID": "x"})
+    assert "DATABRICKS_DEV_" in str(error.value)
+
+
+def test_the_sample_plan_is_accepted_and_a_broken_one_is_refused_by_file_and_line(tmp_path: Path) -> None:
+    assert run("plan", "check", "sandbox/plan.yml") == (
+        0,
+        "sandbox/plan.yml: plan sandbox, 5 stages, 140 items: ok\n",
+    )
+    broken = tmp_path / "broken.yml"
+    text = (ROOT / "sandbox" / "plan.yml").read_text()
+    broken.write_text(text.replace("kinds: [job]", "kinds: [jub]").replace("stages:", "stages:\n  nowhere: {}"))
+    code, said = run("plan", "check", str(broken))
+    assert code == 2
+    assert f"{broken}:" in said
+    assert "jub" in said
+    assert "stages[5].sign_offs: is missing" in said
+
+
+def test_a_new_key_fits() -> None:
+    code, key = run("key")
+    assert code == 0
+    Fernet(key.strip())
+
+
+def test_the_terminal_door_needs_a_named_operator_and_a_database_with_a_rollout(tmp_path: Path) -> None:
+    code, said = run("rollout", "status", settings=GOOD, home=tmp_path)
+    assert code == 2
+    assert "database" in said
+
+
+def start(settings: Mapping[str, str], home: Path) -> "subprocess.Popen[str]":
+    environment = {k: os.environ[k] for k in ("PATH", "HOME") if k in os.environ} | dict(settings)
+    environment["DATABASE_URL"] = f"sqlite:///{home / 'rollout.db'}"
+    return subprocess.Popen(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_without_slack_and_databricks_it_runs_keeps_trying_refuses_a_second_self_and_stops_in_time(
+    tmp_path: Path,
+) -> None:
+    process = start(GOOD, tmp_path)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if '"event": "ready"' in line:
+                break
+        else:
+            raise AssertionError("it ended before it was ready")
+        code, said = run(settings=GOOD, home=tmp_path)
+        assert code == 2
+        assert "another process" in said
+        code, said = run("rollout", "--as", "U0SAND0004", "status", settings=GOOD, home=tmp_path)
+        assert code == 0, said
+        assert "dev" in said
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+        assert time.monotonic() - began < 10
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
