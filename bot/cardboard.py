@@ -17,7 +17,7 @@ from bot.pace import Budget, Pace
 from bot.posting import ADVICE, backoff, edit_card, post_card
 from bot.render.messages import message
 from rollout.states import StageState
-from storage import cards
+from storage import cards, closings
 from storage.database import Database
 from storage.models import Card, Stage
 
@@ -55,6 +55,7 @@ class Cardboard:
         self._pace, self._budget, self._gap, self._clock = pace, budget, gap, clock
         self._again: dict[int, float] = {}  # card -> not before (monotonic)
         self._failures: dict[int, int] = {}
+        self._closing_again: dict[int, float] = {}  # message -> not before (monotonic)
 
     def taken_over(self) -> None:
         """Another replica may have edited until now: count what it did in the last minute."""
@@ -75,6 +76,29 @@ class Cardboard:
             elif self._budget.may(card.final) and self._show(card, stage):
                 return True
         return False
+
+    def close_one(self) -> bool:
+        """Take the buttons from one message whose time is over; False when there is none, or no budget for it now."""
+        with self._database.read() as session:
+            found = [c for c in closings.over(session) if self._clock() >= self._closing_again.get(c.id, 0.0)]
+        if not found or not self._budget.may(False):
+            return False
+        closing = found[0]
+        reply = self._door.closing(closing.kind, closing.stage_id)
+        self._budget.spend()
+        try:
+            edit_card(self._web, closing.channel, closing.ts, list(renderings(lambda detail: message(reply, detail))))
+        except (RateLimited, NotSent, Unknown) as error:
+            self._closing_again[closing.id] = self._clock() + (
+                error.seconds if isinstance(error, RateLimited) else 30.0
+            )
+            return True
+        except Refused as error:
+            log.warning("a message could not be closed", kind=closing.kind, error=str(error))
+        self._closing_again.pop(closing.id, None)
+        with self._database.write() as session:
+            closings.closed(session, closing)
+        return True
 
     def _show(self, card: Card, stage: Stage) -> bool:
         """Show the state of now; False when it was shown already."""

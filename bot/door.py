@@ -25,6 +25,10 @@ class Door(Protocol):
         """A message to post, or None when there is nothing to say any more."""
         ...
 
+    def closing(self, kind: str, stage_id: int) -> Reply:
+        """What a posted message says once its time is over: no buttons."""
+        ...
+
     def home(self, actor: Actor) -> Reply:
         """The Home tab of a person."""
         ...

@@ -109,7 +109,7 @@ class Sender:
             with self._database.write() as session:
                 outbox.resolve_abandoned(session, now)
         sent = self._send_one()
-        return self._cardboard.turn() or sent
+        return self._cardboard.turn() or self._cardboard.close_one() or sent
 
     def _send_one(self) -> bool:
         now = self._database.machine()

@@ -23,4 +23,4 @@ def settled(look: StageLook) -> Found:
         return Found(Verdict.FAIL, f"{len(look.unsettled)} have not come to rest.", "stuck", facts)
     if not look.changed:
         return Found(Verdict.INCONCLUSIVE, "Nothing was changed, so nothing is shown.", "no_targets", facts)
-    return Found(Verdict.PASS, "Every changed target is running again, or stopped as it was.", "", facts)
+    return Found(Verdict.PASS, f"All {look.changed} are at rest.", "", facts)

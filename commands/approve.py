@@ -140,7 +140,7 @@ def _reject_form(call: Call, stage: StageStanding, held: Sequence[str]) -> Reply
         TextInput("reason", "What is wrong?", required=True, multiline=True, initial=call.reason[:500], max_length=500)
     )
     body = (
-        *_what_is_signed(call, stage, None),
+        *_what_is_signed(call, stage, None, accepting=False),
         Paragraph((line("A rejection holds the stage until you, or another person of your role, approves it."),)),
     )
     arguments = {"rollout": call.standing.id, "stage": stage.key, "version": stage.version}
@@ -157,20 +157,19 @@ def _consequence(call: Call, stage: StageStanding, role: str) -> tuple[Block, ..
     if missing:
         return (Paragraph((line(f"After yours it still needs {listed(missing)}."),)),)
     after = call.plan.after(stage.key)
-    then = f"{after[0].key} may then be started." if after else "It is the last stage: the upgrade is then complete."
+    then = "" if after else " It is the last stage: the upgrade is then complete."
     return (
-        Paragraph(
-            (line(Icon("warning"), " ", Strong("Yours is the last sign-off."), f" It passes {stage.key}; {then}"),)
-        ),
+        Paragraph((line(Icon("info"), " ", Strong("Yours is the last sign-off."), f" It passes {stage.key}.{then}"),)),
     )
 
 
-def _what_is_signed(call: Call, stage: StageStanding, role: str | None) -> tuple[Block, ...]:
+def _what_is_signed(call: Call, stage: StageStanding, role: str | None, accepting: bool = True) -> tuple[Block, ...]:
     standing = call.standing
     after = call.plan.after(stage.key)
     name = stage.key.capitalize()
     then = f"{after[0].key} may then be started" if after else "it is the last stage"
-    head = [line(Strong(f"{name} has finished: accept it; {then}.")), line(targets_words(stage).capitalize() + ".")]
+    asked = f"{name} has finished: accept it; {then}." if accepting else f"{name} has finished; you do not accept it."
+    head = [line(Strong(asked)), line(targets_words(stage).capitalize() + ".")]
     if role is not None:
         head.append(line(f"You sign as {standing.titles().get(role, role)}."))
     blocks: list[Block] = [Paragraph(tuple(head)), *card.criteria(standing, stage), *card.runs(standing, stage)]
@@ -180,7 +179,8 @@ def _what_is_signed(call: Call, stage: StageStanding, role: str | None) -> tuple
         blocks.append(
             Paragraph((line(Icon("locked"), f" {count(stage.pinned, 'target')} pinned: left on the old runtime."),))
         )
-    blocks.append(Paragraph((sign_off_line(standing, stage),)))
+    if stage.signatures:
+        blocks.append(Paragraph((sign_off_line(standing, stage),)))
     digest = (stage.change_set_digest or "")[:8]
     blocks.append(Note(line(f"Change set {digest} · evidence {(stage.evidence_digest or '-')[:8]}")))
     return tuple(blocks)

@@ -9,11 +9,13 @@ from commands.words import short
 from storage.models import Event
 
 _A_PAGE = 15
+_ECHOES = ("stage_preparing", "stage_rolling_back")
 
 
 def audit(call: Call) -> Reply:
     """One page of events."""
-    where = [Event.rollout_id == call.standing.id]
+    # What a person did is told once: the state that followed at once says the same.
+    where = [Event.rollout_id == call.standing.id, Event.kind.not_in(_ECHOES)]
     if call.stage_key is not None:
         where.append(Event.stage_key == call.stage_key)
     with call.database.read() as session:

@@ -119,8 +119,10 @@ def _lines(call: Call, item: Item, blocks: bool) -> list[Line]:
     who = listed([titles.get(r, r) for r in item.attest], "or") or "anyone with a role"
     optional = "" if item.required else " · optional"
     parts = [Icon("blocked" if blocks else "waiting"), " ", Strong(item.title), f" · {who}{optional}"]
-    if blocks and item.done_when:
-        return [tuple(parts), line(f"      done when: {short(item.done_when, 200)}")]
+    if blocks:
+        pieces = [i.title for i in call.plan.checklist if i.part_of == item.key]
+        done_when = "; ".join(pieces) or item.done_when
+        return [tuple(parts), *([line(f"      done when: {short(done_when, 240)}")] if done_when else [])]
     return [tuple(parts)]
 
 

@@ -12,7 +12,7 @@ from commands import card as cards
 from commands import outlook, report
 from commands.reply import Block, Button, Buttons, Icon, Line, Note, Paragraph, Part, Person, Reply, Strong, line
 from commands.shown import targets_words
-from commands.words import count, short, sign_off_line
+from commands.words import count, doing, icon, short, sign_off_line
 from rollout.people import members
 from rollout.standing import StageStanding, Standing
 from rollout.states import ActionKind, StageState
@@ -38,6 +38,26 @@ def document(
     return make(session, standing, stage, ids, now) if make is not None and stage is not None else None
 
 
+def closing(session: Session, standing: Standing, kind: str, stage_key: str, now: datetime) -> Reply:
+    """A posted message whose time is over: what it was about, what became of it, nothing to press."""
+    stage = standing.stage(stage_key)
+    if kind == "stage_passed" and stage.state is StageState.PASSED:
+        reply = _stage_passed(session, standing, stage, {}, now)
+        if reply is not None:
+            return replace(reply, blocks=tuple(b for b in reply.blocks if not isinstance(b, Buttons)))
+    said = f"{stage_key} {_WAS.get(kind, 'has gone on')}; since then: {stage_key} {doing(stage, now)}."
+    return Reply(said, (Paragraph((line(icon(stage), " ", said),)),))
+
+
+_WAS = {
+    "decision_wanted": "was ready for review",
+    "stage_blocked": "was blocked",
+    "stage_passed": "had passed",
+    "rollback_started": "was being rolled back",
+    "rollback_ended": "was rolled back",
+}
+
+
 def shared(reply: Reply, by: str) -> Reply:
     """A look that somebody shared with the channel, without buttons that were meant for that person."""
     blocks = tuple(b for b in reply.blocks if not isinstance(b, Buttons))
@@ -54,8 +74,6 @@ def _decision_wanted(
     said = f"{stage.key} is ready for review: accept it or not; {then}"
     blocks: list[Block] = [
         Paragraph((line(Icon("info"), " ", Strong(said)), line(targets_words(stage).capitalize() + "."))),
-        *cards.criteria(standing, stage),
-        *cards.runs(standing, stage),
         *cards.failures(session, stage, 3),
         Paragraph(tuple(_wanted(standing, stage))),
         _buttons(standing, stage, now, {"approve", "reject"}),

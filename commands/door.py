@@ -97,6 +97,14 @@ class Door:
                 return documents.document(session, standing, kind, stage.key if stage else None, ids, now)
         return self._shared(standing, ids, now)
 
+    def closing(self, kind: str, stage_id: int) -> Reply:
+        """What a posted message says once its time is over: what became of it, and no buttons."""
+        now = self._calendar()
+        with self._database.read() as session:
+            stage = session.get_one(Stage, stage_id)
+            standing = facts.standing(session, session.get_one(Rollout, stage.rollout_id))
+            return documents.closing(session, standing, kind, stage.key, now)
+
     def home(self, actor: Actor) -> Reply:
         """The Home tab of a person."""
         now = self._calendar()

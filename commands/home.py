@@ -23,7 +23,7 @@ from commands.reply import (
 )
 from commands.shown import facts_age, progress, situation, targets_words
 from commands.words import STATE, icon, listed
-from rollout.standing import StageStanding, Standing
+from rollout.standing import HAS_CHANGES, StageStanding, Standing
 from rollout.states import ActionKind
 
 _STAGES = 10
@@ -57,7 +57,11 @@ def rollout_blocks(standing: Standing, actor: str, roles: frozenset[str], now: d
         Button("Checklist", "checklist", at),
         Button("Help", "help", {}),
     )
-    blocks += [Buttons((*buttons, *more)), Divider()]
+    back = next((s for s in reversed(standing.stages) if s.state in HAS_CHANGES), None)
+    danger = [b for b in buttons if b.style == "danger"]
+    if back is not None and not danger and set(roles) & set(standing.plan.capabilities.rollback):
+        danger = [b for b in outlook.next_buttons(standing, back, now, (actor, roles)) if b.style == "danger"]
+    blocks += [Buttons((*(b for b in buttons if b.style != "danger"), *more, *danger)), Divider()]
     for stage in standing.stages[:_STAGES]:
         blocks += _stage(stage)
     if not any(s.started for s in standing.stages) and current is not None:

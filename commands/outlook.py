@@ -43,8 +43,7 @@ def holds(standing: Standing, now: datetime) -> list[Line]:
     elif stage.state is StageState.ROLLED_BACK:
         if stage.block_sentence:
             found.append(line(Icon("warning"), " ", stage.block_sentence, _code(stage.block_code)))
-        why = f": {stage.locked_reason}" if stage.locked_reason else ""
-        found.append(line(Icon("locked"), f" Locked after the rollback{why}"))
+        found.append(line(Icon("locked"), " Locked after the rollback", *locked_words(stage)))
     elif stage.state is StageState.BAKING and stage.bake_until:
         found.append(line(Icon("working"), " It bakes until ", At(stage.bake_until)))
     elif stage.state is StageState.UPGRADING and (wait := window_wait(standing, stage, now)):
@@ -61,6 +60,13 @@ def holds(standing: Standing, now: datetime) -> list[Line]:
                 )
             )
     return found
+
+
+def locked_words(stage: StageStanding) -> Line:
+    """By whom a stage was locked, and why, if a reason was given."""
+    by: Line = (" by ", Person(stage.locked_by)) if stage.locked_by else ()
+    why: Line = (f": {stage.locked_reason[:200]}",) if stage.locked_reason not in ("", "rolled back", None) else ()
+    return (*by, *why)
 
 
 def _code(code: str | None) -> str:

@@ -5,6 +5,7 @@ from commands.reply import Block, Buttons, Code, Heading, Icon, Line, Note, Para
 from commands.shown import facts_age, pages
 from commands.start import calls_words
 from commands.words import change_words, count, listed, short
+from rollout.reasons import CODES
 from rollout.standing import StageStanding
 from storage import dryrun
 from storage.dryrun import PlannedRow
@@ -64,9 +65,10 @@ def _summary(call: Call, effects: dryrun.Effects, alone: list[dryrun.LeftAlone])
         why: list[Line] = [line(Strong("Left alone"))]
         for left in alone[:8]:
             next_step = f" Next: {short(left.next_step, 120)}" if left.next_step else ""
-            why.append(line(f"{left.count:,} × {left.code}: {short(left.sentence, 120)}{next_step}"))
+            said = left.sentence if left.count == 1 else f"{CODES.get(left.code, '')}; each one says more in the list."
+            why.append(line(f"{left.count:,} × {left.code}: {short(said, 200)}{next_step if left.count == 1 else ''}"))
         if len(alone) > 8:
-            why.append(line(f"and {sum(left.count for left in alone[8:]):,} for {len(alone) - 8} other reasons, below"))
+            why.append(line(f"and {sum(left.count for left in alone[8:]):,} for other reasons, in the list"))
         blocks.append(Paragraph(tuple(why)))
     return blocks
 
@@ -78,7 +80,7 @@ def _row(row: PlannedRow) -> tuple[str, ...]:
         note = f"{row.skip_code or '-'}: {short(row.skip_sentence or '', 90)}"
         change = "left alone"
     else:
-        notes = [short(n, 60) for n in row.change.get("notes", ())[:1]]
+        notes = [short(n, 110) for n in row.change.get("notes", ())[:1]]
         note = listed(notes) or "-"
         change = change_words(row.change)
     return (short(row.name, 44), f"{row.kind}, {row.workspace}", row.stage_key or "-", short(change, 60), note)

@@ -75,9 +75,13 @@ def _resolving(refused: Refused, standing: Standing, actor: Actor, now: datetime
             case "predecessor_not_passed":
                 current = standing.current()
                 if current is not None:
-                    found += outlook.next_buttons(standing, current, now, (actor.user_id, roles))[:2]
+                    following = outlook.next_buttons(standing, current, now, (actor.user_id, roles))
+                    found += [b for b in following if b.style != "danger"][:2]
                     found.append(Button(f"Status of {current.key}", "status", {**at, "stage": current.key}))
-            case "stale_view" | "change_set_changed" | "stage_busy" | "nothing_to_approve" | "nothing_to_retry":
+            case "nothing_to_approve":
+                if stage is not None:
+                    found.append(Button(f"Status of {stage.key}", "status", {**at, "stage": stage.key}))
+            case "stale_view" | "change_set_changed" | "stage_busy" | "nothing_to_retry":
                 if stage is not None:
                     found += outlook.next_buttons(standing, stage, now, (actor.user_id, roles))
                     found.append(Button(f"Status of {stage.key}", "status", {**at, "stage": stage.key}))

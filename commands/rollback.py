@@ -116,8 +116,9 @@ def _form(call: Call, keys: list[str]) -> Reply:
         Paragraph(tuple(lines)),
         Paragraph(
             (
-                line("Each target gets back exactly what its backup says of the fields we changed; clusters that were"),
-                line("running are restarted. A field that somebody else changed since is left as it is and shown."),
+                line("Each target gets back what its backup says of the fields we changed."),
+                line("Running clusters are restarted."),
+                line("A field that somebody else changed since is left as it is, and shown."),
                 line(f"Afterwards {listed(keys)} is locked until somebody unlocks it with a reason."),
             )
         ),
@@ -148,7 +149,8 @@ def _reverted(stage: StageStanding) -> str:
     if not touched:
         return "nothing was changed yet; it is stopped."
     going = f" ({changes.running} of them under way now)" if changes.running else ""
-    return f"up to {count(touched, 'target')}{going} will be put back."
+    most = "up to " if changes.running else ""
+    return f"{most}{count(touched, 'target')}{going} will be put back."
 
 
 def _target(call: Call, target_id: int) -> Reply:

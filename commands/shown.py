@@ -61,7 +61,9 @@ def stage_lines(standing: Standing, stage: StageStanding, now: datetime) -> list
     lines: list[Line] = [tuple(words)]
     if (criteria := criteria_line(standing, stage)) is not None:
         lines.append(criteria)
-    if stage.state in {StageState.REVIEW, StageState.PASSED} or stage.signatures:
+    if stage.state in {StageState.ROLLING_BACK, StageState.ROLLED_BACK}:
+        pass  # what was signed no longer counts
+    elif stage.state in {StageState.REVIEW, StageState.PASSED} or stage.signatures:
         lines.append(sign_off_line(standing, stage))
     elif stage.state in {StageState.READY, *ENGINE_STATES} - {StageState.ROLLING_BACK}:
         titles = standing.titles()
@@ -71,7 +73,7 @@ def stage_lines(standing: Standing, stage: StageStanding, now: datetime) -> list
     if stage.state is StageState.BLOCKED or (stage.state is StageState.ROLLED_BACK and stage.block_sentence):
         lines.append(line(Icon("warning"), f" {stage.block_sentence}"))
     if stage.locked and stage.state is StageState.ROLLED_BACK:
-        lines.append(line(f"Locked: {stage.locked_reason[:200]}"))
+        lines.append(line("Locked", *outlook.locked_words(stage)))
     return lines
 
 

@@ -116,7 +116,7 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
     if plan.bake:
         rules.append(line(f"Afterwards it bakes for {lasting_seconds(plan.bake)} before it can be approved."))
     needed = [titles.get(r, r) + (f" ×{n}" if n > 1 else "") for r, n in plan.sign_offs.items()]
-    rules.append(line(f"Then it needs sign-offs of {listed(needed)}; you yourself cannot sign what you start."))
+    rules.append(line(f"Then it needs to be signed by {listed(needed)}, and not by you who starts it."))
     first: list[Line] = [
         line(f"• {short(p.name, 60)} ({p.kind}, {p.workspace}): {change_words(p.change.to_json())}")
         for p in planned[:_FIRST]
@@ -131,7 +131,7 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
 def _restarts(number: int) -> str:
     if not number:
         return "Nothing is restarted."
-    return f"{count(number, 'running cluster')} will be restarted: what runs on it then ends."
+    return f"{count(number, 'running cluster')} will be restarted: what runs on them then ends."
 
 
 def calls_words(targets: int) -> str:

@@ -108,7 +108,7 @@ def day_advice(standing: Standing, stage: StageStanding, now: datetime) -> str:
     begun = min((s.started_at for s in standing.stages if s.started_at is not None), default=None)
     if not planned or stage.state in {StageState.PASSED, StageState.ROLLED_BACK}:
         return ""
-    if begun is None:
+    if begun is None or not stage.started:
         return f"planned day {planned}"
     zone = ZoneInfo(standing.plan.zone) if standing.plan.zone != "UTC" else None
     today, first = (now.astimezone(zone), begun.astimezone(zone)) if zone else (now, begun)
@@ -127,7 +127,7 @@ def sign_off_line(standing: Standing, stage: StageStanding) -> Line:
     lacking = stage.lacking(standing.required(stage.key))
     missing = [titles.get(r, r) + (f" ×{n}" if n > 1 else "") for r, n in lacking.items()]
     if missing:
-        parts.append(("; " if given else "") + ("still " if given else "") + f"missing {listed(missing)}")
+        parts.append(("; " if given else "") + f"{listed(missing)} still missing")
     for s in stage.rejections[:3]:
         parts += ["; rejected by ", Person(s.user_id), f" ({titles.get(s.role, s.role)}): {s.comment[:200]}"]
     return tuple(parts)
@@ -165,7 +165,9 @@ def change_words(change: Mapping[str, Any] | None) -> str:
             words = f"{shown(f['before'])} → {shown(f['after'])}"
             runtimes[words] = runtimes.get(words, 0) + 1
         else:
-            others[f"{name} → {f['after'] if f['after'] is not None else 'none'}"[:40]] = None
+            # The old key said Photon in its name, the new one says it in a field of its own.
+            photon = name == "runtime_engine" and f["after"] == "PHOTON"
+            others["Photon stays" if photon else f"{name} → {f['after'] or 'none'}"[:40]] = None
     said = [words + (f" (×{n})" if n > 1 else "") for words, n in runtimes.items()]
     return ", ".join([*said, *others])[:120]
 

@@ -1,21 +1,24 @@
 """Carry out one claimed action: look, decide, do that one thing, commit; again until it ends or has to wait."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 
+from engine.claimed import LOOK_AGAIN
+from engine.looking import Looking, forward_allowed
 from engine.parts import Parts
-from engine.replan import note_present_state
-from rollout.change import Change, FieldChange, Holds, Raw, compare, three_way_revert
-from rollout.states import ActionKind, ActionState, StageState
-from rollout.steps import Look, Settling, Step, decide
+from rollout.change import Change, Holds, Raw, compare
+from rollout.states import ActionKind, ActionState
+from rollout.steps import Settling, Step, decide
 from storage import actions
 from storage.actions import Claim, LeaseLost
-from storage.models import Backup, Rollout, Stage, Workspace
+from storage.models import Backup, Stage
 from workspace.errors import (
     Busy,
     Forbidden,
@@ -26,66 +29,72 @@ from workspace.errors import (
     Unavailable,
     WorkspaceError,
 )
-from workspace.kinds import KINDS, Kind
 
 log = structlog.get_logger(__name__)
 
-#: Machine seconds between two looks at a target that is on its way.
-LOOK_AGAIN = 0.5
-#: After so many looks in a row that could not be made, a person is asked.
-MOST_UNANSWERED = 20
-#: Calendar time after which a target that does not settle is stuck. Capacity shortages take longer than 15 minutes.
-STUCK_AFTER = timedelta(minutes=45)
 _SEEN = ("state", "start_time", "last_restarted_time")
 
 
 def execute(parts: Parts, claim: Claim) -> None:
     """Carry out ``claim`` as far as it goes now. Never raises for what a workspace answers; a lost lease ends it."""
+    work = _Execution(parts, claim)
     try:
-        _Execution(parts, claim).run()
+        work.run()
     except LeaseLost:
         log.warning("lease_lost", action=claim.action_id)
+    except SQLAlchemyError as error:
+        if not _database_away(error):
+            _unexpected(work)
+            return
+        # Nothing is known to be wrong with the target: look again once the database is there, at the latest when the
+        # lease has ended.
+        log.warning("database_away", action=claim.action_id, error=type(error).__name__)
+        _quietly(lambda: work.later(LOOK_AGAIN))
     except Exception:
-        # A defect of ours must hold this one target for a person, not the whole engine.
-        log.exception("action_failed_unexpectedly", action=claim.action_id)
-        _fail_unexpectedly(parts, claim)
+        _unexpected(work)
 
 
-def _fail_unexpectedly(parts: Parts, claim: Claim) -> None:
+def _database_away(error: SQLAlchemyError) -> bool:
+    if isinstance(error, OperationalError | InterfaceError | NoConnection):
+        return True
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def _unexpected(work: "_Execution") -> None:
+    """A defect of ours must hold this one target for a person, not the whole engine."""
+    log.exception("action_failed_unexpectedly", action=work.claim.action_id)
+    _quietly(lambda: work.fail("internal_error", "An error of the bot itself; the log has the details."))
+
+
+def _quietly(commit: Any) -> None:
     try:
-        with parts.database.write() as session:
-            sentence = "An error of the bot itself; the log has the details."
-            actions.end(session, claim, ActionState.FAILED, parts.calendar(), "internal_error", sentence)
-    except LeaseLost:
-        pass
+        commit()
+    except (LeaseLost, SQLAlchemyError) as error:
+        log.warning("left_to_its_lease", error=type(error).__name__)
 
 
-class _Execution:
-    def __init__(self, parts: Parts, claim: Claim) -> None:
-        self.parts = parts
-        self.claim = claim
-        self.kind: Kind = KINDS[claim.target_kind]
-        self.client = parts.clients[claim.workspace]
+class _Execution(Looking):
+    _unanswered = 0  # looks in a row that were not answered, before the present intent
 
     def run(self) -> None:
         try:
             while self._once():
                 pass
         except Throttled as error:
-            self._later(error.retry_after, hold=True)
+            self.unanswered(f"It only says that there are too many calls: {error}", error.retry_after, throttled=True)
         except Busy as error:
-            if self._expired():
-                self._fail("stuck", f"It does not come to rest: {error}")
+            if self.expired():
+                self.fail("stuck", f"It does not come to rest: {error}")
             else:
-                self._later(LOOK_AGAIN)
+                self.look_again_soon()
         except Unavailable as error:
-            self._unanswered(str(error), error.retry_after)
+            self.unanswered(str(error), error.retry_after)
         except Gone as error:
-            self._fail("target_gone", f"It no longer exists: {error}")
+            self.fail("target_gone", f"It no longer exists: {error}")
         except Forbidden as error:
-            self._fail("permission_denied", f"The workspace refused permission: {error}")
+            self.fail("permission_denied", f"The workspace refused permission: {error}")
         except WorkspaceError as error:
-            self._fail(error.code, str(error))
+            self.fail(error.code, str(error))
 
     def _once(self) -> bool:
         """One look and one step. True: look again at once."""
@@ -100,11 +109,11 @@ class _Execution:
     # -- backup --------------------------------------------------------------------------------------------------------
 
     def _backup(self) -> bool:
-        raw = self.kind.read(self.client, self.claim.object_id)
+        raw = self.read()
         stored = self.kind.backup_of(raw)
         ciphertext, digest = self.parts.vault.seal(stored)
         with self.parts.database.write() as session:
-            if self._stored_backup(session) is None:  # never overwritten
+            if self.stored_backup(session) is None:  # never overwritten
                 session.add(
                     Backup(
                         target_id=self.claim.target_id,
@@ -119,258 +128,125 @@ class _Execution:
             actions.end(session, self.claim, ActionState.DONE, self.parts.calendar(), outcome={"digest": digest})
         return False
 
-    def _stored_backup(self, session: Session) -> Backup | None:
-        return session.execute(
-            select(Backup).where(
-                Backup.target_id == self.claim.target_id,
-                Backup.stage_id == self.claim.stage_id,
-                Backup.generation == self.claim.generation,
-            )
-        ).scalar_one_or_none()
-
     # -- validate ------------------------------------------------------------------------------------------------------
 
     def _validate(self) -> bool:
-        change = self._change()
-        raw = self.kind.read(self.client, self.claim.object_id)
+        change = self.change()
+        raw = self.read()
         if compare(change, self.kind.values(raw, change)) is not Holds.AFTER:
-            self._end(
-                ActionState.CONFLICT, "edit_conflict", "After the change it no longer holds what was written.", raw=raw
-            )
+            if self.looked_twice():
+                sentence = "After the change it no longer holds what was written."
+                self.end(ActionState.CONFLICT, "edit_conflict", sentence, raw=raw)
+            else:
+                self.look_twice()
             return False
-        settlement = self.kind.settled(raw, {})
-        if settlement.settled.value == Settling.FAILED:
-            self._fail("cluster_error", settlement.sentence, raw)
-        elif settlement.settled.value == Settling.NOT_YET:
-            self._wait_or_stuck(raw)
-        else:
-            self._end(ActionState.DONE, sentence=settlement.sentence, raw=raw)
+        # What was seen before the change tells a cluster that went down from one that was stopped all the time.
+        settlement = self.kind.settled(raw, self.seen_before(ActionKind.CHANGE) or {})
+        match Settling(settlement.settled.value):
+            case Settling.YES:
+                self.end(ActionState.DONE, sentence=settlement.sentence, raw=raw)
+            case Settling.FAILED:
+                self.fail("cluster_error", settlement.sentence, raw)
+            case Settling.NOT_YET if self.expired():
+                self.fail("stuck", _stuck(raw), raw)
+            case Settling.NOT_YET:
+                self.look_again_soon()
         return False
 
     # -- change and revert ---------------------------------------------------------------------------------------------
 
     def _write_step(self) -> bool:
-        raw = self.kind.read(self.client, self.claim.object_id)
-        look, write, conflicts = self._look(raw)
-        step = decide(look, self.parts.patience)
-        match step:
+        change = self.change()
+        raw = self.read()
+        look, write, conflicts = self.look(change, raw)
+        match decide(look, self.parts.patience):
             case Step.WRITE:
                 assert write is not None
                 return self._write(write, raw)
             case Step.WAIT:
-                self._later(LOOK_AGAIN)
+                self.look_again_soon()
             case Step.COUNT_QUIET_LOOK:
-                self._later(self.parts.patience.settle, looks=self.claim.looks + 1)
+                self.later(self.parts.patience.settle, looks=self.claim.looks + 1)
             case Step.FORGET_INTENT:
-                return self._commit(intent_at=None, intent_epoch=None, looks=0)
+                return self.commit(intent_at=None, intent_epoch=None, looks=0, seen=None)
             case Step.TAKE_AS_WRITTEN:
-                return self._commit(written_at=self._machine())
+                return self.commit(written_at=self.machine(), looks=0)
             case Step.RELEASE:
-                self._release()
+                self.give_back()
+            case Step.LOOK_TWICE:
+                self.look_twice()
             case Step.DONE:
-                self._end(ActionState.DONE, raw=raw)
+                self.end(ActionState.DONE, sentence=self.left_behind(raw), raw=raw)
             case Step.CONFLICT:
-                self._end(ActionState.CONFLICT, "edit_conflict", _conflict_sentence(conflicts), conflicts, raw)
+                outcome = {"conflicts": conflicts} if conflicts else None
+                self.end(ActionState.CONFLICT, "edit_conflict", _conflict_sentence(conflicts), outcome, raw)
             case Step.FAIL_CLUSTER:
-                self._fail("cluster_error", self.kind.settled(raw, self.claim.seen or {}).sentence, raw)
+                self.fail("cluster_error", self.kind.settled(raw, self.before() or {}).sentence, raw)
             case Step.FAIL_NOT_VERIFIED:
-                self._fail("not_verified", "The change was accepted, but the old value is still there.", raw)
+                self.fail("not_verified", "The change was accepted, but the old value is still there.", raw)
             case Step.FAIL_UNKNOWN:
-                self._fail("outcome_unknown", "The answer was lost, and what is there now does not tell.", raw)
+                self.fail("outcome_unknown", "The answer was lost, and what is there now does not tell.", raw)
             case Step.FAIL_STUCK:
-                self._fail("stuck", f"It did not come to rest ({raw.get('state', 'unknown state')}).", raw)
+                self.fail("stuck", _stuck(raw), raw)
         return False
 
-    def _look(self, raw: Raw) -> tuple[Look, Change | None, list[dict[str, Any]]]:
-        change = self._change()
-        values = self.kind.values(raw, change)
-        write: Change | None
-        if self.claim.kind is ActionKind.REVERT:
-            revert = three_way_revert(change, values)
-            write = revert.change
-            conflicts = [c.to_json() for c in revert.conflicts]
-            holds = Holds.AFTER if write is None else Holds.BEFORE
-        else:
-            write, holds = change, compare(change, values)
-            conflicts = [
-                {"path": list(f.path), "before": f.before, "ours": f.after, "now": now}
-                for f, now in zip(change.fields, values, strict=True)
-                if now not in (f.before, f.after)
-            ]
-        settling = Settling(self.kind.settled(raw, self.claim.seen or {}).settled.value)
-        written = self.claim.written_at is not None
-        intended = self.claim.intent_at is not None
-        if not written and not intended:
-            settling = Settling.YES  # nothing of ours is on its way; whatever it is doing is its own affair
-        now = self._machine()
-        return (
-            Look(
-                holds=holds,
-                conflicts=bool(conflicts) and self.claim.kind is ActionKind.REVERT,
-                editable=self.kind.editable(raw),
-                settling=settling,
-                intended=intended,
-                answered=written,
-                intent_age=_age(self.claim.intent_at, now),
-                answer_age=_age(self.claim.written_at, now),
-                looks=self.claim.looks,
-                edited=self._edited(holds) if intended and not written else None,
-                expired=self._expired(),
-                may_write=self._may_write(),
-            ),
-            write,
-            conflicts,
-        )
-
-    def _edited(self, holds: Holds) -> bool | None:
-        seen = (self.claim.seen or {}).get("calendar")
-        if seen is None or holds is not Holds.BEFORE:
-            return None
-        return self.kind.edited_since(self.client, self.claim.object_id, datetime.fromisoformat(seen))
-
-    def _may_write(self) -> bool:
-        if self.claim.kind is ActionKind.REVERT:
-            return True
-        with self.parts.database.read() as session:
-            return _forward_allowed(session, self.claim)
+    # -- the write -----------------------------------------------------------------------------------------------------
 
     def _write(self, write: Change, raw: Raw) -> bool:
-        now = self._machine()
-        if (self.claim.lease_until - now).total_seconds() < self.parts.patience.unknown:
-            self._later(0)  # not enough lease left for a call and its effect: claim again first
+        if not self._commit_intent(raw):
             return False
+        if self.too_late(self.machine()):  # committing took long: another may take this for unknown while we call
+            self.later(0, intent_at=None, intent_epoch=None, seen=None)
+            return False
+        try:
+            self.kind.apply(self.client, self.claim.object_id, write, raw)
+        except OutcomeUnknown as error:
+            log.warning("outcome_unknown", action=self.claim.action_id, error=str(error))
+            self.later(self.parts.patience.settle)
+            return False
+        except WorkspaceError as error:
+            # With any other error nothing was done.
+            self.commit(intent_at=None, intent_epoch=None, seen=None, looks=self._unanswered)
+            if not isinstance(error, Refused):
+                raise
+            self.fail(error.code, f"The workspace refused the change: {error}", raw)
+            return False
+        return self.commit(written_at=self.machine(), looks=0)
+
+    def _commit_intent(self, raw: Raw) -> bool:
+        """Commit that a write is about to be sent, if it may be, under the stage's lock."""
         seen: dict[str, Any] = {name: raw.get(name) for name in _SEEN}
         seen["calendar"] = self.parts.calendar().isoformat()
+        self._unanswered = self.claim.looks
         with self.parts.database.write() as session:
             stage = session.execute(select(Stage).where(Stage.id == self.claim.stage_id).with_for_update()).scalar_one()
-            if self.claim.kind is not ActionKind.REVERT and not _forward_allowed(session, self.claim, stage):
+            now = self.parts.database.machine_now(session)  # after the locks, which may have taken long
+            if self.too_late(now):
+                self._ask_or_claim_again(session, now)
+                return False
+            if self.claim.kind is not ActionKind.REVERT and not forward_allowed(session, self.claim, stage):
                 actions.give_back(session, self.claim)
                 return False
-            if self._stored_backup(session) is None:
+            if self.stored_backup(session) is None:
                 sentence = "There is no backup of this generation, so nothing may be written."
                 actions.end(session, self.claim, ActionState.FAILED, self.parts.calendar(), "no_backup", sentence)
                 return False
             values = {"intent_at": now, "intent_epoch": self.claim.epoch, "looks": 0, "seen": seen}
             actions.commit(session, self.claim, **values)
         self.claim = replace(self.claim, intent_at=now, looks=0, seen=seen)
-        try:
-            self.kind.apply(self.client, self.claim.object_id, write, raw)
-        except OutcomeUnknown as error:
-            log.warning("outcome_unknown", action=self.claim.action_id, error=str(error))
-            self._later(self.parts.patience.settle)
-            return False
-        except WorkspaceError as error:
-            self._commit(intent_at=None, intent_epoch=None)  # with any other error nothing was done
-            if not isinstance(error, Refused):
-                raise
-            self._fail(error.code, f"The workspace refused the change: {error}", raw)
-            return False
-        return self._commit(written_at=self._machine())
-
-    # -- commits -------------------------------------------------------------------------------------------------------
-
-    def _change(self) -> Change:
-        change = self.claim.change
-        if change is None:
-            raise ValueError(f"action {self.claim.action_id} has no change")
-        if self.claim.kind is not ActionKind.REVERT:
-            return change
-        # What is put back comes from the backup of this generation, and from nowhere else.
-        with self.parts.database.read() as session:
-            backup = self._stored_backup(session)
-        if backup is None:
-            raise _NoBackup("There is no backup of this generation.")
-        before = self.kind.values(self.parts.vault.open(backup.ciphertext), change)
-        fields = tuple(FieldChange(f.path, b, f.after) for f, b in zip(change.fields, before, strict=True))
-        return replace(change, fields=fields)
-
-    def _machine(self) -> datetime:
-        return self.parts.database.machine()
-
-    def _expired(self) -> bool:
-        deadline = self.claim.give_up_at or self.claim.started_at + STUCK_AFTER
-        return self.parts.calendar() > deadline
-
-    def _commit(self, **values: Any) -> bool:
-        with self.parts.database.write() as session:
-            actions.commit(session, self.claim, **values)
-        self.claim = replace(self.claim, **{k: v for k, v in values.items() if k in _CLAIMED})
         return True
 
-    def _later(self, seconds: float, hold: bool = False, **values: Any) -> None:
-        with self.parts.database.write() as session:
-            at = self.parts.database.machine_now(session) + timedelta(seconds=max(seconds, 0.0))
-            if hold:
-                _hold(session, self.claim.workspace, at)
-            actions.look_again(session, self.claim, at, **values)
-
-    def _unanswered(self, sentence: str, retry_after: float) -> None:
-        tries = self.claim.looks + 1
-        if tries >= MOST_UNANSWERED and self.claim.intent_at is None:
-            self._fail("workspace_unreachable", sentence)
-        elif self.claim.intent_at is None:
-            self._later(max(retry_after, min(0.5 * 2**tries, 15.0)), looks=tries)
-        else:  # quiet looks are counted apart: an unanswered one is none
-            self._later(max(retry_after, self.parts.patience.settle))
-
-    def _release(self) -> None:
-        with self.parts.database.write() as session:
-            actions.give_back(session, self.claim)
-
-    def _wait_or_stuck(self, raw: Raw) -> None:
-        if self._expired():
-            self._fail("stuck", f"It did not come to rest ({raw.get('state', 'unknown state')}).", raw)
+    def _ask_or_claim_again(self, session: Session, now: datetime) -> None:
+        """Too little lease is left to write: claim again, unless that happens for ever."""
+        if self.expired():
+            sentence = "Looking at it takes longer than it may be held: nothing was written."
+            actions.end(session, self.claim, ActionState.FAILED, self.parts.calendar(), "stuck", sentence)
         else:
-            self._later(LOOK_AGAIN)
-
-    def _fail(self, code: str, sentence: str, raw: Raw | None = None) -> None:
-        self._end(ActionState.FAILED, code, sentence, raw=raw)
-
-    def _end(
-        self,
-        state: ActionState,
-        code: str | None = None,
-        sentence: str | None = None,
-        conflicts: list[dict[str, Any]] | None = None,
-        raw: Raw | None = None,
-    ) -> None:
-        with self.parts.database.write() as session:
-            outcome = {"conflicts": conflicts} if conflicts else None
-            actions.end(session, self.claim, state, self.parts.calendar(), code, sentence, outcome)
-            if raw is not None:
-                note_present_state(
-                    session, self.claim.target_id, self.kind, raw, self.parts.calendar(), self._machine()
-                )
+            actions.look_again(session, self.claim, now)
 
 
-class _NoBackup(WorkspaceError):
-    code = "no_backup"
-
-
-_CLAIMED = frozenset({"intent_at", "written_at", "looks", "seen"})
-
-
-def _age(since: datetime | None, now: datetime) -> float:
-    return (now - since).total_seconds() if since is not None else 0.0
-
-
-def _hold(session: Session, workspace: str, until: datetime) -> None:
-    row = session.execute(select(Workspace).where(Workspace.key == workspace).with_for_update()).scalar_one()
-    if row.hold_until is None or row.hold_until < until:
-        row.hold_until = until
-    session.flush()
-
-
-def _forward_allowed(session: Session, claim: Claim, stage: Stage | None = None) -> bool:
-    """Pause, lock and a rollback hold every forward write that has not been sent yet."""
-    stage = stage or session.execute(select(Stage).where(Stage.id == claim.stage_id)).scalar_one()
-    paused = session.execute(select(Rollout.paused).where(Rollout.id == claim.rollout_id)).scalar_one()
-    return (
-        not paused
-        and not stage.locked
-        and stage.generation == claim.generation
-        and stage.state in (StageState.UPGRADING, StageState.BLOCKED)
-    )
+def _stuck(raw: Raw) -> str:
+    return f"It did not come to rest ({raw.get('state', 'unknown state')})."
 
 
 def _conflict_sentence(conflicts: list[dict[str, Any]]) -> str:

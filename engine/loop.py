@@ -89,7 +89,7 @@ class Engine:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                self._pass()
+                self.pass_once()
             except SQLAlchemyError as error:
                 # The database is away or busy: the next pass reads everything anew.
                 log.error("pass_failed", error=type(error).__name__)
@@ -100,7 +100,7 @@ class Engine:
             self._wake.wait(PASS_EVERY)
             self._wake.clear()
 
-    def _pass(self) -> None:
+    def pass_once(self) -> None:
         """Reconcile every open stage, then claim what may be claimed."""
         with self._parts.database.read() as session:
             stages = session.execute(

@@ -73,7 +73,11 @@ def _next_state(session: Session, stage: Stage, found: Mapping[ActionState, int]
     if stage.state is StageState.VALIDATING:
         bake = plan_of(stage.rollout).stage(stage.key).bake
         until = now + timedelta(seconds=bake)
-        sentence = f"Every changed target holds; under watch until {until:%Y-%m-%d %H:%M} UTC." if bake else "All hold."
+        sentence = (
+            f"Every changed target holds; under watch until {until:%Y-%m-%d %H:%M} UTC."
+            if bake
+            else "Every changed target holds."
+        )
         move(session, stage, StageState.BAKING, now, ENGINE, sentence, bake_until=until)
         if not watch.is_watched(plan_of(stage.rollout), stage.key):
             # No time to watch and no runs to read: nobody should see it bake for a moment.

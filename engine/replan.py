@@ -14,8 +14,10 @@ from workspace.kinds import Kind
 def note_present_state(
     session: Session, target_id: int, kind: Kind, raw: Raw, now: datetime, machine: datetime
 ) -> None:
-    """Store release, state and the plan of a target from a fresh look at it."""
-    target = session.execute(select(Target).where(Target.id == target_id)).scalar_one()
+    """Store release, state and the plan of a target from a look at it, made at ``machine``; never over a newer one."""
+    target = session.execute(select(Target).where(Target.id == target_id).with_for_update()).scalar_one()
+    if target.seen_machine > machine:
+        return
     rollout = session.execute(select(Rollout).where(Rollout.id == target.rollout_id)).scalar_one()
     versions = session.execute(select(Workspace.versions).where(Workspace.key == target.workspace)).scalar_one()
     runtimes = plan_of(rollout).runtimes

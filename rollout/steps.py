@@ -39,6 +39,7 @@ class Look:
     edited: bool | None = None
     expired: bool = False
     may_write: bool = True  # a forward write is held while paused, locked, or once a rollback began
+    doubted: bool = False  # that there is nothing to write was read only once, and a read may lag behind the writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Step(StrEnum):
     COUNT_QUIET_LOOK = "count_quiet_look"
     FORGET_INTENT = "forget_intent"  # the write surely never happened: start over
     TAKE_AS_WRITTEN = "take_as_written"  # the lost write did happen
+    LOOK_TWICE = "look_twice"  # there seems to be nothing to do: believe it when it is read again
     RELEASE = "release"  # give the action back; it may not write now
     DONE = "done"
     CONFLICT = "conflict"
@@ -82,7 +84,7 @@ def decide(look: Look, patience: Patience) -> Step:
     if look.intended:
         return _unknown(look, patience)
     if look.holds is Holds.AFTER:
-        return _at_rest(look)
+        return Step.LOOK_TWICE if look.doubted else _at_rest(look)
     if look.holds is not Holds.BEFORE:
         return Step.CONFLICT
     if not look.may_write:

@@ -95,11 +95,11 @@ def claim(
     for want in wants:
         if len(ids) >= limit:
             break
-        ids += _fresh(session, machine, workspace, want, limit - len(ids))
+        ids += fresh(session, machine, workspace, want, limit - len(ids))
     return _take(session, machine, now, owner, ids, lease_seconds)
 
 
-def _fresh(session: Session, machine: datetime, workspace: str, want: Want, limit: int) -> list[int]:
+def fresh(session: Session, machine: datetime, workspace: str, want: Want, limit: int) -> list[int]:
     stage = session.execute(
         select(Stage).where(Stage.id == want.stage_id).with_for_update().execution_options(populate_existing=True)
     ).scalar_one()

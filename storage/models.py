@@ -326,7 +326,7 @@ class Outbox(Base):
     message_ts: Mapped[str | None] = mapped_column(String(40))
     error: Mapped[str | None] = mapped_column(Text)
     __table_args__ = (
-        CheckConstraint("state IN ('pending', 'sending', 'sent', 'unknown', 'dropped')", name="state"),
+        CheckConstraint("state IN ('pending', 'sending', 'sent', 'unknown', 'dropped', 'closed')", name="state"),
         Index("ix_outbox_state_id", "state", "id"),
     )
 

@@ -96,12 +96,15 @@ def post(
     return result.scalar_one_or_none() is not None
 
 
-def touch_card(session: Session, stage: Stage, final: bool = False) -> None:
-    """Ask for the stage's live message to be edited; its first touch makes it. ``final``: a person must see it soon."""
+def touch_card(session: Session, stage: Stage, final: bool = False, make: bool = True) -> None:
+    """Ask for the stage's live message to be edited. Its first touch makes it, unless ``make`` is False.
+
+    ``final``: a person must see it soon.
+    """
     touched = session.execute(
         update(Card).where(Card.stage_id == stage.id).values(wanted=Card.wanted + 1, final=final).returning(Card.id)
     ).scalar_one_or_none()
-    if touched is None:
+    if touched is None and make:
         channel = session.execute(select(Rollout.channel).where(Rollout.id == stage.rollout_id)).scalar_one()
         session.add(Card(stage_id=stage.id, channel=channel, wanted=1, shown=0, final=final))
         session.flush()

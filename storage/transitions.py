@@ -47,7 +47,9 @@ def move(session: Session, stage: Stage, to: StageState, at: datetime, by: By, s
         raise Lost(f"stage {stage.key} is no longer {came_from}")
     session.refresh(stage)
     event(session, at, by, f"stage_{to}", sentence, stage=stage, data={"from": came_from, "to": to})
-    touch_card(session, stage, final=to in _FINAL)
+    # Nothing has been done yet in a stage that waits or is ready: that alone is not worth a message.
+    begun = to not in (StageState.WAITING, StageState.READY)
+    touch_card(session, stage, final=to in _FINAL, make=begun)
 
 
 def set_columns(session: Session, stage: Stage, **values: Any) -> None:

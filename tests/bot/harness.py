@@ -89,6 +89,9 @@ class FakeDoor:
     def document(self, kind: str, rollout_id: int | None, stage_id: int | None, ids: Mapping[str, Any]) -> Reply | None:
         return self.documents.get(kind, Reply(f"{kind} {dict(ids)}"))
 
+    def closing(self, kind: str, stage_id: int) -> Reply:
+        return Reply(f"{kind} is over")
+
     def home(self, actor: Actor) -> Reply:
         if actor.problem is not None:
             return Reply(f"Refused ({actor.problem})", refused=actor.problem)

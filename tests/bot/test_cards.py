@@ -107,3 +107,33 @@ def test_a_card_that_somebody_deleted_is_posted_again(slack: Slack, database: Da
     it.now[0] += 5
     it.run()
     assert [m["text"] for m in it.seen()] == ["new"]
+
+
+def test_a_message_that_asked_for_something_loses_its_buttons_once_that_is_over(slack: Slack, either: Database) -> None:
+    it = desk(slack, either)
+    with either.write() as session:
+        session.get_one(Stage, it.stages[0]).state = StageState.REVIEW
+    it.touch(it.stages[0])
+    it.post("wanted", "decision_wanted", it.stages[0], repeat=True)
+    it.run()
+    assert it.letters()[0].state == "sent"
+    assert "decision_wanted {" in it.seen(it.card(it.stages[0]).ts)[1]["text"]
+    with either.write() as session:
+        session.get_one(Stage, it.stages[0]).state = StageState.PASSED
+    it.run()
+    assert it.letters()[0].state == "closed"
+    assert it.seen(it.card(it.stages[0]).ts)[1]["text"] == "decision_wanted is over"
+
+
+def test_a_passed_stage_offers_the_next_one_only_until_that_has_begun(slack: Slack, database: Database) -> None:
+    it = desk(slack, database)
+    with database.write() as session:
+        session.get_one(Stage, it.stages[0]).state = StageState.PASSED
+    it.touch(it.stages[0])
+    it.post("passed", "stage_passed", it.stages[0], repeat=True)
+    it.run()
+    assert it.letters()[0].state == "sent"
+    with database.write() as session:
+        session.get_one(Stage, it.stages[1]).state = StageState.PREPARING
+    it.run()
+    assert it.letters()[0].state == "closed"

@@ -143,7 +143,7 @@ def test_a_thread_that_is_gone_does_not_lose_the_message(slack: Slack, database:
     it.run()
     with database.write() as session:
         session.query(Card).update({"ts": "1600000000.000001"})
-    it.post("wanted", "decision_wanted", it.stages[0], repeat=True)
+    it.post("pin", "pinned", it.stages[0], repeat=True)
     it.run()
     assert it.letters()[0].state == "sent"
 

@@ -138,9 +138,7 @@ class Desk:
             session.flush()
             return row.id
 
-    def action(
-        self, target: int, kind: ActionKind, state: ActionState = ActionState.PENDING, **columns: Any
-    ) -> int:
+    def action(self, target: int, kind: ActionKind, state: ActionState = ActionState.PENDING, **columns: Any) -> int:
         with self.database.write() as session:
             of = session.execute(select(Target).where(Target.id == target)).scalar_one()
             stage = session.execute(select(Stage).where(Stage.key == of.stage_key)).scalar_one()

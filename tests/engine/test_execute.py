@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from engine import execute as execution
+from engine.claimed import MOST_UNANSWERED
 from engine.execute import execute
 from engine.parts import Parts
 from rollout.states import ActionKind, ActionState, StageState
@@ -97,7 +97,7 @@ def test_a_revert_that_finds_nothing_to_put_back_looks_again_before_it_believes_
     assert bench.kind.raws["c"]["spark_version"] == OLD
 
 
-# -- the database --------------------------------------------------------------------------------------------------------
+# -- the database ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("moment", ["look_again", "commit", "end"])
@@ -140,7 +140,7 @@ def test_an_error_of_ours_while_a_write_may_be_on_its_way_does_not_end_the_actio
     assert (bench.get(change).state, bench.get(change).reason_code) == (ActionState.FAILED, "internal_error")
 
 
-# -- leases --------------------------------------------------------------------------------------------------------------
+# -- leases ------------------------------------------------------------------------------------------------------------
 
 
 def test_nothing_is_sent_when_committing_the_intent_took_too_much_of_the_lease(
@@ -195,7 +195,7 @@ def test_reads_that_are_always_too_slow_for_the_lease_end_with_a_person(bench: D
     assert bench.kind.writes == []
 
 
-# -- answers that do not come --------------------------------------------------------------------------------------------
+# -- answers that do not come ------------------------------------------------------------------------------------------
 
 
 def test_a_workspace_that_never_answers_again_after_a_write_ends_with_a_person(bench: Desk) -> None:
@@ -204,7 +204,7 @@ def test_a_workspace_that_never_answers_again_after_a_write_ends_with_a_person(b
     bench.work()
     assert bench.kind.writes == ["c"]
     bench.kind.on_read = failing(Unavailable("no answer"))
-    bench.work(seconds=60, rounds=execution.MOST_UNANSWERED + 1)
+    bench.work(seconds=60, rounds=MOST_UNANSWERED + 1)
     assert (bench.get(change).state, bench.get(change).reason_code) == (ActionState.FAILED, "workspace_unreachable")
 
 
@@ -212,14 +212,14 @@ def test_a_workspace_that_only_throttles_ends_with_a_person(bench: Desk) -> None
     target = bench.backed_up("c")
     change = bench.action(target, ActionKind.CHANGE)
     bench.kind.on_read = failing(Throttled("too many", 1))
-    bench.work(seconds=60, rounds=execution.MOST_UNANSWERED + 1)
+    bench.work(seconds=60, rounds=MOST_UNANSWERED + 1)
     assert (bench.get(change).state, bench.get(change).reason_code) == (ActionState.FAILED, "workspace_unreachable")
 
 
 def test_only_looks_in_a_row_that_were_not_answered_count(bench: Desk) -> None:
     target = bench.backed_up("c", state="RESIZING")
     change = bench.action(target, ActionKind.CHANGE)
-    for _ in range(execution.MOST_UNANSWERED):
+    for _ in range(MOST_UNANSWERED):
         bench.kind.on_read = failing(Unavailable("no answer"), times=1)
         bench.work(seconds=60, rounds=2)
     assert bench.get(change).state is ActionState.RUNNING

@@ -1,0 +1,161 @@
+"""A claimed action: all that is committed to it while it is ours, each time fenced by its epoch (DESIGN 5.1)."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine.parts import Parts
+from engine.replan import note_present_state
+from rollout.change import Raw
+from rollout.states import ActionKind, ActionState
+from storage import actions
+from storage.actions import Claim
+from storage.models import Action, Backup, Workspace
+from workspace.client import Client
+from workspace.kinds import KINDS, Kind
+
+#: Machine seconds between two looks at a target that is on its way.
+LOOK_AGAIN = 0.5
+#: After so many looks in a row that could not be made, a person is asked. The longest wait between two of them.
+MOST_UNANSWERED = 20
+LONGEST_PAUSE = 15.0
+#: Calendar time after which a target that does not settle is stuck. Capacity shortages take longer than 15 minutes.
+STUCK_AFTER = timedelta(minutes=45)
+
+_CLAIMED = frozenset({"intent_at", "written_at", "looks", "seen"})
+
+
+class Claimed:
+    """One action, its target's kind and the client of its workspace. Everything here may raise LeaseLost."""
+
+    def __init__(self, parts: Parts, claim: Claim) -> None:
+        self.parts = parts
+        self.claim = claim
+        self.kind: Kind = KINDS[claim.target_kind]
+        self.client: Client = parts.clients[claim.workspace]
+        self.read_at = parts.database.machine()
+
+    # -- what the journal says -----------------------------------------------------------------------------------------
+
+    def machine(self) -> datetime:
+        return self.parts.database.machine()
+
+    def expired(self) -> bool:
+        """Whether the calendar deadline of the action has passed."""
+        deadline = self.claim.give_up_at or self.claim.started_at + STUCK_AFTER
+        return self.parts.calendar() > deadline
+
+    def too_late(self, now: datetime) -> bool:
+        """Whether less lease is left than a call and its effect may take (DESIGN 5.5)."""
+        return (self.claim.lease_until - now).total_seconds() < self.parts.patience.unknown
+
+    def intent_age(self) -> float | None:
+        """Machine seconds since a write was about to be sent whose answer did not come; None without such a write."""
+        if self.claim.intent_at is None or self.claim.written_at is not None:
+            return None
+        return (self.machine() - self.claim.intent_at).total_seconds()
+
+    def doubt_left(self) -> float:
+        """Machine seconds for which a write of ours may still take effect; 0 when none is on its way."""
+        age = self.intent_age()
+        return max(self.parts.patience.unknown - age, 0.0) if age is not None else 0.0
+
+    def stored_backup(self, session: Session) -> Backup | None:
+        """The backup of this target in this generation."""
+        return session.execute(
+            select(Backup).where(
+                Backup.target_id == self.claim.target_id,
+                Backup.stage_id == self.claim.stage_id,
+                Backup.generation == self.claim.generation,
+            )
+        ).scalar_one_or_none()
+
+    def seen_before(self, kind: ActionKind) -> dict[str, Any] | None:
+        """What was seen of the target just before the newest write of that kind in this generation."""
+        with self.parts.database.read() as session:
+            found = session.execute(
+                select(Action.seen)
+                .where(
+                    Action.target_id == self.claim.target_id,
+                    Action.stage_id == self.claim.stage_id,
+                    Action.generation == self.claim.generation,
+                    Action.kind == kind,
+                    Action.seen.is_not(None),
+                )
+                .order_by(Action.attempt.desc())
+            ).scalars()
+            return next((dict(seen) for seen in found if seen and "state" in seen), None)
+
+    # -- commits -------------------------------------------------------------------------------------------------------
+
+    def commit(self, **values: Any) -> bool:
+        with self.parts.database.write() as session:
+            actions.commit(session, self.claim, **values)
+        self.claim = replace(self.claim, **{k: v for k, v in values.items() if k in _CLAIMED})
+        return True
+
+    def later(self, seconds: float, hold: float | None = None, **values: Any) -> None:
+        """Look again in so many machine seconds; ``hold``: so long nobody asks this workspace anything."""
+        with self.parts.database.write() as session:
+            now = self.parts.database.machine_now(session)
+            if hold is not None:
+                _hold(session, self.claim.workspace, now + timedelta(seconds=hold))
+            actions.look_again(session, self.claim, now + timedelta(seconds=max(seconds, 0.0)), **values)
+
+    def look_again_soon(self) -> None:
+        """It was looked at, and is on its way."""
+        if self.intent_age() is None:
+            self.later(LOOK_AGAIN, looks=0)  # unanswered looks count in a row
+        else:
+            self.later(LOOK_AGAIN)
+
+    def unanswered(self, sentence: str, retry_after: float, throttled: bool = False) -> None:
+        """It could not be looked at, or not be written to, and nothing was done."""
+        hold = retry_after if throttled else None
+        age = self.intent_age()
+        if age is not None:  # ``looks`` counts quiet looks then, and an unanswered one is none
+            if age > self.parts.patience.unknown + MOST_UNANSWERED * LONGEST_PAUSE:
+                self.fail("workspace_unreachable", sentence)
+            else:
+                self.later(max(retry_after, self.parts.patience.settle), hold)
+            return
+        tries = self.claim.looks + 1
+        if tries >= MOST_UNANSWERED:
+            self.fail("workspace_unreachable", sentence)
+        else:
+            self.later(max(retry_after, min(0.5 * 2**tries, LONGEST_PAUSE)), hold, looks=tries)
+
+    def give_back(self) -> None:
+        """Nothing was written, and it may not be now: the action is pending again."""
+        with self.parts.database.write() as session:
+            actions.give_back(session, self.claim)
+
+    def fail(self, code: str, sentence: str, raw: Raw | None = None) -> None:
+        """End in failure; but an ended action lets others write, so never while a write may be on its way."""
+        if (left := self.doubt_left()) > 0:
+            self.later(left)
+        else:
+            self.end(ActionState.FAILED, code, sentence, raw=raw)
+
+    def end(
+        self,
+        state: ActionState,
+        code: str | None = None,
+        sentence: str | None = None,
+        outcome: dict[str, Any] | None = None,
+        raw: Raw | None = None,
+    ) -> None:
+        with self.parts.database.write() as session:
+            actions.end(session, self.claim, state, self.parts.calendar(), code, sentence, outcome)
+            if raw is not None:
+                note_present_state(session, self.claim.target_id, self.kind, raw, self.parts.calendar(), self.read_at)
+
+
+def _hold(session: Session, workspace: str, until: datetime) -> None:
+    row = session.execute(select(Workspace).where(Workspace.key == workspace).with_for_update()).scalar_one()
+    if row.hold_until is None or row.hold_until < until:
+        row.hold_until = until
+    session.flush()

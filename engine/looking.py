@@ -1,0 +1,139 @@
+"""What one look at the target of a claimed action says (DESIGN 5.4): never trust the journal about the world."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine.claimed import Claimed
+from rollout.change import Change, FieldChange, Holds, Raw, compare, three_way_revert
+from rollout.states import ActionKind, StageState
+from rollout.steps import Look, Settling
+from storage.actions import Claim
+from storage.models import Rollout, Stage
+from storage.secrets import KeyProblem
+from workspace.errors import WorkspaceError
+
+
+class Looking(Claimed):
+    """A claimed action together with what can be seen of its target."""
+
+    def read(self) -> Raw:
+        self.read_at = self.machine()
+        return self.kind.read(self.client, self.claim.object_id)
+
+    def change(self) -> Change:
+        change = self.claim.change
+        if change is None:
+            raise ValueError(f"action {self.claim.action_id} has no change")
+        if self.claim.kind is not ActionKind.REVERT:
+            return change
+        # What is put back comes from the backup of this generation, and from nowhere else.
+        with self.parts.database.read() as session:
+            backup = self.stored_backup(session)
+        if backup is None:
+            raise _NoBackup("There is no backup of this generation.")
+        try:
+            raw = self.parts.vault.open(backup.ciphertext)
+        except KeyProblem as error:
+            raise _NoBackup(f"The backup cannot be opened: {error}.") from None
+        before = self.kind.values(raw, change)
+        fields = tuple(FieldChange(f.path, b, f.after) for f, b in zip(change.fields, before, strict=True))
+        return replace(change, fields=fields)
+
+    def look(self, change: Change, raw: Raw) -> tuple[Look, Change | None, list[dict[str, Any]]]:
+        """What this look found, what would be written, and what somebody else changed."""
+        values = self.kind.values(raw, change)
+        write: Change | None
+        if self.claim.kind is ActionKind.REVERT:
+            revert = three_way_revert(change, values)
+            write = revert.change
+            conflicts = [c.to_json() for c in revert.conflicts]
+            holds = Holds.AFTER if write is None else Holds.BEFORE
+        else:
+            write, holds = change, compare(change, values)
+            conflicts = [
+                {"path": list(f.path), "before": f.before, "ours": f.after, "now": now}
+                for f, now in zip(change.fields, values, strict=True)
+                if now not in (f.before, f.after)
+            ]
+        written = self.claim.written_at is not None
+        intended = self.claim.intent_at is not None
+        reverting = self.claim.kind is ActionKind.REVERT
+        now = self.machine()
+        found = Look(
+            holds=holds,
+            conflicts=bool(conflicts) and reverting,
+            editable=self.kind.editable(raw),
+            settling=self._settling(raw, holds),
+            intended=intended,
+            answered=written,
+            intent_age=_age(self.claim.intent_at, now),
+            answer_age=_age(self.claim.written_at, now),
+            looks=self.claim.looks,
+            edited=self._edited(holds) if intended and not written else None,
+            expired=self.expired(),
+            may_write=reverting or self._may_write(),
+            doubted=reverting and not self.looked_twice(),
+        )
+        return found, write, conflicts
+
+    def _settling(self, raw: Raw, holds: Holds) -> Settling:
+        before = self.before() if holds is Holds.AFTER else self.claim.seen
+        if before is None or "state" not in before:
+            return Settling.YES  # nothing of ours is on its way; whatever it is doing is its own affair
+        return Settling(self.kind.settled(raw, before).settled.value)
+
+    def before(self) -> dict[str, Any] | None:
+        """What was seen just before our write; that of an earlier attempt when this one had nothing to write."""
+        if self.claim.seen is not None and "state" in self.claim.seen:
+            return dict(self.claim.seen)
+        return self.seen_before(self.claim.kind) if self.claim.attempt > 1 else None
+
+    def left_behind(self, raw: Raw) -> str | None:
+        """What a revert cannot put back by itself: a target that our change brought down stays down."""
+        if self.claim.kind is not ActionKind.REVERT:
+            return None
+        before = self.seen_before(ActionKind.CHANGE)
+        if before is None or self.kind.settled(raw, before).settled.value != Settling.FAILED:
+            return None
+        return "Its old runtime is back, but it was running before the change and is not now: start it."
+
+    def _edited(self, holds: Holds) -> bool | None:
+        seen = (self.claim.seen or {}).get("calendar")
+        if seen is None or holds is not Holds.BEFORE:
+            return None
+        return self.kind.edited_since(self.client, self.claim.object_id, datetime.fromisoformat(seen))
+
+    def _may_write(self) -> bool:
+        with self.parts.database.read() as session:
+            return forward_allowed(session, self.claim)
+
+    def looked_twice(self) -> bool:
+        return bool((self.claim.seen or {}).get("looked_twice"))
+
+    def look_twice(self) -> None:
+        """One read alone may lag behind the writes: what it says counts when it is read again after a settle time."""
+        self.later(self.parts.patience.settle, looks=0, seen={"looked_twice": True})
+
+
+class _NoBackup(WorkspaceError):
+    code = "no_backup"
+
+
+def _age(since: datetime | None, now: datetime) -> float:
+    return (now - since).total_seconds() if since is not None else 0.0
+
+
+def forward_allowed(session: Session, claim: Claim, stage: Stage | None = None) -> bool:
+    """Pause, lock and a rollback hold every forward write that has not been sent yet."""
+    stage = stage or session.execute(select(Stage).where(Stage.id == claim.stage_id)).scalar_one()
+    paused = session.execute(select(Rollout.paused).where(Rollout.id == claim.rollout_id)).scalar_one()
+    return (
+        not paused
+        and not stage.locked
+        and stage.generation == claim.generation
+        and stage.state in (StageState.UPGRADING, StageState.BLOCKED)
+    )

@@ -1,0 +1,63 @@
+"""Messages that asked for something, and whose time is over: their buttons must not stay."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import and_, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from rollout.states import StageState
+from storage.models import Card, Outbox, Stage
+
+#: A message of that kind speaks of a stage in this state; once it has left it, the message is over.
+SPEAKS_OF: Final = {
+    "decision_wanted": StageState.REVIEW,
+    "stage_blocked": StageState.BLOCKED,
+    "stage_passed": StageState.PASSED,
+    "rollback_started": StageState.ROLLING_BACK,
+    "rollback_ended": StageState.ROLLED_BACK,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """One posted message that is over."""
+
+    id: int
+    kind: str
+    stage_id: int
+    channel: str
+    ts: str
+
+
+def over(session: Session, most: int = 5) -> list[Closing]:
+    """Posted messages whose stage has gone on; that of a passed stage also once the next one has begun."""
+    following = aliased(Stage)
+    left = or_(*(and_(Outbox.kind == kind, Stage.state != state) for kind, state in SPEAKS_OF.items()))
+    begun = (
+        select(following.id)
+        .where(
+            following.rollout_id == Stage.rollout_id,
+            following.position == Stage.position + 1,
+            following.state.not_in([StageState.WAITING, StageState.READY]),
+        )
+        .exists()
+    )
+    rows = session.execute(
+        select(Outbox.id, Outbox.kind, Outbox.stage_id, Card.channel, Outbox.message_ts)
+        .join(Stage, Stage.id == Outbox.stage_id)
+        .join(Card, Card.stage_id == Stage.id)
+        .where(
+            Outbox.state == "sent",
+            Outbox.message_ts.is_not(None),
+            or_(left, and_(Outbox.kind == "stage_passed", begun)),
+        )
+        .order_by(Outbox.id)
+        .limit(most)
+    ).all()
+    return [Closing(number, kind, stage or 0, channel, ts or "") for number, kind, stage, channel, ts in rows]
+
+
+def closed(session: Session, closing: Closing) -> None:
+    """The message has been edited, or cannot be edited any more."""
+    session.execute(update(Outbox).where(Outbox.id == closing.id, Outbox.state == "sent").values(state="closed"))
