@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable
 from functools import partial
+from http.client import HTTPException
 from typing import Any
 from urllib.error import URLError
 
 import structlog
 from slack_sdk import WebClient
+from slack_sdk.errors import SlackClientError
 from slack_sdk.webhook import WebhookClient
 
 from bot.clients import NotSent, RateLimited, Refused, Unknown, call, retry_after
@@ -135,7 +137,7 @@ class Answers:
             answer = hook.send_dict({**body, "response_type": "ephemeral", "replace_original": replace})
         except URLError as error:
             raise Unknown(f"no answer: {error.reason}") from error
-        except OSError as error:
+        except (OSError, HTTPException, SlackClientError) as error:
             raise Unknown(f"no answer: {type(error).__name__}") from error
         if answer.status_code == 429:
             raise RateLimited(retry_after(answer.headers))

@@ -138,6 +138,8 @@ class Bot:
                     return
             except NoSlack as error:
                 log.error(str(error))
+            except Exception:  # the database, perhaps: this thread must not end before we are connected
+                log.exception("the bot could not be connected; trying again")
             wait = min(60.0, wait * 2)
 
     def _connect(self) -> bool:
@@ -189,8 +191,11 @@ class Bot:
         )
         pace = Pace(settings.post_gap)
         budget = Budget(settings.edits_per_minute, settings.edits_reserved)
-        cardboard = Cardboard(database, door, self._web, pace, budget, settings.card_gap)
-        self._sender = Sender(database, door, self._web, cardboard, pace, self._owner, poll=settings.sender_poll)
+        internal = self._identity.is_internal
+        cardboard = Cardboard(database, door, self._web, pace, budget, settings.card_gap, internal=internal)
+        self._sender = Sender(
+            database, door, self._web, cardboard, pace, self._owner, poll=settings.sender_poll, internal=internal
+        )
         self._directory = Directory(database, self._web, own, self._owner, every=settings.directory_every)
         self._workers.start()
         self._sender.start()

@@ -14,7 +14,7 @@ from bot.answers import renderings
 from bot.clients import NotSent, RateLimited, Refused, Unknown
 from bot.door import Door
 from bot.pace import Budget, Pace
-from bot.posting import ADVICE, backoff, edit_card, post_card
+from bot.posting import ADVICE, backoff, edit_card, post_card, refuse_shared
 from bot.render.messages import message
 from rollout.states import StageState
 from storage import cards, closings
@@ -50,7 +50,9 @@ class Cardboard:
         budget: Budget,
         gap: float = 1.5,
         clock: Callable[[], float] = time.monotonic,
+        internal: Callable[[str], bool] = lambda _: True,
     ) -> None:
+        self._internal = internal
         self._database, self._door, self._web = database, door, web
         self._pace, self._budget, self._gap, self._clock = pace, budget, gap, clock
         self._again: dict[int, float] = {}  # card -> not before (monotonic)
@@ -115,6 +117,7 @@ class Cardboard:
             self._shown(card, digest, called=False)
             return False
         try:
+            refuse_shared(self._internal, card.channel)
             if card.ts is None:
                 self._pace.used(card.channel)
                 ts = post_card(self._web, card.channel, bodies)

@@ -1,5 +1,6 @@
 """Clients of Slack's Web API, and what their failures mean."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -73,13 +74,14 @@ def meaning(error: SlackApiError) -> Exception:
 
 
 def retry_after(headers: Any) -> float:
-    """The seconds that a 429 asks for; 30 when it does not say."""
+    """The seconds that a 429 asks for, ten minutes at most; 30 when it does not say."""
     for name, value in dict(headers or {}).items():
         if name.lower() == "retry-after":
             try:
-                return max(1.0, float(value[0] if isinstance(value, list) else value))
+                seconds = float(value[0] if isinstance(value, list) else value)
             except (ValueError, IndexError):
                 break
+            return 30.0 if math.isnan(seconds) else min(600.0, max(1.0, seconds))
     return 30.0
 
 

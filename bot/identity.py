@@ -20,6 +20,8 @@ log = structlog.get_logger("bot.identity")
 MOST_KEPT: Final = 1000
 
 _FAILURES = (RateLimited, Refused, NotSent, Unknown)
+#: What an answer of another shape than expected raises.
+_ODD = (KeyError, TypeError, AttributeError, ValueError)
 #: Errors by which Slack says that we may not see a channel: it cannot be shown that it is not shared.
 _HIDDEN = frozenset({"channel_not_found", "missing_scope", "method_not_supported_for_channel_type"})
 
@@ -48,6 +50,12 @@ class Kept(Generic[T]):
                 self._found.clear()
             self._found[key] = (now, found)
         return found
+
+    def last(self, key: str, seconds: float) -> T | None:
+        """What was found last, if that is not longer ago."""
+        with self._lock:
+            held = self._found.get(key)
+        return held[1] if held is not None and time.monotonic() - held[0] < seconds else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,19 @@ class Identity:
         """End the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def is_internal(self, channel: str) -> bool:
+        """Whether a channel is not shared with another company, as far as we may look. Raises NotSent when Slack does
+        not answer and did not within the hour: then nothing may be posted there."""
+        try:
+            return not self._is_shared(channel)
+        except Refused:
+            return True  # a channel that we may not see refuses the message itself
+        except (*_FAILURES, *_ODD) as error:
+            held = self._shared.last(channel, 3600.0)
+            if held is None:
+                raise NotSent("the channel cannot be looked at") from error
+            return not held
+
     def find(self, press: Press) -> Found:
         """Who made the press. Never raises: what cannot be established is ``identity_unknown``."""
         fresh = press.acts
@@ -98,7 +119,7 @@ class Identity:
             if actor.problem is None:
                 held = frozenset(g for g, members in groups.items() if press.user in _answer(members, until))
                 actor = Actor(actor.team_id, actor.user_id, held, None, actor.name)
-        except (*_FAILURES, TooLate, KeyError) as error:
+        except (*_FAILURES, *_ODD, TooLate) as error:
             log.warning("identity could not be established", user=press.user, error=_said(error))
             return Found(Actor(press.team or "", press.user, problem="identity_unknown"), False)
         if channel is None:
@@ -108,7 +129,7 @@ class Identity:
         except Refused as error:
             log.warning("a channel cannot be looked at", channel=press.channel, error=_said(error))
             return Found(actor, fresh)
-        except (*_FAILURES, TooLate) as error:
+        except (*_FAILURES, *_ODD, TooLate) as error:
             log.warning("a channel cannot be looked at", channel=press.channel, error=_said(error))
             if fresh and actor.problem is None:
                 actor = Actor(actor.team_id, actor.user_id, problem="identity_unknown", name=actor.name)

@@ -18,7 +18,7 @@ _SECRET_NAME = re.compile(
 _SECRET_TEXT = re.compile(
     r"xox[a-z](?:\.xox[a-z])?-[\w-]+|xapp-[\w-]+|xwfp-[\w-]+"
     r"|https?://[^\s\"'<>]*/(?:commands|actions|response|services|workflows)/[^\s\"'<>]+"
-    r"|\b\d{9,}\.\d{6,}\.[0-9a-f]{32}\b"
+    r"|\b\d{9,}\.\d{6,}\.[0-9a-f]{16,}\b"
     r"|\bdapi[0-9a-zA-Z-]{8,}|\bdose[0-9a-f]{16,}|(?<=[Bb]earer )\S+"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
 )

@@ -17,6 +17,7 @@ log = structlog.get_logger("bot.posting")
 ADVICE: Final[dict[str, str]] = {
     "channel_not_found": "invite the bot to the channel (/invite @rollout), or correct the channel id in the plan",
     "not_in_channel": "invite the bot to the channel: /invite @rollout",
+    "channel_is_shared": "the channel is shared with another company: name an internal one in the plan",
     "is_archived": "unarchive the channel, or name another one in the plan",
     "restricted_action": "a workspace setting keeps the bot from posting there: allow it, or name another channel",
     "account_inactive": "the bot's account was deactivated: install the app again and renew SLACK_BOT_TOKEN",
@@ -28,6 +29,12 @@ ADVICE: Final[dict[str, str]] = {
 }
 
 _NO_THREAD = frozenset({"thread_not_found", "invalid_thread_ts", "message_not_found"})
+
+
+def refuse_shared(internal: Callable[[str], bool], channel: str) -> None:
+    """Nothing of a rollout is shown to another company (facts 6, threat 3). Raises Refused, or NotSent if unknown."""
+    if not internal(channel):
+        raise Refused("channel_is_shared")
 
 
 def post(

@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
 from bot.render.views import typed_values
+from commands.arguments import cleaned
 from commands.grammar import parse
 from commands.registry import VERBS
 from commands.reply import Actor, Request, Surface
@@ -57,7 +58,8 @@ class Press:
 
     @staticmethod
     def from_json(raw: Json) -> "Press":
-        return Press(**{**raw, "kind": Kind(raw["kind"]), "origin": Origin(raw["origin"])})
+        known = {f.name: raw[f.name] for f in fields(Press) if f.name in raw}  # another version may have stored it
+        return Press(**{**known, "kind": Kind(raw["kind"]), "origin": Origin(raw["origin"])})
 
     @property
     def acts(self) -> bool:
@@ -70,7 +72,7 @@ class Press:
         surface = {Kind.COMMAND: Surface.SLASH, Kind.SUBMISSION: Surface.MODAL, Kind.HOME: Surface.HOME}.get(
             self.kind, Surface.HOME if self.origin == Origin.HOME else Surface.BUTTON
         )
-        return Request(actor, self.verb, self.arguments, surface, self.channel, shared_channel)
+        return Request(actor, cleaned(self.verb), _clean(self.arguments), surface, self.channel, shared_channel)
 
 
 def key_of(kind: Kind, body: Json) -> str:
@@ -97,10 +99,10 @@ def of_command(body: Json) -> Press:
 def of_action(body: Json) -> Press | None:
     """A button; None when it is none of ours."""
     try:
-        wish = json.loads(body["actions"][0]["value"])
-        verb, arguments = str(wish["v"]), dict(wish["a"])
-    except (KeyError, IndexError, TypeError, ValueError):
+        verb, arguments = _wish(_parsed(body["actions"][0]["value"]))
+    except _MALFORMED:
         return None
+    arguments.pop("submitted", None)  # only a form is submitted
     container, view = body.get("container") or {}, body.get("view") or {}
     context = _context(view)
     if view.get("type") == "home":
@@ -130,15 +132,17 @@ def of_submission(body: Json) -> Press | None:
     """A submitted form; None when it is none of ours."""
     view = body["view"]
     context = _context(view)
-    if "v" not in context:
+    try:
+        verb, arguments = _wish(context)
+        values = typed_values((view.get("state") or {}).get("values") or {})
+    except _MALFORMED:
         return None
-    values = typed_values((view.get("state") or {}).get("values") or {})
     return Press(
         Kind.SUBMISSION,
         Origin.MODAL,
         str(body["user"]["id"]),
-        str(context["v"]),
-        {**context.get("a", {}), **values, "submitted": True},
+        verb,
+        {**arguments, **values, "submitted": True},
         team=body["user"].get("team_id"),
         channel=context.get("c"),
         trigger=body.get("trigger_id"),
@@ -157,12 +161,47 @@ def of_home(body: Json) -> Press | None:
     return Press(Kind.HOME, Origin.HOME, str(event["user"]), "home", from_home=True)
 
 
+def _clean(value: Any) -> Any:
+    """A value whose texts can be stored and sent back to Slack: halves of a character cannot."""
+    if isinstance(value, str):
+        return cleaned(value)
+    if isinstance(value, list | tuple):
+        return [_clean(entry) for entry in value]
+    if isinstance(value, dict):
+        return {cleaned(name): _clean(entry) for name, entry in value.items()}
+    return value
+
+
+#: What reading a payload of another shape raises.
+_MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
+
+
+def _parsed(text: str) -> Any:
+    """JSON without NaN and Infinity, which not every database stores. Raises one of ``_MALFORMED``."""
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{constant} is no number")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def _wish(raw: Any) -> tuple[str, dict[str, Any]]:
+    """Verb and arguments of a button or of a form. Raises one of ``_MALFORMED``."""
+    verb, arguments = raw["v"], raw["a"]
+    if not isinstance(verb, str) or not isinstance(arguments, dict):
+        raise TypeError("a verb and its arguments are wanted")
+    return verb, dict(arguments)
+
+
 def _context(view: Json) -> dict[str, Any]:
+    """What a modal carries; the channel is left out when it is none."""
     try:
-        found = json.loads(view.get("private_metadata") or "{}")
-    except ValueError:
+        found = _parsed(view.get("private_metadata") or "{}")
+    except _MALFORMED:
         return {}
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    return found if isinstance(found.get("c"), str) else {**found, "c": None}
 
 
 def _title(view: Json) -> str:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -14,7 +15,7 @@ from bot.cardboard import Cardboard
 from bot.clients import NotSent, RateLimited, Refused, Unknown
 from bot.door import Door
 from bot.pace import Pace
-from bot.posting import ADVICE, backoff, post
+from bot.posting import ADVICE, backoff, post, refuse_shared
 from storage import cards, leases, outbox
 from storage.database import Database
 from storage.models import Rollout
@@ -25,14 +26,28 @@ log = structlog.get_logger("bot.sender")
 LEASE: Final = "slack-sender"
 #: What is also shown in the channel, beside the thread of its stage's card.
 BROADCAST: Final = frozenset(
-    {"decision_wanted", "stage_blocked", "stage_passed", "rollback_started", "rollback_ended", "bake_worse"}
+    {
+        "decision_wanted",
+        "stage_blocked",
+        "stage_passed",
+        "rollback_started",
+        "rollback_ended",
+        "bake_worse",
+        "stage_rejected",
+    }
 )
+#: What is said anew at its next due time: the newest one says it all.
+SUMMARIES: Final = frozenset({"daily_summary"})
 #: A message that Slack refuses for its own sake must not hold back the others for ever.
 _REFUSALS: Final = 5
 
 
 class Sender:
-    """A thread over the outbox and the cards. ``owner`` names this process in leases."""
+    """A thread over the outbox and the cards. ``owner`` names this process in leases.
+
+    A message waits ``patience`` seconds for the card that its thread hangs on. ``internal`` says whether a channel is
+    not shared with another company.
+    """
 
     def __init__(
         self,
@@ -45,7 +60,11 @@ class Sender:
         *,
         poll: float = 0.5,
         lease: float = 15.0,
+        patience: float = 60.0,
+        internal: Callable[[str], bool] = lambda _: True,
     ) -> None:
+        self._patience, self._internal = patience, internal
+        self._waiting: dict[int, float] = {}  # message -> since when it waits for its card (monotonic)
         self._database, self._door, self._web = database, door, web
         self._cardboard, self._pace, self._owner = cardboard, pace, owner
         self._poll, self._lease = poll, lease
@@ -131,11 +150,19 @@ class Sender:
         if letter.stage_id is not None:
             card = cards.of_stage(session, letter.stage_id)
             if card is not None:
-                return card.channel, card.ts, card.ts is None and letter.attempts == 0 and card.shown == 0
+                waits = card.ts is None and letter.attempts == 0 and card.shown == 0
+                return card.channel, card.ts, waits and self._still_waits(letter)
         channel = session.execute(select(Rollout.channel).where(Rollout.id == letter.rollout_id)).scalar_one_or_none()
         return channel, None, False
 
+    def _still_waits(self, letter: Letter) -> bool:
+        now = time.monotonic()
+        return now < self._waiting.setdefault(letter.id, now) + self._patience
+
     def _send(self, letter: Letter, channel: str | None, thread: str | None) -> None:
+        self._waiting.pop(letter.id, None)
+        if letter.kind in SUMMARIES and self._superseded(letter):
+            return
         try:
             reply = self._door.document(letter.kind, letter.rollout_id, letter.stage_id, letter.ids)
         except Exception as error:
@@ -146,8 +173,9 @@ class Sender:
             with self._database.write() as session:
                 outbox.drop(session, letter, "there is nothing to say any more")
             return
-        self._pace.used(channel)
         try:
+            refuse_shared(self._internal, channel)
+            self._pace.used(channel)
             ts = post(
                 self._web,
                 channel,
@@ -161,6 +189,11 @@ class Sender:
             return
         with self._database.write() as session:
             outbox.sent(session, letter, ts)
+
+    def _superseded(self, letter: Letter) -> bool:
+        """Drop a summary after which a newer one waits: after a week without Slack one is enough."""
+        with self._database.write() as session:
+            return outbox.has_newer(session, letter) and outbox.drop(session, letter, "a newer one waits")
 
     def _failed(self, letter: Letter, channel: str, error: Exception) -> None:
         name = error.error if isinstance(error, Refused) else ""

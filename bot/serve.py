@@ -126,11 +126,10 @@ class Http:
 
         @pages.post("/slack/events")
         def events() -> Response:
-            # Bolt would answer 500 to a timestamp that is not a number.
-            if (
-                not request.headers.get("X-Slack-Request-Timestamp", "").isascii()
-                or not request.headers.get("X-Slack-Request-Timestamp", "").isdigit()
-            ):
+            # Bolt would answer 500 to a timestamp that is no number, and to a signature that is not ASCII.
+            stamp = request.headers.get("X-Slack-Request-Timestamp", "")
+            signature = request.headers.get("X-Slack-Signature", "")
+            if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12 and signature.isascii()):
                 return Response("invalid request", 401)
             if self._handler is None:
                 return Response("not ready", 503)

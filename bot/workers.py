@@ -170,7 +170,13 @@ class Workers:
             self._wake.set()
 
     def _processed(self, press: Press, settled_at: float, again: bool) -> str:
-        found = self._identity.find(press)
+        try:
+            found = self._identity.find(press)
+        except DBAPIError:
+            raise
+        except Exception:
+            reply = failed("who pressed could not be looked up", press.verb)
+            return self._given(press, press.request(Actor("", press.user), False), reply)
         if press.kind == Kind.HOME:
             return self._home(press.user, found.actor)
         request = press.request(found.actor, found.shared_channel)
@@ -180,15 +186,19 @@ class Workers:
         if press.kind == Kind.SUBMISSION:
             time.sleep(max(0.0, settled_at - time.monotonic()))
         try:
-            outcome = self._answers.give(press, request, reply)
-        except Failure as error:
-            log.error("a person got no answer", user=press.user, verb=press.verb, error=str(error))
-            outcome = "unanswered"
+            outcome = self._given(press, request, reply)
         except Exception:
-            outcome = self._answers.give(press, request, failed("an answer could not be drawn", press.verb))
+            outcome = self._given(press, request, failed("an answer could not be drawn", press.verb))
         if press.from_home:
             self._home(press.user, found.actor)
         return outcome
+
+    def _given(self, press: Press, request: Request, reply: Reply) -> str:
+        try:
+            return self._answers.give(press, request, reply)
+        except Failure as error:
+            log.error("a person got no answer", user=press.user, verb=press.verb, error=str(error))
+            return "unanswered"
 
     def _reply(self, request: Request) -> Reply:
         return guarded(lambda: self._door.handle(request), request.verb)

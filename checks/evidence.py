@@ -14,9 +14,11 @@ class StageLook:
     target_release: str
     changed: int  # targets whose change was verified
     unchanged: tuple[str, ...]  # names of targets of the change set that are not on the new runtime
-    unsettled: tuple[str, ...]  # names of targets that have not come to rest
+    unsettled: tuple[str, ...]  # names of changed targets that ended abnormally
     runs: Mapping[str, Any] | None  # monitoring.looks.compare_runs; None: the runs could not be read
     runs_error: str | None = None
+    moving: tuple[str, ...] = ()  # names of changed targets that are on their way to another state just now
+    targets_error: str | None = None  # why not every changed target could be looked at
 
 
 @dataclass(frozen=True, slots=True)

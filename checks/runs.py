@@ -16,4 +16,6 @@ def compared(look: StageLook) -> Found:
         f"{new['runs']} runs on {new['release']}, {new['failures']} failed"
         f" (before: {old['runs']} on {old['release']}, {old['failures']} failed). For people to judge."
     )
+    if not look.runs.get("complete", True):
+        sentence = f"Not all runs could be read. {sentence}"
     return Found(Verdict.INCONCLUSIVE, sentence, "people_judge", look.runs)

@@ -9,7 +9,7 @@ from commands.words import short
 from storage.models import Event
 
 _A_PAGE = 15
-_ECHOES = ("stage_preparing", "stage_rolling_back")
+_ECHOES = ("stage_preparing", "stage_rolling_back", "stage_ready")
 
 
 def audit(call: Call) -> Reply:

@@ -51,6 +51,7 @@ def closing(session: Session, standing: Standing, kind: str, stage_key: str, now
 
 _WAS = {
     "decision_wanted": "was ready for review",
+    "stage_rejected": "was rejected",
     "stage_blocked": "was blocked",
     "stage_passed": "had passed",
     "rollback_started": "was being rolled back",
@@ -149,7 +150,7 @@ def _rollback_started(
     why = f": {stage.locked_reason}" if stage.locked_reason and stage.locked_reason != "rolled back" else "."
     said = f"{stage.key} is being rolled back"
     touched = stage.tally(ActionKind.CHANGE)
-    number = max(touched.good + touched.bad + touched.running - stage.pinned, 0)
+    number = touched.good + touched.bad + touched.running
     lines = (
         line(Icon("back"), " ", Strong(said), *by, why),
         line(f"Up to {count(number, 'target')} get back what their backups say. The card shows how far it is."),
@@ -177,6 +178,26 @@ def _rollback_ended(
         _buttons(standing, stage, now, {"unlock", "rollback"} if bad else {"unlock"}),
     )
     return Reply(said, blocks)
+
+
+def _stage_rejected(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    if not stage.rejections:
+        return None
+    by: Line = (" by ", Person(str(ids.get("by"))), f" ({ids.get('role')})") if ids.get("by") else ()
+    said = f"{stage.key} is rejected"
+    starter: Line = (Person(stage.started_by), ", it") if stage.started_by else ("It",)
+    lines = (
+        line(Icon("warning"), " ", Strong(said), *by, f": {short(str(ids.get('reason') or ''), 500)}"),
+        line(
+            *starter,
+            f" is held until the same role approves it, or until it is put back: /rollout rollback {stage.key}",
+        ),
+    )
+    return Reply(
+        f"{said}: {short(str(ids.get('reason') or ''), 200)}", (Paragraph(lines), _buttons(standing, stage, now, set()))
+    )
 
 
 def _bake_worse(
@@ -232,5 +253,6 @@ _OF_STAGE: dict[str, Maker] = {
     "rollback_started": _rollback_started,
     "rollback_ended": _rollback_ended,
     "bake_worse": _bake_worse,
+    "stage_rejected": _stage_rejected,
     "pinned": _pinned,
 }

@@ -2,13 +2,14 @@
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
 from sqlalchemy.orm import Session
 
-from commands import documents, find, refusals
+from commands import arguments, documents, find, refusals
 from commands.call import Call, Refused, refused
 from commands.help import help_reply, unknown
 from commands.home import rollout_blocks
@@ -56,6 +57,7 @@ class Door:
     def handle(self, request: Request) -> Reply:
         """Answer a request: authorise, find what it means, look or act. Only FieldErrors of a form is ever raised."""
         seen: dict[str, Any] = {}
+        request = replace(request, verb=arguments.cleaned(request.verb))
         try:
             try:
                 return self._answer(request, seen)
@@ -71,8 +73,13 @@ class Door:
     def check_form(self, request: Request) -> None:
         """Look at the fields of a submitted form, and at nothing else. Raises FieldErrors."""
         verb = VERBS.get(request.verb)
-        if verb is not None and verb.check is not None:
-            verb.check(request.arguments)
+        if verb is None or verb.check is None:
+            return
+        try:
+            given = arguments.checked(request.arguments, request.verb)
+        except Refused:
+            return  # it is no mistake in a field; ``handle`` refuses it
+        verb.check(given)
 
     def card(self, stage_id: int) -> Reply:
         """The live card of a stage. Raises LookupError for a stage that does not exist."""
@@ -131,6 +138,7 @@ class Door:
     def _answer(self, request: Request, seen: dict[str, Any]) -> Reply:
         if request.actor.problem is not None:
             raise _may_not_enter(request.actor.problem)
+        request = replace(request, arguments=arguments.checked(request.arguments, request.verb))
         verb = VERBS.get(request.verb)
         if request.verb == "help":
             return help_reply(VERBS, find.word(request))
@@ -172,10 +180,10 @@ class Door:
     def _shared(self, standing: Standing, ids: Mapping[str, Any], now: datetime) -> Reply | None:
         verb = VERBS.get(str(ids.get("verb")))
         by = str(ids.get("by") or "")
-        arguments = ids.get("arguments")
+        asked = ids.get("arguments")
         if verb is None or verb.act:
             return None
-        given = {**(arguments if isinstance(arguments, dict) else {}), "rollout": standing.id}
+        given = {**(asked if isinstance(asked, dict) else {}), "rollout": standing.id}
         request = Request(Actor("", by), verb.name, given, Surface.BUTTON, standing.channel)
         try:
             return documents.shared(verb.run(self._call(request, verb, {})), by)
@@ -224,6 +232,10 @@ class Door:
     def _failed(self, request: Request) -> Reply:
         error_id = secrets.token_hex(4)
         self._log.exception("command failed", verb=request.verb[:40], actor=request.actor.user_id, error_id=error_id)
+        try:
+            self._record_failure(request, error_id)
+        except Exception:
+            self._log.exception("a failure could not be recorded", error_id=error_id)
         said = "Something went wrong in the bot itself; it is not known whether this took effect."
         following = "Look with /rollout status before you repeat it, and tell the people who run the bot the error id."
         return Reply(
@@ -234,6 +246,21 @@ class Door:
             ),
             error_id=error_id,
         )
+
+    def _record_failure(self, request: Request, error_id: str) -> None:
+        actor = request.actor
+        with self._database.write() as session:
+            event(
+                session,
+                self._calendar(),
+                By(actor.user_id, actor.team_id, str(request.surface)),
+                request.verb[:40],
+                f"An error of the bot itself; it is not known whether it took effect. Error id {error_id}",
+                rollout_id=_asked_of(session, request),
+                outcome="failed",
+                reason_code="internal_error",
+                data={"error_id": error_id},
+            )
 
 
 def _asked_of(session: Session, request: Request) -> int | None:

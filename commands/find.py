@@ -17,6 +17,7 @@ from storage import facts
 from storage.models import Rollout, Target, Workspace
 
 _PICK = 20  # buttons to pick from
+_REASON = 500  # of a reason that a button carries
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +138,13 @@ def _exactly_named(session: Session, standing: Standing, words: str) -> tuple[li
     parts = words.split(" ")
     if len(parts) < 2 or words[0] in "\"'`":
         return None
-    names = _rows(session, standing)
-    for length in range(len(parts), 1, -1):
+    names: dict[str, list[_Row]] = {}
+    for row in _rows(session, standing):
+        names.setdefault(" ".join(row[4].split()).casefold(), []).append(row)
+    longest = max((name.count(" ") + 1 for name in names), default=0)
+    for length in range(min(len(parts), longest), 1, -1):
         name = " ".join(parts[:length])
-        if exact := [t for t in names if name.casefold() == " ".join(t[4].split()).casefold()]:
+        if exact := names.get(name.casefold()):
             return exact, name, " ".join(parts[length:])
     return None
 
@@ -186,7 +190,7 @@ def _one(found: Sequence[_Row], word: str, rest: str, standing: Standing, reques
         Button(
             f"{name[:34]} · {kind} {object_id[:22]} · {workspace[:12]}",
             request.verb,
-            {"rollout": standing.id, "target_id": target_id, "reason": rest},
+            {"rollout": standing.id, "target_id": target_id, "reason": rest[:_REASON]},
         )
         for target_id, workspace, kind, object_id, name in found[:_PICK]
     ]

@@ -11,7 +11,7 @@ from storage import intents
 
 def pause(call: Call) -> Reply:
     """Hold all forward work at once."""
-    resume_button = call.button("Resume", "resume")
+    resume_button = call.button("Resume", "resume", version=call.standing.version + 1)
     call.proceed(gates.may_pause(pause_facts(call.standing, call.roles)))
     reason = (call.text("reason") or call.reason)[:500]
     done = intents.pause(call.database, call.who, call.now, call.standing.id, reason)
@@ -35,7 +35,7 @@ def pause(call: Call) -> Reply:
 def resume(call: Call) -> Reply:
     """Let the rollout go on."""
     call.proceed(gates.may_resume(pause_facts(call.standing, call.roles)))
-    done = intents.resume(call.database, call.who, call.now, call.standing.id)
+    done = intents.resume(call.database, call.who, call.now, call.standing.id, call.number("version"))
     if isinstance(done, Refuse):
         raise Refused(done.reasons)
     return Reply(

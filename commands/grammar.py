@@ -38,6 +38,8 @@ _QUOTES: Final = str.maketrans(
         "\u200b": "",
     }
 )
+#: A command with its reason. What is longer would not fit the button that asks the person to choose.
+LONGEST: Final = 900
 _LINK: Final = re.compile(r"<(?P<mark>[@#!]?)(?P<body>[^<>|]+)(?:\|(?P<label>[^<>]*))?>")
 _PAIRS: Final = {'"': '"', "'": "'", "`": "`"}
 
@@ -47,7 +49,7 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
 
     A word that is no verb is given back as it is, for the door to refuse with the nearest one.
     """
-    words = clean(text).split(maxsplit=1)
+    words = clean(text)[:LONGEST].split(maxsplit=1)
     if words and words[0].lower() in {"/rollout", "rollout"}:
         words = words[1].split(maxsplit=1) if len(words) > 1 else []
     if not words:

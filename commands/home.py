@@ -80,5 +80,5 @@ def _stage(stage: StageStanding) -> list[Block]:
     bar = progress(stage)
     if bar is None and stage.started and stage.total:
         changed = stage.tally(ActionKind.CHANGE)
-        bar = Progress(max(changed.good - stage.pinned, 0), stage.total, changed.bad, "upgraded")
+        bar = Progress(changed.good, stage.total, changed.bad, "upgraded")
     return [said, bar] if bar is not None and stage.started else [said]

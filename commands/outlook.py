@@ -118,7 +118,16 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
         case StageState.REVIEW:
             lacking = stage.lacking(standing.required(stage.key))
             titles = standing.titles()
-            who = listed([titles.get(r, r) for r in lacking]) or listed([titles[s.role] for s in stage.rejections])
+            if stage.rejections:
+                roles = listed([titles.get(s.role, s.role) for s in stage.rejections])
+                return [
+                    line(
+                        f"{starters}: look into it, or ",
+                        Strong(f"/rollout rollback {stage.key}"),
+                        f"; {roles} can still approve it.",
+                    )
+                ]
+            who = listed([titles.get(r, r) for r in lacking])
             return [line(f"{who}: ", Strong(f"/rollout approve {stage.key}"), " (or reject)")]
         case StageState.ROLLED_BACK:
             text = " with what you fixed makes it ready again."
@@ -155,14 +164,15 @@ def next_buttons(
             found.append(Button(f"Start {key}", "start", at, "primary"))
     elif stage.state is StageState.ROLLED_BACK and can(plan.capabilities.start):
         found.append(Button(f"Unlock {key}", "unlock", at))
+    if can(plan.capabilities.pause) and not (person is None and stage.state not in ENGINE_STATES):
+        if standing.paused:
+            found.append(Button("Resume", "resume", {"rollout": standing.id, "version": standing.version}))
+        elif stage.state in ENGINE_STATES and stage.state is not StageState.ROLLING_BACK:
+            found.append(Button("Pause", "pause", {"rollout": standing.id}))
+    # Last: what is red must not be the first thing under the hand.
     retry_revert = stage.state is StageState.ROLLED_BACK and stage.block_code is not None
     if (stage.state in HAS_CHANGES or retry_revert) and can(plan.capabilities.rollback):
         found.append(Button(f"Roll back {key}", "rollback", at, "danger"))
-    if can(plan.capabilities.pause) and not (person is None and stage.state not in ENGINE_STATES):
-        if standing.paused:
-            found.append(Button("Resume", "resume", {"rollout": standing.id}))
-        elif stage.state in ENGINE_STATES and stage.state is not StageState.ROLLING_BACK:
-            found.append(Button("Pause", "pause", {"rollout": standing.id}))
     return found
 
 

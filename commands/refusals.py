@@ -68,7 +68,7 @@ def _resolving(refused: Refused, standing: Standing, actor: Actor, now: datetime
                 found.append(Button("Look again", "refresh", at))
             case "rollout_paused" | "already_paused":
                 if roles & set(standing.plan.capabilities.pause):
-                    found.append(Button("Resume", "resume", at))
+                    found.append(Button("Resume", "resume", {**at, "version": standing.version}))
             case "stage_locked":
                 if stage is not None and roles & set(standing.plan.capabilities.start):
                     found.append(Button(f"Unlock {stage.key}", "unlock", {**at, "stage": stage.key}))

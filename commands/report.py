@@ -68,11 +68,13 @@ def daily(session: Session, standing: Standing, ids: Mapping[str, Any], now: dat
 
 def _failures(failed: list[tuple[str, ActionKind, str, int]]) -> Paragraph:
     if not failed:
-        return Paragraph((line(Icon("ok"), " No failures since yesterday."),))
+        return Paragraph((line(Icon("ok"), " None of the bot's own actions failed since yesterday."),))
     total = sum(number for *_, number in failed)
     lines = [line(f"{stage}: {number} × {code}") for stage, _, code, number in failed[:8]]
     more = f" (the most frequent {len(lines)} of {len(failed)} kinds)" if len(failed) > len(lines) else ""
-    return Paragraph((line(Icon("failed"), " ", Strong(f"{count(total, 'failure')} since yesterday"), more), *lines))
+    return Paragraph(
+        (line(Icon("failed"), " ", Strong(f"{count(total, 'action')} of the bot failed since yesterday"), more), *lines)
+    )
 
 
 def targets_by_runtime(standing: Standing, runtimes: Mapping[tuple[str | None, str], int]) -> list[Block]:

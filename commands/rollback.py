@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from commands import find
 from commands.call import Call, Refused, refused
 from commands.reply import (
     Block,
@@ -74,9 +75,10 @@ def _stages(call: Call) -> list[str]:
     several = call.request.arguments.get("stages")
     known = {s.key for s in call.standing.stages}
     if isinstance(several, list) and several:
-        keys = [k for k in several if k in known]
-        if keys:
-            return keys
+        for key in several:
+            if key not in known:
+                find.stage(call.standing, key, "rollback")
+        return several
     if call.stage_key is not None:
         return [call.stage_key]
     newest = call.standing.newest_with_changes()
@@ -145,7 +147,7 @@ def _reverted(stage: StageStanding) -> str:
     if stage.state is StageState.ROLLED_BACK:
         return f"{count(stage.tally(ActionKind.REVERT).bad, 'target')} that could not be put back will be tried again."
     changes = stage.tally(ActionKind.CHANGE)
-    touched = max(changes.good + changes.bad + changes.running - stage.pinned, 0)
+    touched = changes.good + changes.bad + changes.running
     if not touched:
         return "nothing was changed yet; it is stopped."
     going = f" ({changes.running} of them under way now)" if changes.running else ""

@@ -91,7 +91,7 @@ def targets_words(stage: StageStanding) -> str:
             words.append(f"{tally.bad} could not be put back")
     else:
         changed = stage.tally(ActionKind.CHANGE)
-        words.append(f"{max(changed.good - stage.pinned, 0)} of {count(stage.total, 'target')} upgraded")
+        words.append(f"{changed.good} of {count(stage.total, 'target')} upgraded")
         work = stage.work_now
         if work in {ActionKind.BACKUP, ActionKind.VALIDATE}:
             words.append(f"{stage.tally(work).good} {WORK[work]}")

@@ -33,7 +33,7 @@ def overview(call: Call) -> Reply:
     """All stages, in one screen."""
     standing, now = call.standing, call.now
     blocks: list[Block] = [Heading(standing.plan.title), *situation(standing, now), Divider()]
-    first = call.page * _STAGES_A_PAGE
+    first = min(call.page, (len(standing.stages) - 1) // _STAGES_A_PAGE) * _STAGES_A_PAGE
     for stage in standing.stages[first : first + _STAGES_A_PAGE]:
         blocks += _stage_blocks(standing, stage, now)
     if len(standing.stages) > _STAGES_A_PAGE:

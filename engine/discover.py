@@ -9,13 +9,14 @@ from engine.parts import Parts
 from rollout.change import Found, Skip, Upgrade
 from rollout.plan import Plan
 from rollout.selection import stage_of
-from storage import discovered, leases
+from storage import discovered, leases, runs
 from storage.discovered import Sighting
 from storage.models import Workspace
 from storage.plans import plan_of
 from workspace.discovery import Discovery, discover
-from workspace.errors import WorkspaceError
+from workspace.errors import Incomplete, WorkspaceError
 from workspace.kinds import KINDS
+from workspace.runs import runs_since
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +25,11 @@ EVERY = timedelta(hours=1)
 #: Machine seconds between two looks that nobody asked for, and between two tries at a workspace that does not answer.
 LEAST_APART = timedelta(seconds=15)
 RETRY = timedelta(seconds=10)
-_LEASE = 300.0
+#: How far back runs are shown for every job, how much of it is read again, and how many pages of 24 at most.
+LAST_RUNS = timedelta(days=1)
+RUNS_OVERLAP = timedelta(hours=2)
+RUN_PAGES = 40
+LEASE = 45.0  # renewed while the look lasts
 
 
 def due(parts: Parts) -> list[str]:
@@ -40,35 +45,63 @@ def _is_due(row: Workspace, now: datetime, machine: datetime) -> bool:
         return True
     if row.error is not None:
         return machine - row.looked_machine >= RETRY
-    if row.looked_at is None or (row.look_wanted_at is not None and row.look_wanted_at > row.looked_at):
+    if row.looked_at is None or row.look_wanted_at is not None:
         return True
     return now - row.looked_at >= EVERY and machine - row.looked_machine >= LEAST_APART
 
 
 def look(parts: Parts, key: str) -> bool:
-    """Look at one workspace and store it; False when another replica is at it or it did not answer. Never raises for
-    what the workspace answers."""
-    name = f"discover:{key}"
-    if not leases.take(parts.database, name, parts.owner, _LEASE):
-        return False
+    """Look at one workspace and store it; False when another replica is or was at it, or it did not answer. Never
+    raises for what the workspace answers."""
+    with leases.held(parts.database, f"discover:{key}", parts.owner, LEASE) as lease:
+        return lease is not None and key in due(parts) and _look(parts, key, lease)
+
+
+def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
     client = parts.clients[key]
+    now, began = parts.calendar(), parts.database.machine()
+    with parts.database.read() as session:
+        wanted = session.execute(select(Workspace.look_wanted_at).where(Workspace.key == key)).scalar_one()
     try:
-        now, began = parts.calendar(), parts.database.machine()
         found = discover(client)
     except WorkspaceError as error:
         log.warning("workspace_unreachable", workspace=key, error=str(error))
         discovered.failed(parts.database, key, client.host, str(error))
         return False
-    else:
-        with parts.database.read() as session:
-            rollouts = [(r.id, plan_of(r)) for r in discovered.rollouts_of(session, key)]
-        for rollout_id, plan in rollouts:
-            discovered.store(parts.database, rollout_id, key, _sightings(plan, key, found), now, began)
-        discovered.finished(parts.database, key, client.host, list(found.versions), now)
-        log.info("workspace_looked_at", workspace=key, targets=len(found.found), calls=found.calls)
-        return True
-    finally:
-        leases.release(parts.database, name, parts.owner)
+    with parts.database.read() as session:
+        rollouts = [(r.id, plan_of(r)) for r in discovered.rollouts_of(session, key)]
+    for rollout_id, plan in rollouts:
+        sightings = _sightings(plan, key, found)
+        if not lease.ours():
+            log.warning("look_lost", workspace=key)
+            return False
+        discovered.store(parts.database, rollout_id, key, sightings, now, began)
+    discovered.finished(parts.database, key, client.host, list(found.versions), now, wanted)
+    log.info("workspace_looked_at", workspace=key, targets=len(found.found), calls=found.calls)
+    _look_at_runs(parts, key, {f.object_id for f in found.found if f.kind == "job"}, now)
+    return True
+
+
+def _look_at_runs(parts: Parts, key: str, jobs: set[str], now: datetime) -> None:
+    """The latest runs of every job that is a target, for `status TARGET`: newest first, and no more than some pages."""
+    with parts.database.read() as session:
+        known = session.execute(select(Workspace.runs_seen_at).where(Workspace.key == key)).scalar_one()
+    since = now - LAST_RUNS if known is None else max(now - LAST_RUNS, known - RUNS_OVERLAP)
+    seen: list[runs.Seen] = []
+    try:
+        for run in runs_since(parts.clients[key], None, since, most_pages=RUN_PAGES):
+            if run.ended is not None and str(run.job_id) in jobs:
+                seconds = run.seconds if run.seconds is not None else (run.ended - run.started).total_seconds()
+                seen.append(
+                    runs.Seen(str(run.job_id), run.key, run.runtime, run.result, run.started, run.ended, seconds)
+                )
+    except Incomplete:
+        pass  # what was read is true; the rest is older
+    except WorkspaceError as error:
+        log.warning("runs_not_read", workspace=key, error=str(error))
+        return
+    runs.store(parts.database, key, seen)
+    discovered.runs_seen(parts.database, key, now)
 
 
 def _sightings(plan: Plan, workspace: str, found: Discovery) -> list[Sighting]:

@@ -6,8 +6,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as NoConnection
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from engine.claimed import LOOK_AGAIN
@@ -18,6 +17,7 @@ from rollout.states import ActionKind, ActionState
 from rollout.steps import Settling, Step, decide
 from storage import actions
 from storage.actions import Claim, LeaseLost
+from storage.database import away
 from storage.models import Backup, Stage
 from workspace.errors import (
     Busy,
@@ -43,7 +43,7 @@ def execute(parts: Parts, claim: Claim) -> None:
     except LeaseLost:
         log.warning("lease_lost", action=claim.action_id)
     except SQLAlchemyError as error:
-        if not _database_away(error):
+        if not away(error):
             _unexpected(work)
             return
         # Nothing is known to be wrong with the target: look again once the database is there, at the latest when the
@@ -52,12 +52,6 @@ def execute(parts: Parts, claim: Claim) -> None:
         _quietly(lambda: work.later(LOOK_AGAIN))
     except Exception:
         _unexpected(work)
-
-
-def _database_away(error: SQLAlchemyError) -> bool:
-    if isinstance(error, OperationalError | InterfaceError | NoConnection):
-        return True
-    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def _unexpected(work: "_Execution") -> None:

@@ -14,6 +14,7 @@ class EngineLock:
     """Held from construction until ``release``; the kernel frees it when the process dies. Raises EngineRunning."""
 
     def __init__(self, database_file: Path) -> None:
+        database_file = database_file.resolve()  # one file may have several names
         path = database_file.with_name(database_file.name + ".engine")
         self._file: IO[str] = path.open("a+")
         try:

@@ -1,8 +1,8 @@
 """The engine: one thread that reconciles and claims, a pool that carries out, and APScheduler that ticks."""
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,12 +15,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from engine import discover, progress, schedule, watch
 from engine.execute import execute
 from engine.parts import Parts
+from engine.pool import Pool
 from rollout.plan import Stage as PlanStage
-from rollout.states import ENGINE_STATES, WORK_OF, ActionKind, ActionState, StageState
+from rollout.states import ENGINE_STATES, WORK_OF, ActionKind, StageState
 from rollout.windows import is_open
-from storage import actions
+from storage import actions, attempts
 from storage.actions import Want
-from storage.models import Action, Rollout, Stage
+from storage.models import Rollout, Stage
 from storage.plans import plan_of
 from storage.record import touch_card
 
@@ -28,8 +29,12 @@ log = structlog.get_logger(__name__)
 
 #: Machine seconds between two passes when nothing wakes the loop earlier.
 PASS_EVERY = 0.5
+#: Machine seconds between two passes at least: many actions end at about the same time, and each wakes the loop.
+LEAST_APART = 0.03
 #: Machine seconds between two edits of a progress bar.
 PROGRESS_EVERY = 2.0
+#: Machine seconds before work that ended with an error is begun again.
+AFTER_FAILURE = 3.0
 
 
 class Engine:
@@ -37,8 +42,10 @@ class Engine:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._pool = ThreadPoolExecutor(parts.parallel, thread_name_prefix="action")
-        self._looks = ThreadPoolExecutor(4, thread_name_prefix="look")
+        self._pool = Pool(parts.parallel, "action")
+        self._looks = Pool(4, "look")  # discovery
+        self._bakes = Pool(2, "bake")  # runs, and the ends of bakes: they wait for no discovery
+        self._ticks = Pool(2, "tick")
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._busy = 0
@@ -56,8 +63,11 @@ class Engine:
         if self._parts.database.is_sqlite:
             # Only one engine runs on a SQLite file, so whoever held a lease before us is dead.
             actions.forget_leases(self._parts.database)
-        self._scheduler.add_job(self._tick_schedule, "interval", seconds=1, id="schedule")
-        self._scheduler.add_job(self._tick_looks, "interval", seconds=1, id="looks")
+        for name, tick in (("schedule", self._tick_schedule), ("looks", self._tick_looks)):
+            # Only handed on: whatever hangs in a tick must not hold up the end of the process.
+            begin = partial(self._once, f"tick:{name}", tick, self._ticks)
+            self._scheduler.add_job(begin, "interval", seconds=1, id=name)
+        self._say_what_cannot_be_done()
         self._scheduler.start()
         self._tick_looks()
         self._thread.start()
@@ -67,22 +77,41 @@ class Engine:
         self._wake.set()
 
     def stop(self, timeout: float = 8.0) -> None:
-        """Claim nothing more, finish the calls in hand, stop."""
+        """Claim nothing more, finish the calls in hand, stop; after ``timeout`` machine seconds whatever still hangs.
+
+        A write that is then still under way is of unknown outcome to the next engine, which looks before it writes.
+        """
+        until = time.monotonic() + timeout
         self._stopping.set()
         self._wake.set()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+        for pool in self._pools:
+            pool.close()
         if self._thread.is_alive():
-            self._thread.join(timeout)
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._looks.shutdown(wait=True, cancel_futures=True)
+            self._thread.join(max(until - time.monotonic(), 0.0))
+        ended = [pool.join(until) for pool in self._pools]
+        if not all(ended):
+            log.warning("stopped_with_calls_in_hand")
 
     def die(self) -> None:
         """For tests: stop as if the process had been killed; nothing is finished, nothing given back."""
         self._stopping.set()
         self._wake.set()
         self._scheduler.shutdown(wait=False)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools:
+            pool.close()
+
+    @property
+    def _pools(self) -> tuple[Pool, ...]:
+        return self._pool, self._looks, self._bakes, self._ticks
+
+    def _say_what_cannot_be_done(self) -> None:
+        """Work in a workspace for which this process has no settings would wait for ever: the log names it."""
+        with self._parts.database.read() as session:
+            found = actions.workspaces_with_open(session)
+        for workspace in sorted(found - self._parts.clients.keys()):
+            log.error("workspace_without_settings", workspace=workspace, setting=f"DATABRICKS_{workspace.upper()}_HOST")
 
     # -- passes --------------------------------------------------------------------------------------------------------
 
@@ -97,6 +126,7 @@ class Engine:
             except Exception:
                 log.exception("pass_failed_unexpectedly")
                 self._stopping.wait(1.0)
+            self._stopping.wait(LEAST_APART)
             self._wake.wait(PASS_EVERY)
             self._wake.clear()
 
@@ -110,13 +140,22 @@ class Engine:
                 .order_by(Stage.position.desc())
             ).all()
         for stage_id, state in stages:
-            if state is StageState.BAKING:
-                self._once(f"bake:{stage_id}", partial(watch.finish_bake, self._parts, stage_id), self._looks)
-                continue
-            while progress.advance(self._parts, stage_id):
-                pass
-            self._show_progress(stage_id)
+            try:
+                self._move(stage_id, state)
+            except SQLAlchemyError:
+                raise
+            except Exception:
+                # A defect that one stage brings up must not hold the others, least of all a rollback.
+                log.exception("stage_not_moved", stage=stage_id)
         self._claim()
+
+    def _move(self, stage_id: int, state: StageState) -> None:
+        if state is StageState.BAKING:
+            self._once(f"bake:{stage_id}", partial(watch.finish_bake, self._parts, stage_id), self._bakes)
+            return
+        while progress.advance(self._parts, stage_id):
+            pass
+        self._show_progress(stage_id)
 
     def _show_progress(self, stage_id: int) -> None:
         """Edit the card when the counts moved, but not at every action."""
@@ -125,7 +164,7 @@ class Engine:
             stage = session.get(Stage, stage_id)
             if stage is None or stage.state not in WORK_OF:
                 return
-            found = actions.counts(session, stage.id, stage.generation, WORK_OF[stage.state])
+            found = attempts.counts(session, stage.id, stage.generation, WORK_OF[stage.state])
         seen = (stage.state, *sorted((str(k), v) for k, v in found.items()))
         shown, at = self._progress.get(stage_id, ((), 0.0))
         if seen != shown and machine - at >= PROGRESS_EVERY:
@@ -139,7 +178,7 @@ class Engine:
             room = self._parts.parallel - self._busy
             if room <= 0 or self._stopping.is_set():
                 return
-            if not self._has_work(workspace):
+            if not self._has_work(workspace, wants):
                 continue
             with self._parts.database.write() as session:
                 claims = actions.claim(
@@ -155,23 +194,9 @@ class Engine:
             for claim in claims:
                 self._submit(partial(execute, self._parts, claim))
 
-    def _has_work(self, workspace: str) -> bool:
-        """A cheap look before the write transaction."""
-        machine = self._parts.database.machine()
+    def _has_work(self, workspace: str, wants: Sequence[Want]) -> bool:
         with self._parts.database.read() as session:
-            return (
-                session.execute(
-                    select(Action.id)
-                    .where(
-                        Action.workspace == workspace,
-                        Action.state.in_([ActionState.PENDING, ActionState.RUNNING]),
-                        (Action.poll_at.is_(None)) | (Action.poll_at <= machine),
-                        (Action.lease_until.is_(None)) | (Action.lease_until < machine),
-                    )
-                    .limit(1)
-                ).scalar_one_or_none()
-                is not None
-            )
+            return actions.has_work(session, self._parts.database.machine(), workspace, wants)
 
     def wants(self) -> list[Want]:
         """What each stage would like done now; backward work first, later stages first."""
@@ -186,7 +211,9 @@ class Engine:
                 # A revert may also be that of one target, in any state of its stage.
                 wants.append(Want(stage.id, stage.generation, ActionKind.REVERT, None, limits.max_parallel, None))
                 kind = WORK_OF.get(stage.state)
-                if kind is not None and kind is not ActionKind.REVERT and _may_touch(limits, kind, now):
+                if kind is None or kind is ActionKind.REVERT or stage.locked or stage.rollout.paused:
+                    continue
+                if _may_touch(limits, kind, now):
                     wants.append(
                         Want(stage.id, stage.generation, kind, stage.state, limits.max_parallel, limits.max_failures)
                     )
@@ -196,7 +223,7 @@ class Engine:
 
     def _tick_schedule(self) -> None:
         def look(stage_id: int, period: str) -> None:
-            self._once(f"runs:{stage_id}", partial(watch.look_at_runs, self._parts, stage_id, period), self._looks)
+            self._once(f"runs:{stage_id}", partial(watch.look_at_runs, self._parts, stage_id, period), self._bakes)
 
         schedule.tick(self._parts, look)
 
@@ -207,43 +234,41 @@ class Engine:
     # -- pool ----------------------------------------------------------------------------------------------------------
 
     def _submit(self, work: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                work()
+            finally:
+                with self._count:
+                    self._busy -= 1
+                self._wake.set()
+
         with self._count:
             self._busy += 1
-        try:
-            future = self._pool.submit(work)
-        except RuntimeError:  # stopping: the lease ends by itself
+        if not self._pool.submit(run):  # stopping: the lease ends by itself
             with self._count:
                 self._busy -= 1
-            return
-        future.add_done_callback(self._ended)
 
-    def _ended(self, future: Future[None]) -> None:
-        with self._count:
-            self._busy -= 1
-        if not future.cancelled() and future.exception() is not None:
-            log.error("action_thread_failed", error=repr(future.exception()))
-        self._wake.set()
-
-    def _once(self, name: str, work: Callable[[], object], pool: ThreadPoolExecutor) -> None:
-        """Run ``work`` unless work of the same name is under way in this process."""
+    def _once(self, name: str, work: Callable[[], object], pool: Pool) -> None:
+        """Run ``work`` unless work of the same name is under way in this process; True of it wakes the loop."""
         with self._count:
             if name in self._under_way or self._stopping.is_set():
                 return
             self._under_way.add(name)
 
         def run() -> None:
+            moved: object = False
             try:
-                work()
+                moved = work()
             except Exception:
                 log.exception("work_failed", work=name)
+                self._stopping.wait(AFTER_FAILURE)
             finally:
                 with self._count:
                     self._under_way.discard(name)
+            if moved:  # else a stage that bakes would keep the loop running without a rest
                 self._wake.set()
 
-        try:
-            pool.submit(run)
-        except RuntimeError:
+        if not pool.submit(run):
             with self._count:
                 self._under_way.discard(name)
 

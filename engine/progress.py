@@ -1,16 +1,17 @@
 """Move stages on: level-triggered, from what the actions say now, never from what was planned (DESIGN 5)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import Row, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from engine import watch
 from engine.parts import Parts
 from rollout.states import ACTION_BAD, ACTION_OPEN, WORK_OF, ActionKind, ActionState, StageState
-from storage import actions
-from storage.models import Action, Stage, Target
+from storage import attempts
+from storage.models import Action, Stage, Target, Workspace
 from storage.plans import plan_of
 from storage.record import ENGINE, post, touch_card
 from storage.transitions import Lost, lock_stage, move
@@ -19,6 +20,15 @@ _NEXT = {
     StageState.PREPARING: (StageState.UPGRADING, ActionKind.CHANGE, "Every target is backed up; changing them."),
     StageState.UPGRADING: (StageState.VALIDATING, ActionKind.VALIDATE, "Every target is changed; looking once more."),
 }
+#: What an action takes over from the one before it. Not whole rows: there may be thousands, under the stage's lock.
+_COPIED = (
+    Action.rollout_id,
+    Action.stage_id,
+    Action.generation,
+    Action.target_id,
+    Action.workspace,
+    Action.change,
+)
 _WORDS = {ActionKind.BACKUP: "backups", ActionKind.CHANGE: "changes", ActionKind.VALIDATE: "looks after the change"}
 
 
@@ -41,8 +51,8 @@ def _something_to_do(session: Session, stage: Stage) -> bool:
     if kind is None:
         return False
     if kind is ActionKind.REVERT:
-        return _open(session, stage, ActionKind.REVERT) == 0
-    found = actions.counts(session, stage.id, stage.generation, kind)
+        return not _later_still_rolling_back(session, stage) and _open(session, stage, ActionKind.REVERT) == 0
+    found = attempts.counts(session, stage.id, stage.generation, kind)
     return found.get(ActionState.RUNNING, 0) == 0 and (
         not found.get(ActionState.PENDING, 0) or any(found.get(s, 0) for s in ACTION_BAD)
     )
@@ -54,7 +64,7 @@ def _advance(session: Session, stage: Stage, now: datetime) -> bool:
         return False
     if kind is ActionKind.REVERT:
         return _advance_rollback(session, stage, now)
-    found = actions.counts(session, stage.id, stage.generation, kind)
+    found = attempts.counts(session, stage.id, stage.generation, kind)
     running, pending = found.get(ActionState.RUNNING, 0), found.get(ActionState.PENDING, 0)
     bad = sum(found.get(s, 0) for s in ACTION_BAD)
     if running:
@@ -87,30 +97,20 @@ def _next_state(session: Session, stage: Stage, found: Mapping[ActionState, int]
     came_from = WORK_OF[stage.state]
     move(session, stage, to, now, ENGINE, sentence)
     previous = session.execute(
-        select(Action)
+        select(*_COPIED)
         .join(Target, Target.id == Action.target_id)
         .where(
-            actions.newest(stage.id, stage.generation, came_from),
+            attempts.newest(stage.id, stage.generation, came_from),
             Action.state == ActionState.DONE,
             Target.pinned_reason.is_(None),
         )
         .order_by(Action.id)
-    ).scalars()
-    actions.insert_actions(session, [_like(a, kind, now) for a in previous])
+    )
+    attempts.insert_actions(session, [_like(a, kind, now) for a in previous])
 
 
-def _like(action: Action, kind: ActionKind, now: datetime) -> dict[str, object]:
-    return {
-        "rollout_id": action.rollout_id,
-        "stage_id": action.stage_id,
-        "generation": action.generation,
-        "target_id": action.target_id,
-        "workspace": action.workspace,
-        "kind": kind,
-        "attempt": 1,
-        "change": action.change,
-        "created_at": now,
-    }
+def _like(action: Row[Any], kind: ActionKind, now: datetime) -> dict[str, Any]:
+    return {**action._mapping, "kind": kind, "attempt": 1, "created_at": now}
 
 
 def _block(session: Session, stage: Stage, kind: ActionKind, bad: int, pending: int, now: datetime) -> None:
@@ -141,13 +141,13 @@ def _advance_rollback(session: Session, stage: Stage, now: datetime) -> bool:
     if _later_still_rolling_back(session, stage):
         return False
     _drop_unbegun(session, stage, now)
-    inserted = actions.insert_actions(session, [_like(a, ActionKind.REVERT, now) for a in _to_revert(session, stage)])
+    inserted = attempts.insert_actions(session, [_like(a, ActionKind.REVERT, now) for a in _to_revert(session, stage)])
     if inserted:
         touch_card(session, stage)
         return False
     if _open(session, stage, None):
         return False
-    found = actions.counts(session, stage.id, stage.generation, ActionKind.REVERT)
+    found = attempts.counts(session, stage.id, stage.generation, ActionKind.REVERT)
     bad = sum(found.get(s, 0) for s in ACTION_BAD)
     back = found.get(ActionState.DONE, 0)
     sentence = f"{back} of {back + bad} targets are back on the old runtime." if back + bad else "Nothing had changed."
@@ -162,6 +162,7 @@ def _advance_rollback(session: Session, stage: Stage, now: datetime) -> bool:
         block_code="actions_failed" if bad else None,
         block_sentence=f"{bad} could not be put back." if bad else None,
     )
+    _look_once_more(session, stage, now)
     key = f"rollback_ended:{stage.id}:{stage.version}"
     post(session, now, key, "rollback_ended", rollout_id=stage.rollout_id, stage_id=stage.id, repeat=True)
     return True
@@ -193,29 +194,41 @@ def _drop_unbegun(session: Session, stage: Stage, now: datetime) -> None:
     )
 
 
-def _to_revert(session: Session, stage: Stage) -> list[Action]:
-    """The newest change action of each target that may have been written to and has no revert yet."""
+def _to_revert(session: Session, stage: Stage) -> Sequence[Row[Any]]:
+    """For each target that may have been written to and has no revert yet: the newest change that may have done it.
+
+    Not simply the newest attempt: a retry that was never begun says nothing of what the attempt before it wrote.
+    """
+    of_stage = (Action.stage_id == stage.id) & (Action.generation == stage.generation)
+    may_have_written = Action.state.in_([ActionState.DONE, *ACTION_BAD]) | Action.intent_at.is_not(None)
     other = aliased(Action)
-    same_target = (
-        (other.target_id == Action.target_id)
-        & (other.stage_id == stage.id)
-        & (other.generation == stage.generation)
-        & (other.kind == ActionKind.REVERT)
+    reverted = (
+        select(other.id)
+        .where(
+            other.target_id == Action.target_id,
+            other.stage_id == stage.id,
+            other.generation == stage.generation,
+            other.kind == ActionKind.REVERT,
+        )
+        .exists()
     )
-    reverted = select(other.id).where(same_target).exists()
     still_open = select(other.id).where(other.target_id == Action.target_id, other.state.in_(ACTION_OPEN)).exists()
-    return list(
-        session.execute(
-            select(Action)
-            .where(
-                actions.newest(stage.id, stage.generation, ActionKind.CHANGE),
-                Action.state.in_([ActionState.DONE, *ACTION_BAD])
-                | ((Action.state == ActionState.SKIPPED) & Action.intent_at.is_not(None)),
-                ~reverted,
-                ~still_open,
-            )
-            .order_by(Action.id.desc())
-        ).scalars()
+    newest = (
+        select(func.max(Action.id))
+        .where(of_stage, Action.kind == ActionKind.CHANGE, may_have_written, ~reverted, ~still_open)
+        .group_by(Action.target_id)
+    )
+    return session.execute(select(*_COPIED).where(Action.id.in_(newest)).order_by(Action.id.desc())).all()
+
+
+def _look_once_more(session: Session, stage: Stage, now: datetime) -> None:
+    """Ask for a fresh look at where the stage had changes: what is there now is shown, whatever the journal says."""
+    touched = select(Action.workspace).where(Action.stage_id == stage.id, Action.generation == stage.generation)
+    session.execute(
+        update(Workspace)
+        .where(Workspace.key.in_(touched))
+        .values(look_wanted_at=now)
+        .execution_options(synchronize_session=False)
     )
 
 

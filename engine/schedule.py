@@ -69,7 +69,7 @@ def _take(
             select(Fence.at).where(Fence.job == job, Fence.rollout_id == rollout.id).order_by(Fence.at.desc()).limit(1)
         ).scalar_one_or_none()
     due = last_due(report, max(since, newest) if newest is not None else since, now)
-    if due is None:
+    if due is None or (kind is not None and newest is not None and _same_time_of_day(report, newest, due)):
         return None
     period = f"{due.astimezone(ZoneInfo(report.zone)):%Y-%m-%dT%H:%M%z}"
     with parts.database.write() as session:
@@ -79,6 +79,12 @@ def _take(
             key = f"{kind}:{rollout.id}:{period}"
             post(session, now, key, kind, rollout_id=rollout.id, ids={"period": period, "due": due.isoformat()})
     return period
+
+
+def _same_time_of_day(report: Report, taken: datetime, due: datetime) -> bool:
+    """Whether the clocks went back between them: the same hour comes twice, and its summary once."""
+    zone = ZoneInfo(report.zone)
+    return taken.astimezone(zone).replace(tzinfo=None) == due.astimezone(zone).replace(tzinfo=None)
 
 
 def _fence(session: Session, job: str, rollout_id: int, period: str, due: datetime) -> bool:

@@ -1,5 +1,6 @@
 """Watch a stage under bake: the runs of its jobs on both runtimes; and gather the evidence when the bake has ended."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,12 +11,13 @@ from sqlalchemy.orm import Session
 from checks import CHECKS, Found
 from checks.evidence import StageLook
 from engine.parts import Parts
+from engine.targetlook import Present, look_at_targets
 from monitoring.looks import SeenRun, compare_runs, got_worse
 from rollout.digest import digest
 from rollout.plan import Plan
 from rollout.states import ActionKind, ActionState, StageState, Verdict
-from storage import actions, runs
-from storage.models import Action, Evidence, Stage, Target
+from storage import attempts, runs
+from storage.models import Action, Evidence, Run, Stage, Target
 from storage.plans import plan_of
 from storage.record import ENGINE, post, touch_card
 from storage.transitions import Lost, lock_stage, move
@@ -62,13 +64,14 @@ def finish_bake(parts: Parts, stage_id: int) -> bool:
             return False
         watched = is_watched(plan_of(stage.rollout), stage.key)
     facts, error = _read_runs(parts, stage_id) if watched else (None, None)
+    present = look_at_targets(parts, stage_id) if watched else None
     now = parts.calendar()
     try:
         with parts.database.write() as session:
             stage = lock_stage(session, stage_id)
             if not _bake_over(stage, now):
                 return False
-            open_review(session, stage, now, facts, error)
+            open_review(session, stage, now, facts, error, present)
             return True
     except Lost:
         return False
@@ -81,11 +84,19 @@ def _bake_over(stage: Stage, now: datetime) -> bool:
 
 
 def open_review(
-    session: Session, stage: Stage, now: datetime, facts: dict[str, Any] | None = None, error: str | None = None
+    session: Session,
+    stage: Stage,
+    now: datetime,
+    facts: dict[str, Any] | None = None,
+    error: str | None = None,
+    present: Present | None = None,
 ) -> None:
-    """Store what every check finds, freeze the evidence and ask for sign-offs; ``facts`` are those of the runs."""
+    """Store what every check finds, freeze the evidence and ask for sign-offs.
+
+    ``facts`` are those of the runs; ``present`` are the targets as they are now; None: validated just now.
+    """
     plan = plan_of(stage.rollout)
-    look = _stage_look(session, stage, plan, facts, error)
+    look = _stage_look(session, stage, plan, facts, error, present)
     verdicts: dict[str, list[str]] = {}
     for criterion in plan.stage(stage.key).criteria:
         if criterion.check is None:
@@ -118,23 +129,40 @@ def open_review(
     post(session, now, key, "decision_wanted", rollout_id=stage.rollout_id, stage_id=stage.id, repeat=True)
 
 
+def stage_look(parts: Parts, stage_id: int) -> StageLook:
+    """What the checks are given of a stage now, without its runs."""
+    present = look_at_targets(parts, stage_id)
+    with parts.database.read() as session:
+        stage = session.execute(select(Stage).where(Stage.id == stage_id)).scalar_one()
+        return _stage_look(session, stage, plan_of(stage.rollout), None, None, present)
+
+
 def _stage_look(
-    session: Session, stage: Stage, plan: Plan, facts: dict[str, Any] | None, error: str | None
+    session: Session,
+    stage: Stage,
+    plan: Plan,
+    facts: dict[str, Any] | None,
+    error: str | None,
+    present: Present | None,
 ) -> StageLook:
     rows = session.execute(
         select(Action.state, Target.name, Target.pinned_reason)
         .join(Target, Target.id == Action.target_id)
-        .where(actions.newest(stage.id, stage.generation, ActionKind.VALIDATE))
+        .where(attempts.newest(stage.id, stage.generation, ActionKind.VALIDATE))
         .order_by(Target.name)
     ).all()
     standing = [(state, name) for state, name, pinned in rows if pinned is None]
+    unchanged = {name for state, name in standing if state is not ActionState.DONE}
+    now = present or Present()
     return StageLook(
         target_release=plan.runtimes.target,
         changed=sum(state is ActionState.DONE for state, _ in standing),
-        unchanged=tuple(name for state, name in standing if state is not ActionState.DONE),
-        unsettled=(),
+        unchanged=tuple(sorted(unchanged | set(now.elsewhere))),
+        unsettled=now.down,
         runs=facts,
         runs_error=error,
+        moving=now.moving,
+        targets_error=now.error,
     )
 
 
@@ -147,23 +175,40 @@ def _read_runs(parts: Parts, stage_id: int) -> tuple[dict[str, Any] | None, str 
         plan = plan_of(stage.rollout)
         jobs = _changed_jobs(session, stage)
         since = stage.started_at - BASELINE
+        first = _latest(session, stage, _runs_criterion(plan, stage.key)) is None
+    complete = True
     try:
         for key in sorted({workspace for workspace, _ in jobs}):
+            if key not in parts.clients:
+                return None, f"there are no settings for the workspace {key}"
             ids = {job for workspace, job in jobs if workspace == key}
             with parts.database.read() as session:
                 known = runs.newest_end(session, key, ids)
-            asked = max(since, known - timedelta(hours=6)) if known is not None else since
-            seen = [r for r in collect_runs(parts.clients[key], ids, asked).runs if r.ended is not None]
+            # The first look reads the whole baseline: of other looks only the newest runs are known.
+            asked = since if first or known is None else max(since, known - timedelta(hours=6))
+            collected = collect_runs(parts.clients[key], ids, asked)
+            complete = complete and collected.complete
+            seen = [r for r in collected.runs if r.ended is not None]
             runs.store(parts.database, key, [_row(r, jobs.get((key, str(r.job_id))), plan) for r in seen])
     except WorkspaceError as err:
         return None, str(err)
     with parts.database.read() as session:
         stored = runs.between(session, set(jobs), since, parts.calendar())
     names = {f"{w}/{j}": name for (w, j), (name, _) in jobs.items()}
+    target = plan.runtimes.target
     seen_runs = [
-        SeenRun(f"{r.workspace}/{r.job_id}", r.release or "", r.result, r.ended_at, r.duration) for r in stored
+        SeenRun(f"{r.workspace}/{r.job_id}", r.release or "", r.result, r.ended_at, r.duration)
+        for r in stored
+        if r.release != target or _since_change(r, jobs)
     ]
-    return compare_runs(seen_runs, plan.runtimes.source, plan.runtimes.target, names, since), None
+    compared = compare_runs(seen_runs, plan.runtimes.source, plan.runtimes.target, names, since)
+    return {**compared, "complete": complete}, None
+
+
+def _since_change(run: Run, jobs: Mapping[tuple[str, str], tuple[str, datetime | None]]) -> bool:
+    """Whether a run on the new runtime belongs to this generation, not to one that was put back."""
+    _, changed = jobs.get((run.workspace, run.job_id), ("", None))
+    return changed is None or run.started_at >= changed
 
 
 def _changed_jobs(session: Session, stage: Stage) -> dict[tuple[str, str], tuple[str, datetime | None]]:
@@ -172,7 +217,7 @@ def _changed_jobs(session: Session, stage: Stage) -> dict[tuple[str, str], tuple
         select(Target.workspace, Target.object_id, Target.name, Action.ended_at)
         .join(Action, Action.target_id == Target.id)
         .where(
-            actions.newest(stage.id, stage.generation, ActionKind.CHANGE),
+            attempts.newest(stage.id, stage.generation, ActionKind.CHANGE),
             Target.kind == "job",
             Action.state == ActionState.DONE,
         )

@@ -82,8 +82,10 @@ def sign_facts(standing: Standing, key: str, actor: str, roles: Collection[str],
     lacking = stage.lacking(required)
     held_up = {s.role for s in stage.rejections}
     mine = next((s for s in stage.signatures if s.user_id == actor), None)
+    # Who approved before somebody of the same role rejected may approve again, which lifts the rejection.
+    overruled = mine is not None and any(s.role == mine.role and s.id > mine.id for s in stage.rejections)
     stands = mine is not None and (
-        mine.decision is Decision.REJECTED or mine.evidence_digest == (stage.evidence_digest or "")
+        mine.decision is Decision.REJECTED or (mine.evidence_digest == (stage.evidence_digest or "") and not overruled)
     )
     return SignFacts(
         stage=key,

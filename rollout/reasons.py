@@ -23,6 +23,7 @@ CODES: Final[dict[str, str]] = {
     "unknown_target": "no such target",
     "ambiguous_target": "several targets fit",
     "missing_argument": "something is missing in the command",
+    "malformed_request": "a value in the request is of the wrong type",
     "no_open_rollout": "there is no open rollout here",
     "several_rollouts": "more than one rollout is open",
     "reason_required": "a reason is needed",

@@ -1,17 +1,19 @@
 """Claims on actions and their outcomes: row leases with epochs, every write fenced (DESIGN 5, invariants 1, 7, 8)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy.orm import Session
 
 from rollout.change import Change
-from rollout.states import ACTION_BAD, ActionKind, ActionState, StageState
+from rollout.states import ActionKind, ActionState, StageState
+from storage.attempts import failures
 from storage.database import Database
 from storage.models import Action, Lease, Rollout, Stage, Target, Workspace
+from storage.transitions import lock_stage
 
 
 class LeaseLost(Exception):
@@ -81,28 +83,61 @@ def claim(
         return []
     ids = list(
         session.execute(
-            select(Action.id)
-            .where(
-                Action.workspace == workspace,
-                Action.state == ActionState.RUNNING,
-                or_(Action.lease_until.is_(None), Action.lease_until < machine),
-                or_(Action.poll_at.is_(None), Action.poll_at <= machine),
-            )
-            .order_by(Action.poll_at)
-            .limit(limit)
+            select(Action.id).where(_due(machine, workspace)).order_by(Action.poll_at).limit(limit)
         ).scalars()
     )
-    for want in wants:
-        if len(ids) >= limit:
-            break
-        ids += fresh(session, machine, workspace, want, limit - len(ids))
+    if len(ids) < limit:
+        possible = _with_work(session, machine, workspace, wants)
+        stages = _lock_stages(session, {want.stage_id for want in possible})
+        for want in possible:
+            if len(ids) < limit:
+                ids += fresh(session, machine, workspace, want, stages[want.stage_id], limit - len(ids))
     return _take(session, machine, now, owner, ids, lease_seconds)
 
 
-def fresh(session: Session, machine: datetime, workspace: str, want: Want, limit: int) -> list[int]:
-    stage = session.execute(
-        select(Stage).where(Stage.id == want.stage_id).with_for_update().execution_options(populate_existing=True)
-    ).scalar_one()
+def has_work(session: Session, machine: datetime, workspace: str, wants: Sequence[Want]) -> bool:
+    """Whether a claim may find something: a cheap look before its write transaction."""
+    due = session.execute(select(Action.id).where(_due(machine, workspace)).limit(1)).scalar_one_or_none()
+    return due is not None or bool(_with_work(session, machine, workspace, wants))
+
+
+def _due(machine: datetime, workspace: str) -> ColumnElement[bool]:
+    """In flight, and to be looked at again: nobody holds it now."""
+    return and_(
+        Action.workspace == workspace,
+        Action.state == ActionState.RUNNING,
+        or_(Action.lease_until.is_(None), Action.lease_until < machine),
+        or_(Action.poll_at.is_(None), Action.poll_at <= machine),
+    )
+
+
+def _unbegun(machine: datetime, workspace: str) -> ColumnElement[bool]:
+    return and_(
+        Action.workspace == workspace,
+        Action.state == ActionState.PENDING,
+        or_(Action.poll_at.is_(None), Action.poll_at <= machine),
+    )
+
+
+def _with_work(session: Session, machine: datetime, workspace: str, wants: Sequence[Want]) -> list[Want]:
+    """The wants for which there is something to begin, in their order."""
+    rows = session.execute(
+        select(Action.stage_id, Action.generation, Action.kind).where(_unbegun(machine, workspace)).distinct()
+    )
+    found = {(stage_id, generation, kind) for stage_id, generation, kind in rows}
+    return [w for w in wants if (w.stage_id, w.generation, w.kind) in found]
+
+
+def _lock_stages(session: Session, ids: Collection[int]) -> dict[int, Stage]:
+    """Lock in the order in which the acts of people lock, else the two could wait for each other in a circle."""
+    if not ids:
+        return {}
+    order = session.execute(select(Stage.id).where(Stage.id.in_(ids)).order_by(Stage.rollout_id, Stage.position))
+    return {stage_id: lock_stage(session, stage_id) for stage_id in order.scalars().all()}
+
+
+def fresh(session: Session, machine: datetime, workspace: str, want: Want, stage: Stage, limit: int) -> list[int]:
+    """Actions of a locked stage that may be begun now, read again under its lock."""
     if stage.generation != want.generation or (want.state is not None and stage.state != want.state):
         return []
     if want.forward:
@@ -123,15 +158,7 @@ def fresh(session: Session, machine: datetime, workspace: str, want: Want, limit
         return []
     return list(
         session.execute(
-            select(Action.id)
-            .where(
-                of_stage,
-                Action.workspace == workspace,
-                Action.state == ActionState.PENDING,
-                or_(Action.poll_at.is_(None), Action.poll_at <= machine),
-            )
-            .order_by(Action.id)
-            .limit(room)
+            select(Action.id).where(of_stage, _unbegun(machine, workspace)).order_by(Action.id).limit(room)
         ).scalars()
     )
 
@@ -142,9 +169,14 @@ def _take(
     if not ids:
         return []
     until = machine + timedelta(seconds=lease_seconds)
-    session.execute(
+    # Asked again: a former owner may have committed an end meanwhile, and what has ended stays so.
+    free = or_(Action.lease_until.is_(None), Action.lease_until < machine)
+    taken = session.execute(
         update(Action)
-        .where(Action.id.in_(ids))
+        .where(
+            Action.id.in_(ids),
+            or_(Action.state == ActionState.PENDING, and_(Action.state == ActionState.RUNNING, free)),
+        )
         .values(
             state=ActionState.RUNNING,
             owner=owner,
@@ -152,14 +184,17 @@ def _take(
             lease_until=until,
             started_at=func.coalesce(Action.started_at, now),
         )
+        .returning(Action.id)
         .execution_options(synchronize_session=False)
     )
+    ours = set(taken.scalars())
     rows = session.execute(
         select(Action, Target)
         .join(Target, Target.id == Action.target_id)
-        .where(Action.id.in_(ids))
+        .where(Action.id.in_(ours))
         .execution_options(populate_existing=True)
     ).all()
+    order = {action_id: n for n, action_id in enumerate(ids)}
     return [
         Claim(
             action_id=a.id,
@@ -184,7 +219,7 @@ def _take(
             started_at=a.started_at or now,
             give_up_at=a.give_up_at,
         )
-        for a, t in rows
+        for a, t in sorted(rows, key=lambda row: order[row[0].id])
     ]
 
 
@@ -237,49 +272,10 @@ def end(
     )
 
 
-def newest(stage_id: int, generation: int, kind: ActionKind) -> Any:
-    """A subquery condition: actions that are the newest attempt of their target, pinned targets left out.
-
-    Failures and openness are judged on the newest attempt only, so that a retry clears what it repeats.
-    """
-    later = aliased(Action)
-    superseded = (
-        select(later.id)
-        .where(
-            later.stage_id == Action.stage_id,
-            later.generation == Action.generation,
-            later.target_id == Action.target_id,
-            later.kind == Action.kind,
-            later.attempt > Action.attempt,
-        )
-        .exists()
-    )
-    return and_(Action.stage_id == stage_id, Action.generation == generation, Action.kind == kind, ~superseded)
-
-
-def counts(session: Session, stage_id: int, generation: int, kind: ActionKind) -> dict[ActionState, int]:
-    """How many targets stand where with one kind of action, by their newest attempt; pinned ones that failed or were
-    never begun are left out."""
-    rows = session.execute(
-        select(Action.state, func.count())
-        .join(Target, Target.id == Action.target_id)
-        .where(
-            newest(stage_id, generation, kind),
-            or_(
-                Target.pinned_reason.is_(None),
-                Action.state == ActionState.RUNNING,
-                Action.kind == ActionKind.REVERT,
-            ),
-        )
-        .group_by(Action.state)
-    ).all()
-    return {row[0]: row[1] for row in rows}
-
-
-def failures(session: Session, stage_id: int, generation: int, kind: ActionKind) -> int:
-    """How many targets failed or are in conflict, by their newest attempt."""
-    found = counts(session, stage_id, generation, kind)
-    return sum(found.get(state, 0) for state in ACTION_BAD)
+def workspaces_with_open(session: Session) -> set[str]:
+    """The workspaces in which something is in flight or waits to be begun."""
+    open_ = Action.state.in_([ActionState.PENDING, ActionState.RUNNING])
+    return set(session.execute(select(Action.workspace).where(open_).distinct()).scalars())
 
 
 def forget_leases(database: Database) -> None:
@@ -287,11 +283,3 @@ def forget_leases(database: Database) -> None:
     with database.write() as session:
         session.execute(update(Action).where(Action.lease_until.is_not(None)).values(lease_until=None))
         session.execute(delete(Lease))
-
-
-def insert_actions(session: Session, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Insert pending actions in bulk; returns how many."""
-    made = [Action(state=ActionState.PENDING, **row) for row in rows]
-    session.add_all(made)
-    session.flush()
-    return len(made)

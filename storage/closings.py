@@ -12,6 +12,7 @@ from storage.models import Card, Outbox, Stage
 #: A message of that kind speaks of a stage in this state; once it has left it, the message is over.
 SPEAKS_OF: Final = {
     "decision_wanted": StageState.REVIEW,
+    "stage_rejected": StageState.REVIEW,
     "stage_blocked": StageState.BLOCKED,
     "stage_passed": StageState.PASSED,
     "rollback_started": StageState.ROLLING_BACK,

@@ -1,15 +1,19 @@
 """One way to a database: short read and write transactions, the same on SQLite and on PostgreSQL."""
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
+
+from storage.turns import Turns
 
 
 def normalised(url: str) -> URL:
@@ -27,6 +31,32 @@ def normalised(url: str) -> URL:
     raise ValueError(f"{backend} is not supported: use sqlite:///FILE or postgresql://...")
 
 
+def _ticks() -> float:
+    """Seconds that pass evenly, also while the machine sleeps; nobody sets this clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """A clock that goes on from one instant, whatever is done to the machine's clock of the day."""
+
+    instant: float  # unix seconds
+    ticks: float  # then
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.instant + _ticks() - self.ticks, UTC)
+
+
+def away(error: SQLAlchemyError) -> bool:
+    """Whether this says only that the database is away, busy or restarted: the same may well succeed in a moment."""
+    if isinstance(error, OperationalError | InterfaceError | NoConnection):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    # 25P03: PostgreSQL ended our transaction because we slept in it.
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) == "25P03"
+
+
 class Database:
     """Transactions on one database. Close it when done.
 
@@ -39,9 +69,9 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine: Engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url, pool_size)
         self._immediate = self.engine.execution_options(immediate=True)
-        self._writers = threading.Lock()
-        self._offset = timedelta()  # the database's clock minus ours
-        self._offset_until = 0.0
+        self._writers = Turns()
+        self._clock = _Anchored(time.time(), _ticks())
+        self._anchored_until = 0.0 if not self.is_sqlite else float("inf")
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -60,29 +90,42 @@ class Database:
     def machine_now(self, session: Session) -> datetime:
         """Machine time for leases: the database's own clock on PostgreSQL, so that replicas agree."""
         if self.is_sqlite:
-            return datetime.fromtimestamp(time.time(), UTC)
+            return self._clock.now()
         now: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
         return now.astimezone(UTC)
 
     def machine(self) -> datetime:
-        """Machine time outside of a transaction: on PostgreSQL our clock, corrected by its offset twice a minute."""
-        ours = datetime.fromtimestamp(time.time(), UTC)
-        if self.is_sqlite:
-            return ours
-        if time.monotonic() >= self._offset_until:
+        """Machine time outside of a transaction: counted on from what the database said, asked twice a minute."""
+        if _ticks() >= self._anchored_until:
             with self.read() as session:
-                before = time.time()
+                before = _ticks()
                 theirs = self.machine_now(session)
-                self._offset = theirs - datetime.fromtimestamp((before + time.time()) / 2, UTC)
-            self._offset_until = time.monotonic() + 30
-        return datetime.fromtimestamp(time.time(), UTC) + self._offset
+                self._clock = _Anchored(theirs.timestamp(), (before + _ticks()) / 2)
+            self._anchored_until = _ticks() + 30
+        return self._clock.now()
 
     def close(self) -> None:
         self.engine.dispose()
 
 
 def _postgresql(url: URL, pool_size: int) -> Engine:
-    return create_engine(url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True)
+    patience = {  # seconds and, for the last, milliseconds: a server that vanished is noticed, not waited for
+        "connect_timeout": 10,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,
+    }
+    given = {name: value for name, value in patience.items() if name not in url.query}
+    engine = create_engine(url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, connect_args=given)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        # A process that freezes in a transaction holds row locks: the server frees them, and it finds out on waking.
+        connection.execute("SET idle_in_transaction_session_timeout = '30s'")
+        connection.commit()
+
+    return engine
 
 
 def _sqlite(url: URL) -> Engine:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from storage.database import Database
@@ -60,6 +60,18 @@ def store(
             for sighting in changed[start : start + CHUNK]:
                 row = known.get((sighting.kind, sighting.object_id))
                 _put(session, rollout_id, workspace, sighting, row.id if row is not None else None, now, began)
+    with database.write() as session:  # what is as it was has been seen all the same
+        session.execute(
+            update(Target)
+            .where(
+                Target.rollout_id == rollout_id,
+                Target.workspace == workspace,
+                Target.id.in_([t.id for key, t in known.items() if key in wanted]),
+                Target.seen_machine <= began,
+            )
+            .values(seen_at=now, seen_machine=began)
+            .execution_options(synchronize_session=False)
+        )
     gone = [t.id for key, t in known.items() if key not in wanted and not t.gone]
     if gone:
         with database.write() as session:
@@ -68,12 +80,22 @@ def store(
                     target.gone = True
 
 
-def finished(database: Database, workspace: str, host: str, versions: Sequence[str], now: datetime) -> None:
-    """A complete look at the workspace has been stored."""
+def finished(
+    database: Database, workspace: str, host: str, versions: Sequence[str], now: datetime, wanted: datetime | None
+) -> None:
+    """A complete look at the workspace has been stored. It met the wish ``wanted``, not one that came meanwhile."""
     with database.write() as session:
         row = session.execute(select(Workspace).where(Workspace.key == workspace).with_for_update()).scalar_one()
         row.host, row.versions, row.looked_at, row.error = host, sorted(versions), now, None
         row.looked_machine = database.machine_now(session)
+        if row.look_wanted_at == wanted:
+            row.look_wanted_at = None
+
+
+def runs_seen(database: Database, workspace: str, until: datetime) -> None:
+    """The runs of the workspace's targets are known up to ``until`` (calendar)."""
+    with database.write() as session:
+        session.execute(update(Workspace).where(Workspace.key == workspace).values(runs_seen_at=until))
 
 
 def failed(database: Database, workspace: str, host: str, error: str) -> None:

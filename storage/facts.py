@@ -15,7 +15,7 @@ from rollout.standing import (
     Tally,
     WorkspaceStanding,
 )
-from rollout.states import ACTION_BAD, ActionKind, ActionState
+from rollout.states import ACTION_BAD, ACTION_OPEN, ActionKind, ActionState
 from storage.dryrun import change_set, digest_of, in_change_set
 from storage.models import (
     Action,
@@ -144,27 +144,32 @@ def _targets(session: Session, rollout_id: int) -> tuple[dict[str, tuple[int, in
 
 
 def _work(session: Session, rollout_id: int) -> dict[int, dict[ActionKind, Tally]]:
-    """Stage id -> kind -> tally of the present generation, by newest attempts; a failure of a pinned target is none."""
+    """Stage id -> kind -> tally of the present generation, by newest attempts.
+
+    A pinned target counts only while its own revert goes on or has failed: the stage is not about it any more.
+    """
     present = and_(Stage.id == Action.stage_id, Stage.generation == Action.generation, Stage.rollout_id == rollout_id)
     counts: dict[int, dict[ActionKind, dict[ActionState, int]]] = defaultdict(lambda: defaultdict(dict))
     # An attempt that did not fail is always the newest of its target, so only failures need the closer look.
     for stage_id, kind, state, count in session.execute(
         select(Action.stage_id, Action.kind, Action.state, func.count())
         .join(Stage, present)
-        .where(Action.state.not_in(ACTION_BAD))
+        .join(Target, Target.id == Action.target_id)
+        .where(
+            Action.state.not_in(ACTION_BAD),
+            Target.pinned_reason.is_(None) | ((Action.kind == ActionKind.REVERT) & Action.state.in_(ACTION_OPEN)),
+        )
         .group_by(Action.stage_id, Action.kind, Action.state)
     ):
         counts[stage_id][kind][state] = count
-    for stage_id, kind, pinned, count in session.execute(
-        select(Action.stage_id, Action.kind, Target.pinned_reason.is_not(None), func.count())
+    for stage_id, kind, count in session.execute(
+        select(Action.stage_id, Action.kind, func.count())
         .join(Stage, present)
         .join(Target, Target.id == Action.target_id)
-        .where(is_newest_bad())
-        .group_by(Action.stage_id, Action.kind, Target.pinned_reason.is_not(None))
+        .where(is_newest_bad(), Target.pinned_reason.is_(None) | (Action.kind == ActionKind.REVERT))
+        .group_by(Action.stage_id, Action.kind)
     ):
-        # A pinned target's failure no longer holds anybody; the target still belongs to the total.
-        state = ActionState.SKIPPED if pinned and kind is not ActionKind.REVERT else ActionState.FAILED
-        counts[stage_id][kind][state] = counts[stage_id][kind].get(state, 0) + count
+        counts[stage_id][kind][ActionState.FAILED] = count
     tallies: dict[int, dict[ActionKind, Tally]] = defaultdict(dict)
     for stage_id, kinds in counts.items():
         tallies[stage_id] = {kind: Tally.of(states) for kind, states in kinds.items()}

@@ -168,6 +168,13 @@ def repeat_bad(session: Session, stage: Stage, kind: ActionKind, now: datetime) 
     return len(bad)
 
 
+PAUSED_ANEW = Reason(
+    "stale_view",
+    "The rollout was paused anew since this button was drawn; it stays paused.",
+    "/rollout status says why; /rollout resume lifts it.",
+)
+
+
 def pause(database: Database, who: Who, now: datetime, rollout_id: int, reason: str) -> Done | Refuse:
     """Hold all forward work of the rollout: no new claims from the next tick on."""
     with acting(database, who, now, rollout_id) as act:
@@ -184,12 +191,14 @@ def pause(database: Database, who: Who, now: datetime, rollout_id: int, reason: 
         return Done()
 
 
-def resume(database: Database, who: Who, now: datetime, rollout_id: int) -> Done | Refuse:
-    """Let the rollout go on."""
+def resume(database: Database, who: Who, now: datetime, rollout_id: int, version: int | None = None) -> Done | Refuse:
+    """Let the rollout go on; ``version`` is that of the rollout that was shown: another pause is not lifted."""
     with acting(database, who, now, rollout_id) as act:
         decision = gates.may_resume(pause_facts(act.standing, act.roles))
         if isinstance(decision, Refuse):
             return decision
+        if version is not None and version != act.rollout.version:
+            return Refuse((PAUSED_ANEW,))
         rollout = act.rollout
         rollout.paused, rollout.paused_reason, rollout.paused_by, rollout.paused_at = False, None, None, None
         rollout.version += 1

@@ -126,7 +126,7 @@ def reject(
         if role not in asked.held:
             return Refuse((_wrong_role(act, stage_key, role, asked.held),))
         _revoke(act, stage, role, rejections_of_role=False)
-        _sign(act, stage, role, Decision.REJECTED, reason)
+        signature = _sign(act, stage, role, Decision.REJECTED, reason)
         title = act.plan.roles[role].title
         event(
             act.session,
@@ -138,6 +138,16 @@ def reject(
             data={"role": role, "evidence_digest": stage.evidence_digest or ""},
         )
         touch_card(act.session, stage, final=True)
+        post(
+            act.session,
+            now,
+            f"stage_rejected:{stage.id}:{stage.generation}:{signature}",
+            "stage_rejected",
+            rollout_id=stage.rollout_id,
+            stage_id=stage.id,
+            ids={"by": who.user_id, "role": title, "reason": reason},
+            repeat=True,
+        )
         return Signed(stage_key, role, False, act.look().stage(stage_key).lacking(act.standing.required(stage_key)))
 
 
@@ -169,18 +179,19 @@ def _revoke(act: Act, stage: Stage, role: str, rejections_of_role: bool) -> None
         )
 
 
-def _sign(act: Act, stage: Stage, role: str, decision: Decision, comment: str) -> None:
-    act.session.add(
-        SignOff(
-            stage_id=stage.id,
-            generation=stage.generation,
-            role=role,
-            team_id=act.who.team_id,
-            user_id=act.who.user_id,
-            decision=decision,
-            comment=comment,
-            evidence_digest=stage.evidence_digest or "",
-            at=act.now,
-        )
+def _sign(act: Act, stage: Stage, role: str, decision: Decision, comment: str) -> int:
+    """Insert the sign-off; returns its id."""
+    row = SignOff(
+        stage_id=stage.id,
+        generation=stage.generation,
+        role=role,
+        team_id=act.who.team_id,
+        user_id=act.who.user_id,
+        decision=decision,
+        comment=comment,
+        evidence_digest=stage.evidence_digest or "",
+        at=act.now,
     )
+    act.session.add(row)
     act.session.flush()
+    return row.id

@@ -161,8 +161,9 @@ class Action(Base):
     intent_at: Mapped[datetime | None]  # a write was about to be sent
     intent_epoch: Mapped[int | None]  # by which claim
     written_at: Mapped[datetime | None]  # its answer arrived
-    looks: Mapped[int] = mapped_column(default=0)  # looks since an outcome became unknown
-    seen: Mapped[dict[str, Any] | None]  # of the target, just before the write: state, start times, calendar instant
+    looks: Mapped[int] = mapped_column(default=0)  # quiet ones of an unknown outcome; else unanswered ones in a row
+    # Of the target, just before the write: state, start times, calendar instant; or that a look was made twice.
+    seen: Mapped[dict[str, Any] | None]
     give_up_at: Mapped[datetime | None]  # calendar: stuck after this
     reason_code: Mapped[str | None] = mapped_column(Key)
     sentence: Mapped[str | None] = mapped_column(Text)

@@ -122,6 +122,18 @@ def drop(session: Session, letter: Letter, error: str) -> bool:
     return _leave(session, letter, state="dropped", error=error)
 
 
+def has_newer(session: Session, letter: Letter) -> bool:
+    """Whether a message of that kind that was queued at least an hour later (calendar) waits in the same rollout."""
+    created = session.execute(select(Outbox.created_at).where(Outbox.id == letter.id)).scalar_one()
+    newer = select(Outbox.id).where(
+        Outbox.rollout_id == letter.rollout_id,
+        Outbox.kind == letter.kind,
+        Outbox.state.in_(_CLAIMABLE),
+        Outbox.created_at >= created + timedelta(hours=1),
+    )
+    return session.execute(newer.limit(1)).scalar_one_or_none() is not None
+
+
 def abandoned(session: Session, now: datetime) -> list[int]:
     """Messages whose sender died: their lease ended while they were being sent."""
     return list(session.scalars(select(Outbox.id).where(Outbox.state == "sending", Outbox.lease_until < now)))

@@ -9,6 +9,7 @@ from commands.reply import Chart, Progress, Table
 
 Json = dict[str, Any]
 _BAR: Final = 20
+_WIDEST: Final = 64  # characters that a dialog shows in one monospace line
 
 
 def section(text: str) -> Json:
@@ -46,14 +47,24 @@ def table_block(table: Table) -> list[Json]:
 
 
 def table_text(table: Table) -> list[Json]:
-    """The same table as monospace text, in as many sections as it needs."""
+    """The same table as text: in columns where they fit, else a line for each row. As many sections as it needs."""
     header, rows, more = _shaped(table, len(table.rows))
     grid = [[limits.cut(cell, 60) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[i]) for row in grid) for i in range(len(header))]
+    if sum(widths) + 2 * (len(widths) - 1) > _WIDEST:
+        lines = [_row_line(row) for row in rows]
+        return [*(section(chunk) for chunk in _chunks(lines, limits.SECTION)), *_more(more)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in grid]
     lines.insert(1, "  ".join("─" * width for width in widths))
     escaped = [limits.cut(escape(line.replace("`", "ˋ")), limits.SECTION - 10) or " " for line in lines]
     return [*(section(f"```{chunk}```") for chunk in _chunks(escaped, limits.SECTION - 6)), *_more(more)]
+
+
+def _row_line(row: Sequence[str]) -> str:
+    """``• *orders* · job, dev · 13.3 → 17.3``: a wide table in a narrow place; empty cells are left out."""
+    first, *others = (limits.cut(cell, 200).strip() for cell in row)
+    said = [literal(cell) for cell in others if cell not in ("", "-", "–")]
+    return limits.cut("• " + " · ".join([f"*{literal(first)}*" if first else "–", *said]), limits.SECTION - 10)
 
 
 def shortened(block: Json, rows: int) -> tuple[Json, int]:

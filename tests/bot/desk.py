@@ -1,5 +1,6 @@
 """A sender without its thread, driven by hand, over a rollout of two stages."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,10 @@ class Desk:
                 self.now[0] += 1.0
                 if not self.sender.turn():
                     return
+
+    def guard(self, internal: Callable[[str], bool]) -> None:
+        """From now on that says whether a channel is our own."""
+        self.sender._internal = self.sender._cardboard._internal = internal
 
     def post(self, key: str, kind: str = "daily_summary", stage: int | None = None, repeat: bool = False) -> None:
         with self.database.write() as session:

@@ -1,5 +1,6 @@
 """Signed HTTP: what is served, what is refused, and that a replayed request acts once."""
 
+import http.client
 import json
 import time
 import urllib.error
@@ -146,6 +147,22 @@ def test_unsigned_stale_and_malformed_requests_get_401(served: tuple[Slack, Bot,
     for stamp in ("soon", "", "-5", "1e9", "²"):
         signed = {"X-Slack-Signature": "v0=0", "X-Slack-Request-Timestamp": stamp.encode().decode("latin-1")}
         assert send(bot, a_command(), slack.signing_secret, **signed)[0] == 401
+    for stamp in ("9" * 13, "9" * 5000):
+        assert send(bot, a_command(), slack.signing_secret, stamp=stamp)[0] == 401
+    signed = {"X-Slack-Signature": "v0=é".encode().decode("latin-1")}
+    assert send(bot, a_command(), slack.signing_secret, **signed)[0] == 401
+    assert door.asked == []
+
+
+def test_a_body_that_is_too_large_is_refused(served: tuple[Slack, Bot, FakeDoor], door: FakeDoor) -> None:
+    _, bot, _ = served
+    connection = http.client.HTTPConnection("127.0.0.1", bot.port or 0, timeout=5)
+    connection.putrequest("POST", "/slack/events")
+    connection.putheader("Content-Length", "1100000")
+    connection.endheaders()
+    status = connection.getresponse().status  # said before anything of it was sent
+    connection.close()
+    assert status == 413
     assert door.asked == []
 
 

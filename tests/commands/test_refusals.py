@@ -173,6 +173,7 @@ CASES: dict[str, Callable[[World], Reply]] = {
     "unknown_target": lambda w: w.say("devops", "status no-such-job"),
     "ambiguous_target": _ambiguous,
     "missing_argument": lambda w: w.say("devops", "start"),
+    "malformed_request": lambda w: w.press("devops", "rollback", {"target_id": "1", "submitted": True}),
     "no_open_rollout": _none_open,
     "several_rollouts": _several,
     "unknown_item": _mark("devops", items=["no-such-item"]),

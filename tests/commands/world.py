@@ -311,5 +311,18 @@ class World:
         with self.database.write() as session:
             session.add(GroupMember(group_id=group, user_id=PEOPLE[person]))
 
+    def adopt(self, plan: Plan) -> None:
+        """The rollout follows another revision of its plan from now on."""
+        with self.database.write() as session:
+            rollout = session.get_one(Rollout, self.rollout_id)
+            number = rollout.revision.revision + 1
+            session.add(
+                made := PlanRevision(
+                    plan_key=plan.key, revision=number, digest=digest(plan), text=canonical(plan), created_at=self.now
+                )
+            )
+            session.flush()
+            rollout.revision_id = made.id
+
     def close(self) -> None:
         self.database.close()

@@ -1,5 +1,6 @@
 """Stages move on from what their actions say: none is stuck for ever, none leaves behind what it changed."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -186,6 +187,9 @@ def test_a_target_that_is_pinned_in_any_phase_holds_no_stage(
     names = ("a",) if everything else ("a", "b")
     bench.put(where)
     for name in names:
+        if kind is ActionKind.BACKUP and name == "b":
+            bench.backed_up(name)
+            continue
         target = bench.backed_up(name) if kind is not ActionKind.BACKUP else bench.target(name)
         for before in order[1 : order.index(kind)]:
             bench.action(target, before, ActionState.DONE)
@@ -274,3 +278,21 @@ def test_an_engine_that_has_nothing_to_do_does_not_write(bench: Desk, held: str)
     writes = [s for s in writes if not s.startswith("BEGIN") or "IMMEDIATE" in s]
     assert writes == []
     assert len(statements) < 60
+
+
+def test_an_engine_does_not_run_hot_while_a_stage_bakes(bench: Desk) -> None:
+    bench.put(StageState.BAKING, bake_until=bench.now.replace(year=2027))
+    passes = [0]
+    engine = Engine(bench.parts)
+    real = engine.pass_once
+
+    def counted() -> None:
+        passes[0] += 1
+        real()
+
+    engine.pass_once = counted  # type: ignore[method-assign]
+    bench.parts.clients.clear()  # type: ignore[attr-defined]
+    engine.start()
+    time.sleep(2)  # what is measured is what happens by itself
+    engine.stop()
+    assert 2 <= passes[0] <= 8

@@ -115,3 +115,14 @@ def test_the_hourly_look_is_taken_once_per_hour_and_only_while_a_stage_bakes(dat
     with database.read() as session:
         fences = session.execute(select(Fence)).scalars().all()
     assert len(fences) == 3, "two looks and one daily summary"
+
+
+def test_when_the_clocks_go_back_the_summary_of_the_repeated_hour_is_posted_once(migrated_url: str) -> None:
+    plan = plan_of_two()
+    reports = plan.reports.model_copy(update={"daily": Report(cron="30 2 * * mon-sun", zone="Europe/Berlin")})
+    database = Database(migrated_url)
+    open_rollouts(database, [plan.model_copy(update={"reports": reports})], _at("2026-10-24T12:00"))
+    for now in ("2026-10-25T00:35", "2026-10-25T01:35", "2026-10-25T02:35", "2026-10-26T01:35"):
+        tick(replica(database, _at(now), "a"), no_look)
+    assert summaries(database) == ["2026-10-25T02:30+0200", "2026-10-26T02:30+0100"]
+    database.close()

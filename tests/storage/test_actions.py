@@ -65,7 +65,8 @@ def test_claims_lock_stages_in_the_order_in_which_people_lock_them(
         bench.action(bench.target("b", "second"), ActionKind.REVERT, workspace="dev")
         first, second = bench.stage("first").id, bench.stage("second").id
         wants = [
-            actions.Want(stage, 1, ActionKind.REVERT, None, 4, None) for stage in (second, first)  # later stages first
+            actions.Want(stage, 1, ActionKind.REVERT, None, 4, None)
+            for stage in (second, first)  # later stages first
         ]
         claimed: list[Any] = []
 

@@ -1,0 +1,105 @@
+"""Look once more at every changed target of a stage, in as few calls as a look at the workspace takes."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+
+from engine.parts import Parts
+from rollout.change import Change, Holds, Raw, compare
+from rollout.states import ActionKind, ActionState
+from storage import attempts
+from storage.models import Action, Stage, Target
+from workspace.client import Client
+from workspace.errors import Gone, WorkspaceError
+from workspace.kinds import KINDS
+from workspace.settling import Settled
+
+
+@dataclass(slots=True)
+class Present:
+    """Names of changed targets, as they are now. ``error``: why this is not known of all of them."""
+
+    elsewhere: tuple[str, ...] = ()  # no longer on the new runtime
+    down: tuple[str, ...] = ()  # ended abnormally
+    moving: tuple[str, ...] = ()  # on its way to another state
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class _Wanted:
+    name: str
+    change: Change
+    before: dict[str, Any]  # what was seen before the change
+
+
+@dataclass(slots=True)
+class _Lists:
+    elsewhere: list[str] = field(default_factory=list)
+    down: list[str] = field(default_factory=list)
+    moving: list[str] = field(default_factory=list)
+
+
+def look_at_targets(parts: Parts, stage_id: int) -> Present:
+    """Look at the changed targets of the stage that are not pinned. Never raises for what a workspace answers."""
+    found, error = _Lists(), None
+    for workspace, kinds in sorted(_wanted(parts, stage_id).items()):
+        client = parts.clients.get(workspace)
+        if client is None:
+            error = f"there are no settings for the workspace {workspace}"
+            continue
+        try:
+            for kind, wanted in kinds.items():
+                for object_id, raw in _present(client, kind, wanted):
+                    _judge(kind, wanted[object_id], raw, found)
+        except WorkspaceError as err:
+            error = str(err)
+    return Present(tuple(sorted(found.elsewhere)), tuple(sorted(found.down)), tuple(sorted(found.moving)), error)
+
+
+def _wanted(parts: Parts, stage_id: int) -> dict[str, dict[str, dict[str, _Wanted]]]:
+    """Workspace -> kind -> object id -> what to look for."""
+    found: dict[str, dict[str, dict[str, _Wanted]]] = defaultdict(lambda: defaultdict(dict))
+    with parts.database.read() as session:
+        stage = session.execute(select(Stage).where(Stage.id == stage_id)).scalar_one()
+        rows = session.execute(
+            select(Target.workspace, Target.kind, Target.object_id, Target.name, Action.change, Action.seen)
+            .join(Action, Action.target_id == Target.id)
+            .where(
+                attempts.newest(stage.id, stage.generation, ActionKind.CHANGE),
+                Action.state == ActionState.DONE,
+                Action.change.is_not(None),
+                Target.pinned_reason.is_(None),
+            )
+        )
+        for workspace, kind, object_id, name, change, seen in rows:
+            before = seen if seen and "state" in seen else {}
+            found[workspace][kind][object_id] = _Wanted(name, Change.from_json(change), before)
+    return found
+
+
+def _present(client: Client, kind: str, wanted: Mapping[str, object]) -> Iterator[tuple[str, Raw | None]]:
+    """Each wanted object as it is now; None when it no longer exists."""
+    missing = set(wanted)
+    for found in KINDS[kind].discover(client):
+        if found.object_id in missing:
+            missing.discard(found.object_id)
+            yield found.object_id, found.raw
+    for object_id in sorted(missing):  # listings leave out what has been terminated for long
+        try:
+            yield object_id, KINDS[kind].read(client, object_id)
+        except Gone:
+            yield object_id, None
+
+
+def _judge(kind: str, wanted: _Wanted, raw: Raw | None, found: _Lists) -> None:
+    if raw is None or compare(wanted.change, KINDS[kind].values(raw, wanted.change)) is not Holds.AFTER:
+        found.elsewhere.append(wanted.name)
+        return
+    match KINDS[kind].settled(raw, wanted.before).settled:
+        case Settled.FAILED:
+            found.down.append(wanted.name)
+        case Settled.NOT_YET:
+            found.moving.append(wanted.name)

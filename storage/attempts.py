@@ -1,0 +1,77 @@
+"""How a stage's actions stand, by the newest attempt of each target; and new ones."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import and_, func, insert, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from rollout.states import ACTION_BAD, ActionKind, ActionState
+from storage.models import Action, Target
+from storage.tallies import is_newest_bad
+
+
+def newest(stage_id: int, generation: int, kind: ActionKind) -> Any:
+    """A subquery condition: actions that are the newest attempt of their target, pinned targets left out.
+
+    Failures and openness are judged on the newest attempt only, so that a retry clears what it repeats.
+    """
+    later = aliased(Action)
+    superseded = (
+        select(later.id)
+        .where(
+            later.stage_id == Action.stage_id,
+            later.generation == Action.generation,
+            later.target_id == Action.target_id,
+            later.kind == Action.kind,
+            later.attempt > Action.attempt,
+        )
+        .exists()
+    )
+    return and_(Action.stage_id == stage_id, Action.generation == generation, Action.kind == kind, ~superseded)
+
+
+def counts(session: Session, stage_id: int, generation: int, kind: ActionKind) -> dict[ActionState, int]:
+    """How many targets stand where with one kind of action, by their newest attempt; pinned ones that failed or were
+    never begun are left out."""
+    rows = session.execute(
+        select(Action.state, func.count())
+        .join(Target, Target.id == Action.target_id)
+        .where(
+            newest(stage_id, generation, kind),
+            or_(
+                Target.pinned_reason.is_(None),
+                Action.state == ActionState.RUNNING,
+                Action.kind == ActionKind.REVERT,
+            ),
+        )
+        .group_by(Action.state)
+    ).all()
+    return {row[0]: row[1] for row in rows}
+
+
+def failures(session: Session, stage_id: int, generation: int, kind: ActionKind) -> int:
+    """How many targets failed or are in conflict, by their newest attempt; of forward work pinned ones are left out."""
+    found = (
+        select(func.count())
+        .select_from(Action)
+        .join(Target, Target.id == Action.target_id)
+        .where(
+            Action.stage_id == stage_id,
+            Action.generation == generation,
+            Action.kind == kind,
+            Action.state.in_(ACTION_BAD),
+            is_newest_bad(),
+        )
+    )
+    if kind is not ActionKind.REVERT:
+        found = found.where(Target.pinned_reason.is_(None))
+    return session.execute(found).scalar_one()
+
+
+def insert_actions(session: Session, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Insert pending actions in bulk; returns how many."""
+    made = [{"state": ActionState.PENDING, "looks": 0, "epoch": 0, **row} for row in rows]
+    if made:
+        session.execute(insert(Action), made)
+    return len(made)
