@@ -37,8 +37,9 @@ from settings import Settings, SettingsError
 from storage.clock import Calendar, FileCalendar, machine_calendar
 from storage.database import Database
 from storage.migrate import migrate, pending
-from storage.models import Backup, Workspace
+from storage.models import Backup, Rollout, Workspace
 from storage.opening import open_rollouts
+from storage.plans import plan_of
 from storage.secrets import KeyProblem, Vault
 
 if TYPE_CHECKING:
@@ -173,7 +174,10 @@ def _engine(found: Settings, database: Database, calendar: Calendar, plans: Sequ
 
     vault = Vault([k.get_secret_value() for k in found.secret_keys])
     _keys_fit(database, vault)
-    access = configuration.workspace_access(plans, os.environ)
+    # The stored revision rules: a workspace that went from the file may still have stages to carry on or to put back.
+    with database.read() as session:
+        ruling = [plan_of(rollout) for rollout in session.execute(select(Rollout).where(Rollout.open)).scalars()]
+    access = configuration.workspace_access([*plans, *ruling], os.environ)
     clients = {key: Client(how, time_limit=found.http_timeout) for key, how in access.items()}
     owner = f"{os.uname().nodename}:{os.getpid()}:{os.urandom(4).hex()}"
     # A write may also have to log in first.

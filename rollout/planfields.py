@@ -21,6 +21,7 @@ _FIELDS: Final[tuple[tuple[str, int, int, tuple[str, ...]], ...]] = (
     ("month", 1, 12, _MONTHS),
     ("weekday", 0, 6, _WEEKDAYS),
 )
+_LONGEST: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _PART: Final = re.compile(r"(?:(?P<all>\*)|(?P<low>\w+)(?:-(?P<high>\w+))?)(?:/(?P<step>\w+))?", re.ASCII)
 
 
@@ -82,7 +83,28 @@ def _cron(value: str) -> str:
     for text, (name, least, most, names) in zip(fields, _FIELDS, strict=True):
         for part in text.split(","):
             _cron_part(part, name, least, most, names)
+    days, months = (_numbers(text, *_FIELDS[i][1:]) for i, text in ((2, fields[2]), (3, fields[3])))
+    if min(days) > max(_LONGEST[month - 1] for month in months):
+        raise mistake(f"{value!r} never comes", "a day that one of its months has")
     return value
+
+
+def _numbers(text: str, least: int, most: int, names: tuple[str, ...]) -> set[int]:
+    """The numbers that a field, already found good, stands for."""
+    found: set[int] = set()
+    for part in text.split(","):
+        match = _PART.fullmatch(part)
+        if match is None or match["all"]:
+            low, high = least, most
+        else:
+            low, high = (_number(word, least, names) for word in (match["low"], match["high"] or match["low"]))
+            high = most if match["step"] and not match["high"] else high
+        found.update(range(low, high + 1, int(match["step"] or 1) if match else 1))
+    return found
+
+
+def _number(word: str, least: int, names: tuple[str, ...]) -> int:
+    return int(word) if word.isdigit() else names.index(word.lower()) + least
 
 
 def _cron_part(part: str, name: str, least: int, most: int, names: tuple[str, ...]) -> None:

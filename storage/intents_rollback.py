@@ -12,7 +12,7 @@ from rollout.facts import TargetRollBackFacts
 from rollout.gatefacts import may, roll_back_facts, unlock_facts
 from rollout.gates import Refuse
 from rollout.standing import Standing
-from rollout.states import ACTION_OPEN, ActionKind, ActionState, StageState
+from rollout.states import ACTION_BAD, ACTION_OPEN, ActionKind, ActionState, StageState
 from storage.acting import Act, Who, acting, close_gates, stale
 from storage.database import Database
 from storage.intents import repeat_bad
@@ -84,8 +84,8 @@ def _begin(act: Act, stage: Stage, reason: str) -> None:
         .values(state=ActionState.SKIPPED, ended_at=act.now, sentence="The stage was rolled back first.")
         .execution_options(synchronize_session=False)
     )
-    if again:
-        repeat_bad(act.session, stage, ActionKind.REVERT, act.now)
+    # Also of targets that were put back by themselves before: nothing that failed is left behind.
+    repeat_bad(act.session, stage, ActionKind.REVERT, act.now)
     sentence = f"{'rolled back again' if again else 'rolled back'} {stage.key}" + (f": {reason}" if reason else "")
     event(act.session, act.now, act.who.by, "rollback", sentence, stage=stage, data={"reason": reason})
     move(
@@ -113,6 +113,10 @@ def _begin(act: Act, stage: Stage, reason: str) -> None:
     )
 
 
+#: States of a change that may have written something.
+_WRITTEN = frozenset({ActionState.DONE, *ACTION_BAD})
+
+
 def target_facts(session: Session, standing: Standing, roles: Collection[str], target: Target) -> TargetRollBackFacts:
     """The facts for ``gates.may_roll_back_target``."""
     allowed = may(standing.plan, standing.plan.capabilities.rollback, roles)
@@ -126,6 +130,8 @@ def target_facts(session: Session, standing: Standing, roles: Collection[str], t
         .where(Action.target_id == target.id, Action.stage_id == stage.id, Action.generation == stage.generation)
         .order_by(Action.attempt, Action.id)
     ):
+        if kind is ActionKind.CHANGE and newest.get(kind) in _WRITTEN:
+            continue  # what an earlier attempt may have written is not undone by a later one that wrote nothing
         newest[kind] = state
     running = session.execute(
         select(func.count()).where(Action.target_id == target.id, Action.state == ActionState.RUNNING)

@@ -11,9 +11,10 @@ import yaml
 from apscheduler.triggers.cron import CronTrigger
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from rollout import yamlmarks
-from rollout.plan import PATTERNS, Plan
+from rollout.plan import PATTERNS, Plan, Report
 from rollout.planfile import PlanError, Problem, canonical, digest, from_canonical, parse
 
 CHECKS = ("runs_compared", "targets_settled")
@@ -583,3 +584,21 @@ def test_every_pattern_of_the_models_is_explained_in_plain_words() -> None:
 
     assert patterns(Plan.model_json_schema()) <= set(PATTERNS)
     assert all(PATTERNS.values())
+
+
+@pytest.mark.parametrize(
+    ("cron", "comes"),
+    [
+        ("0 9 31 feb *", False),
+        ("0 9 31 4,6 *", False),
+        ("0 9 30-31 feb *", False),
+        ("0 9 29 feb *", True),
+        ("0 9 */31 2 *", True),
+    ],
+)
+def test_a_schedule_that_never_comes_is_refused(cron: str, comes: bool) -> None:
+    if comes:
+        Report(cron=cron)
+    else:
+        with pytest.raises(ValidationError, match="never comes"):
+            Report(cron=cron)

@@ -15,7 +15,7 @@ from storage.acting import Who
 from storage.intents import Retried, Started
 from storage.intents_rollback import Pinned, RollingBack, Unlocked
 from storage.intents_signing import Signed
-from storage.models import Rollout, SignOff, Target, Workspace
+from storage.models import Action, Rollout, SignOff, Target, Workspace
 from storage.record import ENGINE, event
 from storage.transitions import lock_stage
 from tests.commands.world import PEOPLE, TEAM, World
@@ -389,6 +389,28 @@ def test_a_target_whose_change_had_not_begun_is_only_pinned(world: World) -> Non
     assert done == Pinned(target.name, "dev", False)
     assert world.actions("dev", ActionKind.REVERT) == []
     assert world.actions("dev", ActionKind.CHANGE)[0].state is ActionState.SKIPPED
+
+
+def test_what_an_earlier_attempt_wrote_is_put_back_though_its_retry_has_not_begun(world: World) -> None:
+    world.started("dev", S.BLOCKED, bad=1)
+    failed = world.targets("dev")[0]
+    assert intents.retry(world.database, who("devops"), world.now, world.rollout_id, "dev") == Retried("dev", 1)
+    done = intents_rollback.roll_back_target(world.database, who("devops"), world.now, world.rollout_id, failed.id, "")
+    assert done == Pinned(failed.name, "dev", True)
+    assert [a.target_id for a in world.actions("dev", ActionKind.REVERT)] == [failed.id]
+
+
+def test_a_target_that_could_not_be_put_back_by_itself_is_tried_again_with_its_stage(world: World) -> None:
+    world.started("dev", S.BAKING)
+    target = world.targets("dev")[0]
+    back = intents_rollback.roll_back_target
+    back(world.database, who("on-call"), world.now, world.rollout_id, target.id, "slow")
+    with world.database.write() as session:
+        for revert in session.query(Action).filter(Action.kind == ActionKind.REVERT):
+            revert.state, revert.ended_at = ActionState.FAILED, world.now
+    intents_rollback.roll_back(world.database, who("on-call"), world.now, world.rollout_id, ["dev"], "")
+    reverts = [a for a in world.actions("dev", ActionKind.REVERT) if a.target_id == target.id]
+    assert [(a.attempt, a.state) for a in reverts] == [(1, ActionState.FAILED), (2, ActionState.PENDING)]
 
 
 # -- flags, looks and items ------------------------------------------------------------------------------------------
