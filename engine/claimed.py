@@ -44,9 +44,11 @@ class Claimed:
         return self.parts.database.machine()
 
     def expired(self) -> bool:
-        """Whether the calendar deadline of the action has passed."""
-        deadline = self.claim.give_up_at or self.claim.started_at + STUCK_AFTER
-        return self.parts.calendar() > deadline
+        """Whether the target has had long enough to come to rest, counted anew from our last write to it."""
+        since = self.claim.started_at
+        if written := (self.claim.seen or {}).get("calendar"):
+            since = max(since, datetime.fromisoformat(written))
+        return self.parts.calendar() > (self.claim.give_up_at or since + STUCK_AFTER)
 
     def too_late(self, now: datetime) -> bool:
         """Whether less lease is left than a call and its effect may take (DESIGN 5.5)."""

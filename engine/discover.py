@@ -84,6 +84,8 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
 
 def _look_at_runs(parts: Parts, key: str, jobs: set[str], now: datetime) -> None:
     """The latest runs of every job that is a target, for `status TARGET`: newest first, and no more than some pages."""
+    if not jobs:
+        return
     with parts.database.read() as session:
         known = session.execute(select(Workspace.runs_seen_at).where(Workspace.key == key)).scalar_one()
     since = now - LAST_RUNS if known is None else max(now - LAST_RUNS, known - RUNS_OVERLAP)

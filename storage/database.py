@@ -117,7 +117,9 @@ def _postgresql(url: URL, pool_size: int) -> Engine:
         "tcp_user_timeout": 20_000,
     }
     given = {name: value for name, value in patience.items() if name not in url.query}
-    engine = create_engine(url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, connect_args=given)
+    engine = create_engine(
+        url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, connect_args=given, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
@@ -131,7 +133,11 @@ def _postgresql(url: URL, pool_size: int) -> Engine:
 def _sqlite(url: URL) -> Engine:
     # The driver must not open transactions by itself: a deferred one that turns into a writer fails at once when
     # somebody else wrote meanwhile, whatever the busy timeout.
-    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False, "isolation_level": None})
+    engine = create_engine(
+        url,
+        connect_args={"timeout": 30, "check_same_thread": False, "isolation_level": None},
+        hide_parameters=True,  # in an error they would show what a person said, and bearer handles
+    )
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:

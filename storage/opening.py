@@ -71,7 +71,9 @@ def _touched(session: Session, rollout_id: int) -> bool:
     said = session.execute(
         select(func.count())
         .select_from(Event)
-        .where(Event.rollout_id == rollout_id, Event.kind.in_(["stage_preparing", "attest"]), Event.outcome == "done")
+        .where(
+            Event.rollout_id == rollout_id, Event.kind.in_(["stage_preparing", "checklist"]), Event.outcome == "done"
+        )
     ).scalar_one()
     return bool(started or said)
 

@@ -261,3 +261,24 @@ def test_a_backup_that_the_keys_no_longer_open_is_said_as_such(bench: Desk) -> N
     execute(foreign, claim)
     assert (bench.get(revert).state, bench.get(revert).reason_code) == (ActionState.FAILED, "no_backup")
     assert "ROLLOUT_SECRET_KEYS" in (bench.get(revert).sentence or "")
+
+
+def test_a_target_that_was_written_to_late_still_gets_its_time_to_come_to_rest(bench: Desk) -> None:
+    target = bench.backed_up("c", state="RESTARTING")
+    change = bench.action(target, ActionKind.CHANGE)
+    bench.work()
+    assert bench.get(change).state is ActionState.RUNNING, "it restarts by itself: nothing can be written yet"
+    bench.now += timedelta(minutes=44)
+    bench.kind.raws["c"]["state"] = "RUNNING"
+
+    def restarts(key: str) -> None:
+        bench.kind.raws[key] |= {"state": "RESTARTING"}
+
+    bench.kind.on_apply = restarts
+    bench.work(rounds=2)
+    bench.now += timedelta(minutes=10)
+    bench.work()
+    assert bench.get(change).state is ActionState.RUNNING, "ten minutes after the write is not too long"
+    bench.now += timedelta(minutes=40)
+    bench.work()
+    assert bench.get(change).reason_code == "stuck"

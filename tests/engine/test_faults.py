@@ -68,7 +68,7 @@ def test_a_write_whose_answer_was_lost_is_not_sent_again(fleet: World) -> None:
     assert {n: after[n] - before[n] for n in after} == {"c0": 0, "c1": 1, "c2": 0, "c3": 1, "c4": 0, "c5": 1}
 
 
-@pytest.mark.parametrize("kind", ["429", "503", "500", "reset"])
+@pytest.mark.parametrize("kind", ["429", *(pytest.param(k, marks=pytest.mark.soak) for k in ("503", "500", "reset"))])
 def test_a_stage_ends_well_through_bad_weather(fleet: World, kind: str) -> None:
     fleet.databricks.faults.add("/api/2.1/clusters/*", kind, rate=0.2, seed=3, times=12)
     fleet.start("first")
@@ -93,9 +93,9 @@ def test_too_many_failures_stop_new_claims_and_block_the_stage_with_the_way_on(f
 
 
 def test_a_pause_holds_new_claims_and_what_is_in_flight_ends(fleet: World) -> None:
-    fleet.databricks.faults.add(UPDATE, "slow", seconds=0.3)
+    fleet.databricks.faults.add(UPDATE, "slow", seconds=0.8)
     fleet.start("first")
-    fleet.wait(lambda: bool(fleet.databricks.calls.writes(path="clusters/update")), "the first write")
+    fleet.wait(lambda: any(a.intent_at for a in fleet.actions("first")), "the first write to be on its way")
     assert not isinstance(intents.pause(fleet.database, OPS, fleet.calendar(), fleet.rollout_id(), "hold"), Refuse)
 
     def settled() -> bool:
