@@ -12,7 +12,7 @@ from commands import card as cards
 from commands import outlook, report
 from commands.reply import Block, Button, Buttons, Icon, Line, Note, Paragraph, Part, Person, Reply, Strong, line
 from commands.shown import targets_words
-from commands.words import count, doing, icon, short, sign_off_line
+from commands.words import count, short, sign_off_line
 from rollout.people import members
 from rollout.standing import StageStanding, Standing
 from rollout.states import ActionKind, StageState
@@ -45,8 +45,8 @@ def closing(session: Session, standing: Standing, kind: str, stage_key: str, now
         reply = _stage_passed(session, standing, stage, {}, now)
         if reply is not None:
             return replace(reply, blocks=tuple(b for b in reply.blocks if not isinstance(b, Buttons)))
-    said = f"{stage_key} {_WAS.get(kind, 'has gone on')}; since then: {stage_key} {doing(stage, now)}."
-    return Reply(said, (Paragraph((line(icon(stage), " ", said),)),))
+    said = f"{stage_key} {_WAS.get(kind, 'has gone on')}. That is over; its card shows how it stands."
+    return Reply(said, (Paragraph((line(Icon("info"), " ", said),)),))
 
 
 _WAS = {

@@ -170,7 +170,7 @@ class _Execution(Looking):
             case Step.LOOK_TWICE:
                 self.look_twice()
             case Step.DONE:
-                self.end(ActionState.DONE, sentence=self.left_behind(raw), raw=raw)
+                self._finish(raw)
             case Step.CONFLICT:
                 outcome = {"conflicts": conflicts} if conflicts else None
                 self.end(ActionState.CONFLICT, "edit_conflict", _conflict_sentence(conflicts), outcome, raw)
@@ -183,6 +183,35 @@ class _Execution(Looking):
             case Step.FAIL_STUCK:
                 self.fail("stuck", _stuck(raw), raw)
         return False
+
+    def _finish(self, raw: Raw) -> None:
+        """End well; a target that our change brought down is started first, once, and has to come up."""
+        behind = self.left_behind(raw)
+        started = (self.claim.seen or {}).get("started")
+        if behind is None:
+            self.end(ActionState.DONE, raw=raw)
+        elif started is None:
+            self._start(raw, behind)
+        elif (self.machine() - datetime.fromisoformat(started)).total_seconds() < self.parts.patience.settle:
+            self.look_again_soon()  # reads may lag behind the start
+        else:
+            self.fail("cluster_error", f"{behind} It was started and did not come up.", raw)
+
+    def _start(self, raw: Raw, behind: str) -> None:
+        if self.too_late(self.machine()):
+            self.later(0)
+            return
+        try:
+            if not self.kind.start(self.client, self.claim.object_id):
+                self.end(ActionState.DONE, sentence=behind, raw=raw)
+                return
+        except (OutcomeUnknown, Busy) as error:  # on its way, or about to be: a second start does no harm
+            log.info("start_uncertain", action=self.claim.action_id, error=str(error))
+        except (Refused, Forbidden) as error:
+            self.end(ActionState.DONE, sentence=f"{behind} The workspace refused to start it: {error}", raw=raw)
+            return
+        seen = {**(self.claim.seen or {}), "state": raw.get("state"), "started": self.machine().isoformat()}
+        self.later(LOOK_AGAIN, seen={**seen, "calendar": self.parts.calendar().isoformat()})
 
     # -- the write -----------------------------------------------------------------------------------------------------
 

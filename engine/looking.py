@@ -93,13 +93,13 @@ class Looking(Claimed):
         return self.seen_before(self.claim.kind) if self.claim.attempt > 1 else None
 
     def left_behind(self, raw: Raw) -> str | None:
-        """What a revert cannot put back by itself: a target that our change brought down stays down."""
+        """That a target which our change brought down is down still, although its old runtime is back."""
         if self.claim.kind is not ActionKind.REVERT:
             return None
         before = self.seen_before(ActionKind.CHANGE)
         if before is None or self.kind.settled(raw, before).settled.value != Settling.FAILED:
             return None
-        return "Its old runtime is back, but it was running before the change and is not now: start it."
+        return "Its old runtime is back, but it was running before the change and is not now."
 
     def _edited(self, holds: Holds) -> bool | None:
         seen = (self.claim.seen or {}).get("calendar")

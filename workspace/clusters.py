@@ -21,6 +21,7 @@ __all__ = [
     "read",
     "release_of",
     "settled",
+    "start",
     "url",
     "values",
 ]
@@ -88,6 +89,11 @@ def apply(client: Client, object_id: str, change: Change, raw: Raw) -> None:
         "cluster": {name: after for name, after in wanted.items() if after is not None},
     }
     client.write("/api/2.1/clusters/update", body)
+
+
+def start(client: Client, object_id: str) -> bool:
+    client.write("/api/2.1/clusters/start", {"cluster_id": object_id})
+    return True
 
 
 def settled(raw: Raw, before: Raw) -> Settlement:

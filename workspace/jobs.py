@@ -24,6 +24,7 @@ __all__ = [
     "read",
     "release_of",
     "settled",
+    "start",
     "url",
     "values",
 ]
@@ -92,6 +93,10 @@ def apply(client: Client, object_id: str, change: Change, raw: Raw) -> None:
     for (array, _), whole in touched.items():
         new.setdefault(array, []).append(whole)
     client.write("/api/2.2/jobs/update", {"job_id": int(object_id), "new_settings": new})
+
+
+def start(client: Client, object_id: str) -> bool:
+    return False  # its schedule runs it
 
 
 def settled(raw: Raw, before: Raw) -> Settlement:

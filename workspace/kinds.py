@@ -43,6 +43,13 @@ class Kind(Protocol):
         """
         ...
 
+    def start(self, client: Client, object_id: str) -> bool:
+        """Have it run again; False where there is nothing to start. A second start does no harm.
+
+        Raises the WorkspaceErrors of ``Client.write``.
+        """
+        ...
+
     def settled(self, raw: Raw, before: Raw) -> Settlement:
         """Whether the write has come to rest, given what was read just before it (else the backup). Pure."""
         ...

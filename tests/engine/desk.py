@@ -54,6 +54,8 @@ class MadeUp:
     def __init__(self) -> None:
         self.raws: dict[str, dict[str, Any]] = {}
         self.writes: list[str] = []
+        self.starts: list[str] = []
+        self.on_start: Callable[[str], None] = lambda _: None
         self.on_read: Callable[[str], None] = lambda _: None
         self.on_apply: Callable[[str], None] = lambda _: None
 
@@ -78,6 +80,11 @@ class MadeUp:
         self.on_apply(object_id)
         self.writes.append(object_id)
         self.raws[object_id].update({f.path[0]: f.after for f in change.fields})
+
+    def start(self, _client: Any, object_id: str) -> bool:
+        self.starts.append(object_id)
+        self.on_start(object_id)
+        return True
 
     def settled(self, raw: Raw, before: Raw) -> Settlement:
         return clusters.settled(raw, before)

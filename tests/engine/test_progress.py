@@ -54,7 +54,8 @@ def test_a_rollback_puts_back_what_a_failed_attempt_wrote_though_its_retry_was_n
     assert bench.kind.raws["c"]["spark_version"] == OLD
 
 
-def test_a_cluster_that_the_change_brought_down_is_named_when_it_is_put_back(bench: Desk) -> None:
+def brought_down(bench: Desk) -> int:
+    """A stage that is blocked because its change brought a running cluster down; now it is being rolled back."""
     bench.put(StageState.UPGRADING)
     target = bench.backed_up("c", state="RUNNING")
     bench.action(target, ActionKind.CHANGE)
@@ -62,10 +63,28 @@ def test_a_cluster_that_the_change_brought_down_is_named_when_it_is_put_back(ben
     bench.kind.raws["c"].update(state="TERMINATED", termination_reason={"code": "DRIVER_ERROR"})
     assert to_the_end(bench) is StageState.BLOCKED
     roll_back(bench)
+    return target
+
+
+def test_a_cluster_that_the_change_brought_down_is_started_again_when_it_is_put_back(bench: Desk) -> None:
+    target = brought_down(bench)
+
+    def come_up(name: str) -> None:
+        bench.kind.raws[name] |= {"state": "RUNNING", "last_restarted_time": 9}
+
+    bench.kind.on_start = come_up
     assert to_the_end(bench) is StageState.ROLLED_BACK
     (revert,) = bench.of(target, ActionKind.REVERT)
-    assert revert.state is ActionState.DONE
-    assert "start it" in (revert.sentence or "")
+    assert (revert.state, bench.kind.starts) == (ActionState.DONE, ["c"])
+    assert bench.kind.raws["c"]["spark_version"] == OLD
+
+
+def test_a_cluster_that_does_not_come_up_on_its_old_runtime_either_is_a_failure(bench: Desk) -> None:
+    target = brought_down(bench)
+    assert to_the_end(bench) is StageState.ROLLED_BACK
+    (revert,) = bench.of(target, ActionKind.REVERT)
+    assert (revert.state, revert.reason_code, bench.kind.starts) == (ActionState.FAILED, "cluster_error", ["c"])
+    assert bench.stage().block_code == "actions_failed"
 
 
 def test_a_rollback_waits_for_a_write_of_unknown_outcome_and_then_ends(bench: Desk) -> None:

@@ -247,3 +247,22 @@ def test_runs_after_a_change_are_on_the_new_runtime(databricks: Databricks) -> N
     after = collect_runs(client, [found.object_id], since, active=True)
     assert {r.runtime for r in after.runs} == {"17.3"}
     assert len(after.runs) >= 5
+
+
+def test_a_stopped_cluster_is_started_and_a_second_start_does_no_harm(databricks: Databricks) -> None:
+    client = reach(databricks, "dev")
+    found = one(client, "cluster", "orders-playground")
+    assert found.state == "TERMINATED"
+    kind = KINDS["cluster"]
+    assert kind.start(client, found.object_id)
+    with pytest.raises(Busy):
+        kind.start(client, found.object_id)
+    databricks.step(900)
+    assert kind.read(client, found.object_id)["state"] == "RUNNING"
+
+
+def test_a_job_has_nothing_to_start(prod: Client) -> None:
+    job = one(prod, "job", "orders-hourly")
+    before = prod.calls
+    assert not KINDS["job"].start(prod, job.object_id)
+    assert prod.calls == before
