@@ -10,6 +10,10 @@ import pytest
 
 from tests.story.driving import Sandbox, sandbox
 
+pytestmark = (
+    pytest.mark.soak
+)  # minutes, most of them waiting until answers have settled; test_browser.py is its short form
+
 SIGNERS = {
     "dev": ["developer"],
     "test": ["qa"],
@@ -19,7 +23,7 @@ SIGNERS = {
 }
 
 
-@pytest.fixture(scope="module", params=["socket", pytest.param("http", marks=pytest.mark.soak)])
+@pytest.fixture(scope="module", params=["socket", "http"])
 def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     directory: Path = tmp_path_factory.mktemp(request.param)
     with sandbox(directory, "--mode", request.param, speed=600) as world:

@@ -32,6 +32,7 @@ def process(world: Sandbox, *arguments: str) -> Iterator["subprocess.Popen[bytes
         started.wait()
 
 
+@pytest.mark.soak
 def test_a_worker_is_killed_and_the_other_ends_the_stage(tmp_path: Path, postgresql_url: str) -> None:
     settings = {"DATABASE_URL": postgresql_url, "ROLLOUT_HTTP_TIMEOUT": "1", "ROLLOUT_SETTLE": "0.3"}
     engine = create_engine(postgresql_url)
