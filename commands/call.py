@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from commands.reply import Button, Line, Request, Surface
+from commands.reply import Button, Line, Request
 from rollout.gates import Decision, Refuse
 from rollout.plan import Plan
 from rollout.reasons import Reason
@@ -96,8 +96,3 @@ class Call:
     def button(self, label: str, verb: str, style: str = "", **arguments: Any) -> Button:
         """A button that stays with this rollout."""
         return Button(label, verb, {"rollout": self.standing.id, **arguments}, style)
-
-    @property
-    def is_press(self) -> bool:
-        """Whether it came from something drawn earlier."""
-        return self.request.surface in {Surface.BUTTON, Surface.MODAL, Surface.HOME}

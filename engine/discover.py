@@ -6,6 +6,7 @@ import structlog
 from sqlalchemy import select
 
 from engine.parts import Parts
+from engine.stored_run import stored
 from rollout.change import Found, Skip, Upgrade
 from rollout.plan import Plan
 from rollout.selection import stage_of
@@ -92,11 +93,9 @@ def _look_at_runs(parts: Parts, key: str, jobs: set[str], now: datetime) -> None
     seen: list[runs.Seen] = []
     try:
         for run in runs_since(parts.clients[key], None, since, most_pages=RUN_PAGES):
-            if run.ended is not None and str(run.job_id) in jobs:
-                seconds = run.seconds if run.seconds is not None else (run.ended - run.started).total_seconds()
-                seen.append(
-                    runs.Seen(str(run.job_id), run.key, run.runtime, run.result, run.started, run.ended, seconds)
-                )
+            ended = stored(run)
+            if ended is not None and ended.job_id in jobs:
+                seen.append(ended)
     except Incomplete:
         pass  # what was read is true; the rest is older
     except WorkspaceError as error:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from checks import CHECKS, Found
 from checks.evidence import StageLook
 from engine.parts import Parts
+from engine.stored_run import stored
 from engine.targetlook import Present, look_at_targets
 from monitoring.looks import SeenRun, compare_runs, got_worse
 from rollout.digest import digest
@@ -188,17 +189,16 @@ def _read_runs(parts: Parts, stage_id: int) -> tuple[dict[str, Any] | None, str 
             asked = since if first or known is None else max(since, known - timedelta(hours=6))
             collected = collect_runs(parts.clients[key], ids, asked)
             complete = complete and collected.complete
-            seen = [r for r in collected.runs if r.ended is not None]
-            runs.store(parts.database, key, [_row(r, jobs.get((key, str(r.job_id))), plan) for r in seen])
+            runs.store(parts.database, key, [ended for run in collected.runs if (ended := stored(run)) is not None])
     except WorkspaceError as err:
         return None, str(err)
     with parts.database.read() as session:
-        stored = runs.between(session, set(jobs), since, parts.calendar())
+        known_runs = runs.between(session, set(jobs), since, parts.calendar())
     names = {f"{w}/{j}": name for (w, j), (name, _) in jobs.items()}
     target = plan.runtimes.target
     seen_runs = [
-        SeenRun(f"{r.workspace}/{r.job_id}", r.release or "", r.result, r.ended_at, r.duration)
-        for r in stored
+        SeenRun(f"{r.workspace}/{r.job_id}", _release(r, jobs, plan), r.result, r.ended_at, r.duration)
+        for r in known_runs
         if r.release != target or _since_change(r, jobs)
     ]
     compared = compare_runs(seen_runs, plan.runtimes.source, plan.runtimes.target, names, since)
@@ -225,13 +225,14 @@ def _changed_jobs(session: Session, stage: Stage) -> dict[tuple[str, str], tuple
     return {(w, i): (name, ended) for w, i, name, ended in rows}
 
 
-def _row(run: Any, job: tuple[str, datetime | None] | None, plan: Plan) -> runs.Seen:
-    release = run.runtime
-    if release is None and job is not None and job[1] is not None:
-        # The run does not tell its runtime: what counts is whether it began before or after the change.
-        release = plan.runtimes.target if run.started >= job[1] else plan.runtimes.source
-    seconds = run.seconds if run.seconds is not None else (run.ended - run.started).total_seconds()
-    return runs.Seen(str(run.job_id), run.key, release, run.result, run.started, run.ended, seconds)
+def _release(run: Run, jobs: Mapping[tuple[str, str], tuple[str, datetime | None]], plan: Plan) -> str:
+    """On which release it ran. Where the run does not tell: whether it began before or after its job's change."""
+    if run.release is not None:
+        return run.release
+    _, changed = jobs.get((run.workspace, run.job_id), ("", None))
+    if changed is None:
+        return ""
+    return plan.runtimes.target if run.started_at >= changed else plan.runtimes.source
 
 
 def is_watched(plan: Plan, stage_key: str) -> bool:

@@ -3,19 +3,15 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import and_, func, insert, or_, select
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from rollout.states import ACTION_BAD, ActionKind, ActionState
 from storage.models import Action, Target
-from storage.tallies import is_newest_bad
 
 
-def newest(stage_id: int, generation: int, kind: ActionKind) -> Any:
-    """A subquery condition: actions that are the newest attempt of their target, pinned targets left out.
-
-    Failures and openness are judged on the newest attempt only, so that a retry clears what it repeats.
-    """
+def is_newest() -> ColumnElement[bool]:
+    """No newer attempt replaced the action."""
     later = aliased(Action)
     superseded = (
         select(later.id)
@@ -28,7 +24,20 @@ def newest(stage_id: int, generation: int, kind: ActionKind) -> Any:
         )
         .exists()
     )
-    return and_(Action.stage_id == stage_id, Action.generation == generation, Action.kind == kind, ~superseded)
+    return ~superseded
+
+
+def is_newest_bad() -> ColumnElement[bool]:
+    """The action failed or is in conflict, and no newer attempt replaced it."""
+    return and_(Action.state.in_(ACTION_BAD), is_newest())
+
+
+def newest(stage_id: int, generation: int, kind: ActionKind) -> ColumnElement[bool]:
+    """Actions of one kind of work that are the newest attempt of their target.
+
+    Failures and openness are judged on the newest attempt only, so that a retry clears what it repeats.
+    """
+    return and_(Action.stage_id == stage_id, Action.generation == generation, Action.kind == kind, is_newest())
 
 
 def counts(session: Session, stage_id: int, generation: int, kind: ActionKind) -> dict[ActionState, int]:

@@ -16,6 +16,7 @@ from rollout.standing import (
     WorkspaceStanding,
 )
 from rollout.states import ACTION_BAD, ACTION_OPEN, ActionKind, ActionState
+from storage.attempts import is_newest_bad
 from storage.dryrun import change_set, digest_of, in_change_set
 from storage.models import (
     Action,
@@ -30,7 +31,6 @@ from storage.models import (
     Workspace,
 )
 from storage.plans import plan_of
-from storage.tallies import is_newest_bad
 
 
 def open_rollouts(session: Session) -> Sequence[Rollout]:

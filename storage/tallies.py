@@ -4,15 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from rollout.states import ACTION_BAD, ActionKind
-from storage.models import (
-    Action,
-    Stage,
-    Target,
-)
+from storage.attempts import is_newest_bad
+from storage.models import Action, Stage, Target
 
 
 def newest_bad(session: Session, stage_id: int, generation: int, kind: ActionKind) -> Sequence[tuple[Action, Target]]:
@@ -29,23 +26,6 @@ def newest_bad(session: Session, stage_id: int, generation: int, kind: ActionKin
         .order_by(Target.workspace, Target.kind, Target.name)
     )
     return [(a, t) for a, t in rows if kind is ActionKind.REVERT or t.pinned_reason is None]
-
-
-def is_newest_bad() -> ColumnElement[bool]:
-    """The action failed or is in conflict, and no newer attempt replaced it."""
-    later = aliased(Action)
-    superseded = (
-        select(later.id)
-        .where(
-            later.stage_id == Action.stage_id,
-            later.generation == Action.generation,
-            later.target_id == Action.target_id,
-            later.kind == Action.kind,
-            later.attempt > Action.attempt,
-        )
-        .exists()
-    )
-    return and_(Action.state.in_(ACTION_BAD), ~superseded)
 
 
 def pace(session: Session, stage_id: int, generation: int, kind: ActionKind) -> tuple[int, datetime | None]:

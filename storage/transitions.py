@@ -50,17 +50,3 @@ def move(session: Session, stage: Stage, to: StageState, at: datetime, by: By, s
     # Nothing has been done yet in a stage that waits or is ready: that alone is not worth a message.
     begun = to not in (StageState.WAITING, StageState.READY)
     touch_card(session, stage, final=to in _FINAL, make=begun)
-
-
-def set_columns(session: Session, stage: Stage, **values: Any) -> None:
-    """Set columns other than the state, with the same guard. Raises Lost when the row changed since it was read."""
-    session.flush()
-    changed = session.execute(
-        update(Stage)
-        .where(Stage.id == stage.id, Stage.version == stage.version)
-        .values(version=Stage.version + 1, **values)
-        .execution_options(synchronize_session=False)
-    )
-    if changed.rowcount != 1:  # type: ignore[attr-defined]
-        raise Lost(f"stage {stage.key} changed meanwhile")
-    session.refresh(stage)

@@ -1,6 +1,7 @@
 """What is looked at when a bake has ended: the targets as they are then, and the runs as far as they could be read."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from checks.evidence import StageLook
 from engine import watch
 from engine.targetlook import look_at_targets
 from rollout.states import ActionKind, ActionState, StageState, Verdict
+from storage.models import Run
 from tests.engine.desk import NEW, OLD, Desk, desk, seen
+from tests.engine.harness import plan_of_two
 from workspace.errors import Gone, Unavailable
 
 
@@ -100,3 +103,17 @@ def test_runs_of_which_not_all_could_be_read_are_said_to_be_so() -> None:
     facts = {"old": side, "new": side, "jobs": [], "since": "", "complete": False}
     found = CHECKS["runs_compared"](StageLook("17.3", 1, (), (), facts))
     assert "not all" in found.sentence.lower()
+
+
+def test_a_run_that_does_not_tell_its_runtime_counts_by_when_it_began() -> None:
+    before = datetime(2026, 11, 23, 8, tzinfo=UTC)
+    changed = before + timedelta(hours=1)
+    jobs = {("dev", "7"): ("nightly", changed)}
+
+    def ran(started: datetime, release: str | None = None) -> Run:
+        return Run(workspace="dev", job_id="7", run_id="1", release=release, result="success", started_at=started)
+
+    plan = plan_of_two()
+    assert watch._release(ran(before), jobs, plan) == "13.3"
+    assert watch._release(ran(changed), jobs, plan) == "17.3"
+    assert watch._release(ran(changed, "15.4"), jobs, plan) == "15.4"
