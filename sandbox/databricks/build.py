@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import secrets
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.databricks import cluster_config, cluster_life, jobs
 from sandbox.databricks.errors import Json
 from sandbox.databricks.model import Cluster, Habit
 from sandbox.databricks.workspace import Workspace
+
+FURNISH: tuple[Callable[[Workspace, Mapping[str, Any], int], None], ...] = ()
+"""What other API families put into a workspace from the fleet (its content, now), before the clusters and jobs."""
 
 DAY = 86_400_000
 HISTORY = 7 * DAY
@@ -34,6 +37,8 @@ def fill(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
     """Put the fleet's clusters and jobs into a workspace and play the week before `now`."""
     ws.now = now - HISTORY
     ws.policies, ws.pools = list(content.get("policies", [])), list(content.get("pools", []))
+    for put in FURNISH:
+        put(ws, content, now)
     for entry in content.get("clusters", []):
         _cluster(ws, entry, now)
     ws.rehearsing = True

@@ -17,6 +17,8 @@ class Call:
     path: str
     query: dict[str, list[str]] = field(default_factory=dict)
     body: Json = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
+    """What stands in the path where the route has `{name}`."""
 
     def text(self, name: str) -> str:
         """A query parameter, empty when missing."""
@@ -47,3 +49,6 @@ class Call:
 
 Handler = Callable[[Workspace, Call], Json]
 """Takes a request, changes or reads the workspace, returns the JSON of the answer or raises ApiError."""
+
+Routes = dict[tuple[str, str], Handler]
+"""By method and path; `{name}` in a path stands for one part of it, `{name...}` at its end for the rest."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.databricks import cluster_config, cluster_life, job_clusters, versions
-from sandbox.databricks.call import Call, Handler
+from sandbox.databricks.call import Call, Routes
 from sandbox.databricks.errors import Json, denied, invalid, wrong_state
 from sandbox.databricks.model import Cluster
 from sandbox.databricks.paging import page, whole
@@ -195,7 +195,7 @@ def _editable(ws: Workspace, call: Call) -> Cluster:
     return cluster
 
 
-ROUTES: dict[tuple[str, str], Handler] = {
+ROUTES: Routes = {
     ("GET", "/api/2.1/clusters/list"): list_,
     ("GET", "/api/2.1/clusters/get"): get,
     ("POST", "/api/2.1/clusters/create"): create,

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from sandbox import calendar
 from sandbox.calendar import Clock
 from sandbox.databricks import clusters, identity, jobs, runs
-from sandbox.databricks.call import Call, Handler
+from sandbox.databricks.call import Call, Routes
 from sandbox.databricks.errors import ApiError, Json
 from sandbox.databricks.faults import Faults
+from sandbox.databricks.routes import Router
 from sandbox.databricks.workspace import Workspace
 
 logger = logging.getLogger("sandbox.databricks")
 
-FAMILIES: dict[tuple[str, str], Handler] = {**clusters.ROUTES, **jobs.ROUTES, **runs.ROUTES, **identity.ROUTES}
+FAMILIES: tuple[Routes, ...] = (clusters.ROUTES, jobs.ROUTES, runs.ROUTES, identity.ROUTES)
 """Every method that is modelled. A new API family is a new module and its ROUTES here."""
+
+ROUTER = Router(FAMILIES)
 
 CALLS_KEPT = 200_000
 
@@ -127,9 +130,7 @@ class Databricks:
         handler = identity.OPEN.get((call.method, call.path))
         if handler is None:
             identity.authorise(ws, authorization)
-            handler = FAMILIES.get((call.method, call.path))
-        if handler is None and call.method == "GET" and call.path.startswith("/api/2.0/permissions/"):
-            handler = identity.permissions
+            handler = ROUTER.find(call)
         if handler is None:
             message = f"the local Databricks does not model {call.method} {call.path}"
             logger.error("501 %s: %s", ws.key, message)

@@ -9,7 +9,7 @@ import hmac
 import time
 import urllib.parse
 
-from sandbox.databricks.call import Call, Handler
+from sandbox.databricks.call import Call, Routes
 from sandbox.databricks.errors import ApiError, Json, OAuthError, missing
 from sandbox.databricks.workspace import Workspace
 
@@ -94,7 +94,7 @@ def me(ws: Workspace, call: Call) -> Json:
 
 def permissions(ws: Workspace, call: Call) -> Json:
     """GET permissions of a cluster or a job."""
-    kind, _, name = call.path.removeprefix("/api/2.0/permissions/").partition("/")
+    kind, name = call.named["kind"], call.named["id"]
     if kind == "clusters":
         if name not in ws.clusters:
             raise missing(f"Cluster {name} does not exist")
@@ -135,9 +135,12 @@ def _uuid(name: str) -> str:
     return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-a{digest[17:20]}-{digest[20:32]}"
 
 
-OPEN: dict[tuple[str, str], Handler] = {
+OPEN: Routes = {
     ("GET", "/.well-known/databricks-config"): host_metadata,
     ("GET", "/oidc/.well-known/oauth-authorization-server"): oidc_endpoints,
 }
 """Paths that need no token."""
-ROUTES: dict[tuple[str, str], Handler] = {("GET", "/api/2.0/preview/scim/v2/Me"): me}
+ROUTES: Routes = {
+    ("GET", "/api/2.0/preview/scim/v2/Me"): me,
+    ("GET", "/api/2.0/permissions/{kind}/{id}"): permissions,
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.databricks import job_settings, run_life
-from sandbox.databricks.call import Call, Handler
+from sandbox.databricks.call import Call, Routes
 from sandbox.databricks.errors import Json, denied, invalid
 from sandbox.databricks.model import Habit, Job
 from sandbox.databricks.paging import page, whole
@@ -142,7 +142,7 @@ def _run_as(settings: Json, missing: str) -> str:
     return str(given.get("user_name") or given.get("service_principal_name") or given.get("group_name") or missing)
 
 
-ROUTES: dict[tuple[str, str], Handler] = {
+ROUTES: Routes = {
     ("GET", "/api/2.2/jobs/list"): list_,
     ("GET", "/api/2.2/jobs/get"): get,
     ("POST", "/api/2.2/jobs/create"): create,

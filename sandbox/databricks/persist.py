@@ -25,6 +25,7 @@ PLAIN = (
     "now",
     "policies",
     "pools",
+    "shelves",
     "granted",
     "rights",
     "run_number",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from sandbox.databricks import run_life, run_view
-from sandbox.databricks.call import Call, Handler
+from sandbox.databricks.call import Call, Routes
 from sandbox.databricks.errors import Json, denied, invalid, wrong_state
 from sandbox.databricks.model import Run
 from sandbox.databricks.paging import seal, unseal, whole
@@ -153,7 +153,7 @@ def delete(ws: Workspace, call: Call) -> Json:
     return {}
 
 
-ROUTES: dict[tuple[str, str], Handler] = {
+ROUTES: Routes = {
     ("POST", "/api/2.2/jobs/run-now"): run_now,
     ("GET", "/api/2.2/jobs/runs/list"): list_,
     ("GET", "/api/2.2/jobs/runs/get"): get,

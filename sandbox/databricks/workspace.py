@@ -41,6 +41,7 @@ class Workspace:
         """All runs in the order of their start; forgotten ones are swept out now and then."""
         self.policies: list[Json] = []
         self.pools: list[Json] = []
+        self.shelves: dict[str, dict[str, Json]] = {}
         self.rights: dict[str, str] = {}
         """The bot's permission on single things, where it is not CAN_MANAGE."""
         self.granted: dict[str, int] = {}
@@ -80,6 +81,10 @@ class Workspace:
         return draw(self.seed, self.key, *parts).random()
 
     # --- things ---
+
+    def shelf(self, family: str) -> dict[str, Json]:
+        """Where an API family keeps its things by id: plain JSON, saved with the workspace. Say `changes += 1`."""
+        return self.shelves.setdefault(family, {})
 
     def cluster(self, cluster_id: object) -> Cluster:
         """The cluster with this id, or the refusal that the API gives."""

@@ -13,6 +13,8 @@ Json = dict[str, Any]
 
 CLUSTER_FACTS = ("state", "source", "age_days", "pinned", "office", "resizes", "permission")
 """What is said about a cluster and is not in its configuration."""
+SHORT = ("policies", "pools", "clusters", "jobs")
+"""The parts of a workspace that have a short form or a default; all others are taken as they are."""
 JOB_FACTS = ("permission", "run_as")
 HABITS = ("minutes", "spread", "failure", "breaks", "slower")
 
@@ -27,7 +29,7 @@ def expand(content: Mapping[str, Any]) -> Json:
             "pools": raw.get("pools", []),
             "clusters": [_cluster(key, entry, templates) for entry in raw.get("clusters", [])],
             "jobs": [_job(key, entry, templates) for entry in raw.get("jobs", [])],
-            **{name: raw[name] for name in ("token", "client_id") if name in raw},
+            **{name: value for name, value in raw.items() if name not in SHORT},
         }
     return found
 

@@ -25,6 +25,7 @@ def state(w: WorkspaceClient, cluster_id: str) -> str:
     return found.value
 
 
+@pytest.mark.conforms("cluster-edit-restarts-running")
 def test_an_edit_restarts_a_running_cluster(
     w: WorkspaceClient, databricks: Databricks, cluster: ById, kinds: Kinds
 ) -> None:
@@ -49,6 +50,7 @@ def test_a_restart_takes_two_to_six_minutes(w: WorkspaceClient, databricks: Data
     assert state(w, cluster("running")) == "RUNNING"
 
 
+@pytest.mark.conforms("cluster-edit-leaves-terminated")
 def test_an_edit_leaves_a_terminated_cluster_terminated_until_it_is_started(
     w: WorkspaceClient, databricks: Databricks, cluster: ById, kinds: Kinds
 ) -> None:
