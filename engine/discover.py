@@ -11,7 +11,7 @@ from rollout.change import Found, Skip, Upgrade
 from rollout.plan import Plan
 from rollout.selection import stage_of
 from storage import discovered, leases, runs
-from storage.discovered import Sighting
+from storage.discovered import Offer, Sighting
 from storage.models import Workspace
 from storage.plans import plan_of
 from workspace.discovery import Discovery, discover
@@ -77,7 +77,7 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
             log.warning("look_lost", workspace=key)
             return False
         discovered.store(parts.database, rollout_id, key, sightings, now, began)
-    discovered.finished(parts.database, key, client.host, list(found.versions), now, wanted)
+    discovered.finished(parts.database, key, client.host, _offer(found), now, wanted)
     log.info("workspace_looked_at", workspace=key, targets=len(found.found), calls=found.calls)
     _look_at_runs(parts, key, {f.object_id for f in found.found if f.kind == "job"}, now)
     return True
@@ -105,8 +105,12 @@ def _look_at_runs(parts: Parts, key: str, jobs: set[str], now: datetime) -> None
     discovered.runs_seen(parts.database, key, now)
 
 
+def _offer(found: Discovery) -> Offer:
+    return Offer(sorted(found.versions), {key: policy.to_json() for key, policy in found.policies.items()})
+
+
 def _sightings(plan: Plan, workspace: str, found: Discovery) -> list[Sighting]:
-    upgrade = Upgrade(plan.runtimes.source, plan.runtimes.target, found.versions)
+    upgrade = Upgrade(plan.runtimes.source, plan.runtimes.target, found.versions, found.policies)
     return [_sighting(plan, workspace, f, upgrade) for f in found.found]
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rollout.change import Raw, Skip, Upgrade
+from rollout.policy import Policy
 from storage.models import Rollout, Target, Workspace
 from storage.plans import plan_of
 from workspace.kinds import Kind
@@ -19,9 +20,10 @@ def note_present_state(
     if target.seen_machine > machine:
         return
     rollout = session.execute(select(Rollout).where(Rollout.id == target.rollout_id)).scalar_one()
-    versions = session.execute(select(Workspace.versions).where(Workspace.key == target.workspace)).scalar_one()
+    workspace = session.execute(select(Workspace).where(Workspace.key == target.workspace)).scalar_one()
     runtimes = plan_of(rollout).runtimes
-    plan_target(target, kind, raw, Upgrade(runtimes.source, runtimes.target, frozenset(versions)))
+    policies = {key: Policy.from_json(policy) for key, policy in workspace.policies.items()}
+    plan_target(target, kind, raw, Upgrade(runtimes.source, runtimes.target, frozenset(workspace.versions), policies))
     target.release = kind.release_of(raw)
     target.state = str(raw.get("state") or target.state)
     target.seen_at, target.seen_machine = now, machine

@@ -4,10 +4,13 @@ A value of ``None`` means that the field is absent. A path names a field inside 
 key; inside a list of entries the string is the entry's own key (``job_cluster_key`` or ``task_key``).
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from rollout.policy import Policy
 
 Raw = Mapping[str, Any]
 Path = tuple[str, ...]
@@ -18,12 +21,13 @@ class Upgrade:
     """The runtimes of a plan together with what one workspace offers.
 
     ``source`` and ``target`` are release numbers such as ``13.3``; ``versions`` are the runtime keys
-    (``spark_version``) that the workspace lists.
+    (``spark_version``) that the workspace lists, ``policies`` its cluster policies by id, as far as we may see them.
     """
 
     source: str
     target: str
     versions: frozenset[str]
+    policies: Mapping[str, Policy] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

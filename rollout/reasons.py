@@ -70,6 +70,7 @@ CODES: Final[dict[str, str]] = {
     "managed_by_bundle": "deployed from a repository",
     "scala_library": "needs a Scala 2.12 library",
     "policy_refuses": "its policy refuses the wanted runtime",
+    "policy_unknown": "its policy cannot be read",
     "uses_shared_cluster": "runs on a shared cluster",
     "pinned": "deliberately left on the old runtime",
     # why it failed (engine)

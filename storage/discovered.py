@@ -31,6 +31,14 @@ class Sighting:
     skip: tuple[str, str, str] | None  # code, sentence, next step
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a workspace lets us choose: its runtime keys, and its cluster policies by id (``rollout.policy.Policy``)."""
+
+    versions: list[str]
+    policies: dict[str, dict[str, Any]]
+
+
 def rollouts_of(session: Session, workspace: str) -> list[Rollout]:
     """The open rollouts whose plan names this workspace."""
     rows = session.execute(select(Rollout).where(Rollout.open).order_by(Rollout.id)).scalars()
@@ -81,12 +89,13 @@ def store(
 
 
 def finished(
-    database: Database, workspace: str, host: str, versions: Sequence[str], now: datetime, wanted: datetime | None
+    database: Database, workspace: str, host: str, offer: Offer, now: datetime, wanted: datetime | None
 ) -> None:
     """A complete look at the workspace has been stored. It met the wish ``wanted``, not one that came meanwhile."""
     with database.write() as session:
         row = session.execute(select(Workspace).where(Workspace.key == workspace).with_for_update()).scalar_one()
-        row.host, row.versions, row.looked_at, row.error = host, sorted(versions), now, None
+        row.host, row.looked_at, row.error = host, now, None
+        row.versions, row.policies = offer.versions, offer.policies
         row.looked_machine = database.machine_now(session)
         if row.look_wanted_at == wanted:
             row.look_wanted_at = None

@@ -92,6 +92,7 @@ class Workspace(Base):
     key: Mapped[str] = mapped_column(Key, unique=True)
     host: Mapped[str] = mapped_column(Text, default="")
     versions: Mapped[list[Any]] = mapped_column(default=list)
+    policies: Mapped[dict[str, Any]] = mapped_column(default=dict)  # id -> rollout.policy.Policy, what matters of it
     looked_at: Mapped[datetime | None]  # calendar: the last complete discovery
     look_wanted_at: Mapped[datetime | None]  # calendar: somebody asked for a fresh look
     looked_machine: Mapped[datetime | None]  # machine time of the last attempt

@@ -5,6 +5,7 @@ from copy import deepcopy
 from typing import Any, Final
 
 from rollout.change import FieldChange, Path, Raw, Skip, Upgrade
+from rollout.policy import refusal
 from rollout.runtime import Mapped, map_runtime
 
 RUNTIME: Final = "spark_version"
@@ -27,7 +28,8 @@ def plan_compute(spec: Raw, upgrade: Upgrade, path: Path = ()) -> tuple[FieldCha
         return blocked
     if isinstance(mapped, Skip):
         return mapped
-    return _fields(spec, mapped, path)
+    fields = _fields(spec, mapped, path)
+    return _governed(spec, fields, upgrade) or fields
 
 
 def value(spec: Raw, field: str) -> Any:
@@ -64,6 +66,29 @@ def _blocked(spec: Raw) -> Skip | None:
             f"It uses the legacy access mode {mode if mode.startswith('LEGACY_') else 'credential passthrough'}.",
             "Move it to the standard or dedicated access mode first: the new runtime does not support this one.",
         )
+    return None
+
+
+def _governed(spec: Raw, fields: tuple[FieldChange, ...], upgrade: Upgrade) -> Skip | None:
+    """Why the policy of this compute would refuse the edit, so that it is not tried."""
+    policy_id = spec.get("policy_id")
+    if not policy_id:
+        return None
+    policy = upgrade.policies.get(str(policy_id))
+    if policy is None:
+        return Skip(
+            "policy_unknown",
+            f"Its policy {policy_id} was deleted, or the bot may not see it; then it cannot be edited.",
+            "Give the bot CAN_USE on the policy, or move the compute to another policy; then look again.",
+        )
+    for field in fields:
+        problem = refusal(policy, field.path[-1], str(field.after))
+        if problem is not None:
+            return Skip(
+                "policy_refuses",
+                f"Its policy {policy.name} {problem}.",
+                f"Let that policy take {field.after} beside the old value, then look again.",
+            )
     return None
 
 

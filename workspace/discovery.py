@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from rollout.change import Found
+from rollout.policy import Policy
 from workspace.client import Client
 from workspace.kinds import KINDS
 
@@ -13,6 +14,7 @@ class Discovery:
     """What one look found, how long it took in machine seconds and how many calls it needed."""
 
     versions: frozenset[str]
+    policies: dict[str, Policy]
     found: list[Found]
     seconds: float
     calls: int
@@ -24,10 +26,10 @@ def discover(client: Client) -> Discovery:
     Raises the WorkspaceErrors of ``Client.get``, and Incomplete if a listing does not end.
     """
     started, calls = time.monotonic(), client.calls
-    versions = client.versions()
+    versions, policies = client.versions(), client.policies()
     seen: dict[tuple[str, str], Found] = {}
     for kind in KINDS.values():
         for found in kind.discover(client):
             # Pages shift while objects are made and deleted: the same one may come twice.
             seen[found.kind, found.object_id] = found
-    return Discovery(versions, list(seen.values()), time.monotonic() - started, client.calls - calls)
+    return Discovery(versions, policies, list(seen.values()), time.monotonic() - started, client.calls - calls)

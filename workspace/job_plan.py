@@ -10,7 +10,9 @@ from workspace.compute import RUNTIME, access_note, plan_compute
 from workspace.job_places import Place, inner, places, settings, tasks
 
 #: On the source release, but not to be changed by us: then the whole job waits for a person.
-_BLOCKING: Final = frozenset({"custom_image", "legacy_access_mode", "runtime_variant", "runtime_not_offered"})
+_BLOCKING: Final = frozenset(
+    {"custom_image", "legacy_access_mode", "runtime_variant", "runtime_not_offered", "policy_refuses", "policy_unknown"}
+)
 #: Places that are understood and need nothing from us.
 _HARMLESS: Final = ("other_runtime", "no_runtime", "already_target")
 _SCALA_SUFFIX = re.compile(r"_(2\.1[0-3])(?=[:.\-_/]|$)")

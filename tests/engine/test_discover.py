@@ -26,7 +26,7 @@ def bench(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
                 made.kind.on_read(key)
                 raw = dict(made.kind.raws[key])
                 found.append(Found("cluster", key, key, None, (), str(raw["state"]), raw))
-            return Discovery(frozenset({OLD, NEW}), found, 0.0, 1)
+            return Discovery(frozenset({OLD, NEW}), {}, found, 0.0, 1)
 
         monkeypatch.setattr(discover, "discover", look)
         for client in made.parts.clients:

@@ -1,10 +1,13 @@
 """Clusters: what is planned, what they hold, when they have settled. Pure."""
 
+import dataclasses
 from typing import Any
 
 import pytest
 
-from rollout.change import Change, FieldChange, Holds, Skip, compare
+from rollout import policy
+from rollout.change import Change, FieldChange, Holds, Skip, Upgrade, compare
+from rollout.policy import Policy
 from rollout.reasons import CODES
 from tests.workspace.raws import NEW, OLD, UP, cluster
 from workspace import clusters
@@ -167,3 +170,47 @@ def test_values_release_and_backup() -> None:
     raw["unknown_field"]["a"].append(1)
     assert backup["unknown_field"] == {"a": []}
     assert clusters.url("https://h", "1") == "https://h/compute/clusters/1"
+
+
+ONLY_OLD = policy.read("etl-13.3", '{"spark_version": {"type": "fixed", "value": "13.3.x-scala2.12"}}')
+BOTH = policy.read(
+    "etl", '{"spark_version": {"type": "allowlist", "values": ["13.3.x-scala2.12", "17.3.x-scala2.13"]}}'
+)
+STANDARD_ONLY = policy.read("plain", '{"runtime_engine": {"type": "fixed", "value": "STANDARD"}}')
+
+
+def governed(**policies: Policy) -> Upgrade:
+    return dataclasses.replace(UP, policies=policies)
+
+
+def test_a_cluster_whose_policy_refuses_the_runtime_is_left_alone() -> None:
+    skip = clusters.plan(cluster(policy_id="p1"), governed(p1=ONLY_OLD))
+    assert isinstance(skip, Skip)
+    assert skip.code == "policy_refuses"
+    assert skip.sentence == "Its policy etl-13.3 takes only 13.3.x-scala2.12."
+    assert NEW in skip.next_step
+
+
+def test_a_cluster_whose_policy_takes_both_runtimes_is_changed() -> None:
+    assert isinstance(clusters.plan(cluster(policy_id="p1"), governed(p1=BOTH)), Change)
+
+
+def test_a_policy_may_refuse_the_engine_that_comes_with_the_runtime() -> None:
+    raw = cluster("13.3.x-photon-scala2.12", policy_id="p1")
+    skip = clusters.plan(raw, governed(p1=STANDARD_ONLY))
+    assert isinstance(skip, Skip)
+    assert (skip.code, skip.sentence) == ("policy_refuses", "Its policy plain takes only STANDARD.")
+
+
+def test_a_policy_that_cannot_be_seen_is_not_taken_for_one_that_allows() -> None:
+    skip = clusters.plan(cluster(policy_id="gone"), governed(p1=BOTH))
+    assert isinstance(skip, Skip)
+    assert skip.code == "policy_unknown"
+    assert "gone" in skip.sentence
+    assert {"policy_refuses", "policy_unknown"} <= set(CODES)
+
+
+def test_what_is_on_another_runtime_is_not_asked_for_its_policy() -> None:
+    skip = clusters.plan(cluster(NEW, policy_id="gone"), governed())
+    assert isinstance(skip, Skip)
+    assert skip.code == "already_target"

@@ -1,9 +1,11 @@
 """Jobs: every place where a runtime hides, what is planned, and what one write sends."""
 
+import dataclasses
 from typing import Any
 
 import pytest
 
+from rollout import policy
 from rollout.change import Change, FieldChange, Holds, Skip, compare, three_way_revert
 from rollout.reasons import CODES
 from tests.workspace.raws import NEW, OLD, UP, job, spec, task
@@ -314,3 +316,14 @@ def test_the_rest(client: Client) -> None:
     assert jobs.release_of(job()) == "-"
     assert jobs.release_of(job(task("a", new_cluster=spec("custom:x")))) == "custom:x"
     assert jobs.backup_of(EVERYWHERE) == EVERYWHERE
+
+
+def test_one_job_cluster_whose_policy_refuses_holds_the_whole_job() -> None:
+    narrow = policy.read("etl-13.3", '{"spark_version": {"type": "fixed", "value": "13.3.x-scala2.12"}}')
+    raw = job(
+        task("a", job_cluster_key="main"), task("own", new_cluster=spec(policy_id="p1")), clusters={"main": spec()}
+    )
+    skip = jobs.plan(raw, dataclasses.replace(UP, policies={"p1": narrow}))
+    assert isinstance(skip, Skip)
+    assert skip.code == "policy_refuses"
+    assert "etl-13.3" in skip.sentence
