@@ -36,7 +36,7 @@ def prod(databricks: Databricks) -> Client:
 
 
 def upgrade(client: Client) -> Upgrade:
-    return Upgrade("13.3", "17.3", client.versions())
+    return Upgrade("13.3", "17.3", client.versions(), client.policies())
 
 
 def one(client: Client, kind: str, name: str) -> Found:
@@ -61,7 +61,7 @@ def test_discovery_finds_everything_with_a_handful_of_calls(databricks: Databric
     assert {f.object_id for f in seen.found if f.kind == "job"} == {str(job_id) for job_id in ws.jobs}
     assert "17.3.x-scala2.13" in seen.versions
     large = sum(len(job.settings.get("tasks", ())) > 100 for job in ws.jobs.values())
-    assert seen.calls == 3 + 2 * large
+    assert seen.calls == 4 + 2 * large  # versions, policies, a page of clusters, one of jobs
     for found in seen.found:
         assert KINDS[found.kind].read(client, found.object_id)["creator_user_name"] == found.raw["creator_user_name"]
 
@@ -80,6 +80,7 @@ def test_the_sample_has_every_awkward_case(databricks: Databricks) -> None:
         "managed_by_bundle",
         "managed_pipeline",
         "other_runtime",
+        "policy_refuses",
         "scala_library",
         "serverless",
         "uses_shared_cluster",
