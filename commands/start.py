@@ -8,6 +8,7 @@ from commands.reply import Block, Buttons, Code, Form, Icon, Line, Note, Paragra
 from commands.stagelook import lasting_seconds
 from commands.words import change_words, count, listed, short
 from rollout import gates
+from rollout.change import SUPPORTS
 from rollout.gatefacts import retry_facts, start_facts
 from rollout.plan import Window
 from rollout.standing import StageStanding
@@ -89,17 +90,21 @@ def _form(call: Call, stage: StageStanding) -> Reply:
         submit=f"Start {stage.key}",
         body=body,
     )
-    return Reply(f"Start {stage.key}? {count(len(planned), 'target')} would be changed.", form=form)
+    targets = sum(p.kind not in SUPPORTS for p in planned)
+    return Reply(f"Start {stage.key}? {count(targets, 'target')} would be changed.", form=form)
 
 
 def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: str) -> tuple[Block, ...]:
     """What a start would do, in numbers and by its first targets."""
     plan, standing = call.plan.stage(stage.key), call.standing
     titles = standing.titles()
-    kinds = Counter(p.kind for p in planned)
-    restarts = sum(p.change.restarts for p in planned)
+    targets = [p for p in planned if p.kind not in SUPPORTS]
+    supports = [p for p in planned if p.kind in SUPPORTS]
+    kinds = Counter(p.kind for p in targets)
+    restarts = sum(p.change.restarts for p in targets)
     numbers: list[Line] = [
-        line(Strong(f"{count(len(planned), 'target')} will be changed"), f": {_kinds(kinds)}."),
+        line(Strong(f"{count(len(targets), 'target')} will be changed"), f": {_kinds(kinds)}."),
+        *_widened(supports),
         line(_restarts(restarts)),
         line(calls_words(len(planned))),
     ]
@@ -119,13 +124,24 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
     rules.append(line(f"Then it needs to be signed by {listed(needed)}, and not by you who starts it."))
     first: list[Line] = [
         line(f"• {short(p.name, 60)} ({p.kind}, {p.workspace}): {change_words(p.change.to_json())}")
-        for p in planned[:_FIRST]
+        for p in targets[:_FIRST]
     ]
-    if len(planned) > _FIRST:
-        first.append(line(f"and {len(planned) - _FIRST:,} more: /rollout plan {stage.key}"))
+    if len(targets) > _FIRST:
+        first.append(line(f"and {len(targets) - _FIRST:,} more: /rollout plan {stage.key}"))
     blocks: list[Block] = [Paragraph(tuple(numbers)), Paragraph(tuple(rules)), Paragraph(tuple(first))]
     blocks.append(Note(line("Every target is backed up first. Change set ", Code(digest[:8]))))
     return tuple(blocks)
+
+
+def _widened(supports: list[Planned]) -> list[Line]:
+    """Which policies are widened before the targets: they govern others, too."""
+    if not supports:
+        return []
+    names = [f"{short(p.name, 40)} ({p.workspace})" for p in supports[:5]]
+    more = f" and {len(supports) - 5} more" if len(supports) > 5 else ""
+    what = "policy is" if len(supports) == 1 else "policies are"
+    said = f"{len(supports)} {what} widened first, with the old default kept: {listed(names)}{more}."
+    return [line(Icon("warning"), f" {said} What else they govern stays as it is.")]
 
 
 def _restarts(number: int) -> str:

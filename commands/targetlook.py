@@ -1,6 +1,6 @@
 """``status TARGET``: what one target was, what we wrote, what it is now, and how its runs do."""
 
-from sqlalchemy import select
+from sqlalchemy import and_, select, true
 
 from commands.call import Call, refused
 from commands.reply import (
@@ -20,12 +20,13 @@ from commands.reply import (
     line,
 )
 from commands.words import WORK, ago, change_words, count, short
-from rollout.change import Change
-from rollout.location import cluster_url, job_url, normal_host
+from rollout.change import SUPPORTS, Change
+from rollout.location import cluster_url, job_url, normal_host, policy_url
 from rollout.states import ACTION_BAD, ActionKind, ActionState
 from storage.models import Action, Run, Target, Workspace
 
 _RUNS = 8
+_URLS = {"cluster": cluster_url, "job": job_url, "policy": policy_url}
 _STATE = {
     ActionState.PENDING: "not begun",
     ActionState.RUNNING: "under way",
@@ -44,16 +45,16 @@ def target(call: Call, target_id: int) -> Reply:
         if found is None:
             raise refused("unknown_target", "This target is no longer known.", "/rollout plan")
         stage = next((s for s in standing.stages if s.key == found.stage_key), None)
+        present = (
+            true()  # a support belongs to no stage: whatever was done to it counts
+            if found.kind in SUPPORTS
+            else and_(
+                Action.stage_id == (stage.id if stage else -1),
+                Action.generation == (stage.generation if stage else -1),
+            )
+        )
         actions = list(
-            session.execute(
-                select(Action)
-                .where(
-                    Action.target_id == target_id,
-                    Action.stage_id == (stage.id if stage else -1),
-                    Action.generation == (stage.generation if stage else -1),
-                )
-                .order_by(Action.id)
-            ).scalars()
+            session.execute(select(Action).where(Action.target_id == target_id, present).order_by(Action.id)).scalars()
         )
         host = session.execute(select(Workspace.host).where(Workspace.key == found.workspace)).scalar_one_or_none()
         runs = (
@@ -89,14 +90,20 @@ def target(call: Call, target_id: int) -> Reply:
 def _pairs(found: Target, frozen: dict[str, object] | None) -> list[tuple[str, Line]]:
     change = frozen or found.change
     before, ours = "-", "-"
-    if change:
+    if change and found.kind in SUPPORTS:
+        rules = Change.from_json(change).fields
+        before, ours = (
+            short("; ".join(str(v or "none") for v in side), 300)
+            for side in zip(*((f.before, f.after) for f in rules), strict=True)
+        )
+    elif change:
         fields = Change.from_json(change).fields
         before = change_words({"fields": [{"path": f.path, "before": f.before, "after": f.before} for f in fields]})
         ours = change_words({"fields": [{"path": f.path, "before": f.after, "after": f.after} for f in fields]})
         before, ours = (short(_once(text), 150) for text in (before, ours))
     return [
         ("Kind", line(f"{found.kind} {found.object_id} in {found.workspace}")),
-        ("Stage", line(found.stage_key or "in no stage")),
+        ("Stage", line(found.stage_key or ("shared by stages" if found.kind in SUPPORTS else "in no stage"))),
         ("Before", line(before)),
         ("Ours", line(ours if frozen else f"{ours} (planned)" if change else "-")),
         ("Now", line(f"{found.release or '-'}, {found.state or '-'}" + (", gone" if found.gone else ""))),
@@ -164,5 +171,5 @@ def _link(found: Target, host: str | None) -> Line:
         base = normal_host(host)
     except ValueError:
         return ()
-    url = cluster_url(base, found.object_id) if found.kind == "cluster" else job_url(base, found.object_id)
+    url = _URLS[found.kind](base, found.object_id)
     return (" ", Link(url, "Open in Databricks"))

@@ -153,6 +153,10 @@ def criteria_line(standing: Standing, stage: StageStanding) -> Line | None:
     return line(Icon("warning") if bad else "", " " if bad else "", f"Criteria: {', '.join(words)}")
 
 
+#: Where the rules of a policy stand: their fields are texts of JSON, not values.
+POLICY_TEXTS = frozenset({"definition", "policy_family_definition_overrides"})
+
+
 def change_words(change: Mapping[str, Any] | None) -> str:
     """A planned change in one short line: ``13.3 → 17.3``, with how many places and what else."""
     if not change:
@@ -161,7 +165,9 @@ def change_words(change: Mapping[str, Any] | None) -> str:
     others: dict[str, None] = {}
     for f in change.get("fields", ()):
         name = str(f["path"][-1])
-        if name == "spark_version":
+        if str(f["path"][0]) in POLICY_TEXTS:
+            others["takes the new runtime beside the old one"] = None
+        elif name == "spark_version":
             words = f"{shown(f['before'])} → {shown(f['after'])}"
             runtimes[words] = runtimes.get(words, 0) + 1
         else:

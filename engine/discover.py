@@ -1,5 +1,6 @@
 """Look at each workspace when it is due, and store what is planned for every target."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -7,8 +8,9 @@ from sqlalchemy import select
 
 from engine.parts import Parts
 from engine.stored_run import stored
-from rollout.change import Found, Skip, Upgrade
+from rollout.change import SUPPORTS, Found, Skip, Upgrade
 from rollout.plan import Plan
+from rollout.policy import Policy
 from rollout.selection import stage_of
 from storage import discovered, leases, runs
 from storage.discovered import Offer, Sighting
@@ -16,6 +18,7 @@ from storage.models import Workspace
 from storage.plans import plan_of
 from workspace.discovery import Discovery, discover
 from workspace.errors import Incomplete, WorkspaceError
+from workspace.governed import widenings
 from workspace.kinds import KINDS
 from workspace.runs import runs_since
 
@@ -71,13 +74,16 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
         return False
     with parts.database.read() as session:
         rollouts = [(r.id, plan_of(r)) for r in discovered.rollouts_of(session, key)]
+    policies = dict(found.policies)
     for rollout_id, plan in rollouts:
-        sightings = _sightings(plan, key, found)
+        upgrade = Upgrade(plan.runtimes.source, plan.runtimes.target, found.versions, policies)
+        policies.update(widenings(found.found, policies, upgrade))
+        sightings = [_sighting(plan, key, f, upgrade) for f in found.found]
         if not lease.ours():
             log.warning("look_lost", workspace=key)
             return False
         discovered.store(parts.database, rollout_id, key, sightings, now, began)
-    discovered.finished(parts.database, key, client.host, _offer(found), now, wanted)
+    discovered.finished(parts.database, key, client.host, _offer(found, policies), now, wanted)
     log.info("workspace_looked_at", workspace=key, targets=len(found.found), calls=found.calls)
     _look_at_runs(parts, key, {f.object_id for f in found.found if f.kind == "job"}, now)
     return True
@@ -105,13 +111,8 @@ def _look_at_runs(parts: Parts, key: str, jobs: set[str], now: datetime) -> None
     discovered.runs_seen(parts.database, key, now)
 
 
-def _offer(found: Discovery) -> Offer:
-    return Offer(sorted(found.versions), {key: policy.to_json() for key, policy in found.policies.items()})
-
-
-def _sightings(plan: Plan, workspace: str, found: Discovery) -> list[Sighting]:
-    upgrade = Upgrade(plan.runtimes.source, plan.runtimes.target, found.versions, found.policies)
-    return [_sighting(plan, workspace, f, upgrade) for f in found.found]
+def _offer(found: Discovery, policies: Mapping[str, Policy]) -> Offer:
+    return Offer(sorted(found.versions), {key: policy.to_json() for key, policy in policies.items()})
 
 
 def _sighting(plan: Plan, workspace: str, found: Found, upgrade: Upgrade) -> Sighting:
@@ -122,7 +123,7 @@ def _sighting(plan: Plan, workspace: str, found: Found, upgrade: Upgrade) -> Sig
         object_id=found.object_id,
         name=found.name,
         owner=found.owner,
-        stage_key=stage_of(plan, workspace, found.kind, found.name),
+        stage_key=None if found.kind in SUPPORTS else stage_of(plan, workspace, found.kind, found.name),
         release=kind.release_of(found.raw),
         state=found.state,
         change=None if isinstance(planned, Skip) else planned.to_json(),

@@ -156,6 +156,11 @@ class _Execution(Looking):
         match decide(look, self.parts.patience):
             case Step.WRITE:
                 assert write is not None
+                if self.backup is not None and (
+                    reason := self.kind.needed(self.client, self.claim.object_id, self.backup)
+                ):
+                    self.end(ActionState.SKIPPED, "support_in_use", reason, raw=raw)
+                    return False
                 return self._write(write, raw)
             case Step.WAIT:
                 self.look_again_soon()

@@ -18,7 +18,9 @@ from workspace.errors import WorkspaceError
 
 
 class Looking(Claimed):
-    """A claimed action together with what can be seen of its target."""
+    """A claimed action together with what can be seen of its target. ``backup``: what a revert goes back to."""
+
+    backup: Raw | None = None
 
     def read(self) -> Raw:
         self.read_at = self.machine()
@@ -39,6 +41,7 @@ class Looking(Claimed):
             raw = self.parts.vault.open(backup.ciphertext)
         except KeyProblem as error:
             raise _NoBackup(f"The backup cannot be opened: {error}.") from None
+        self.backup = raw
         before = self.kind.values(raw, change)
         fields = tuple(FieldChange(f.path, b, f.after) for f, b in zip(change.fields, before, strict=True))
         return replace(change, fields=fields)

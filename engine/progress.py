@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, aliased
 
 from engine import watch
 from engine.parts import Parts
+from rollout.change import SUPPORTS
 from rollout.states import ACTION_BAD, ACTION_OPEN, WORK_OF, ActionKind, ActionState, StageState
 from storage import attempts
 from storage.models import Action, Stage, Target, Workspace
@@ -70,13 +71,27 @@ def _advance(session: Session, stage: Stage, now: datetime) -> bool:
     if running:
         return False
     allowed = plan_of(stage.rollout).stage(stage.key).max_failures
-    if bad and (not pending or bad >= allowed):
+    if bad and (not pending or bad >= allowed or _support_failed(session, stage, kind)):
         _block(session, stage, kind, bad, pending, now)
         return True
     if pending:
         return False
     _next_state(session, stage, found, now)
     return True
+
+
+def _support_failed(session: Session, stage: Stage, kind: ActionKind) -> bool:
+    """Targets wait for the supports that they need: when one failed, nothing goes on by itself."""
+    return session.execute(
+        select(
+            exists().where(
+                Action.target_id == Target.id,
+                Target.kind.in_(SUPPORTS),
+                attempts.newest(stage.id, stage.generation, kind),
+                Action.state.in_(ACTION_BAD),
+            )
+        )
+    ).scalar_one()
 
 
 def _next_state(session: Session, stage: Stage, found: Mapping[ActionState, int], now: datetime) -> None:
@@ -150,7 +165,9 @@ def _advance_rollback(session: Session, stage: Stage, now: datetime) -> bool:
     found = attempts.counts(session, stage.id, stage.generation, ActionKind.REVERT)
     bad = sum(found.get(s, 0) for s in ACTION_BAD)
     back = found.get(ActionState.DONE, 0)
-    sentence = f"{back} of {back + bad} targets are back on the old runtime." if back + bad else "Nothing had changed."
+    sentence = f"{back} of {back + bad} are back as they were." if back + bad else "Nothing had changed."
+    if kept := found.get(ActionState.SKIPPED, 0):
+        sentence += f" {kept} {'policy stays' if kept == 1 else 'policies stay'} widened: still needed."
     move(
         session,
         stage,

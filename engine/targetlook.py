@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from engine.parts import Parts
-from rollout.change import Change, Holds, Raw, compare
+from rollout.change import SUPPORTS, Change, Holds, Raw, compare
 from rollout.states import ActionKind, ActionState
 from storage import attempts
 from storage.models import Action, Stage, Target
@@ -72,6 +72,7 @@ def _wanted(parts: Parts, stage_id: int) -> dict[str, dict[str, dict[str, _Wante
                 Action.state == ActionState.DONE,
                 Action.change.is_not(None),
                 Target.pinned_reason.is_(None),
+                Target.kind.not_in(SUPPORTS),
             )
         )
         for workspace, kind, object_id, name, change, seen in rows:

@@ -15,6 +15,9 @@ from rollout.policy import Policy
 Raw = Mapping[str, Any]
 Path = tuple[str, ...]
 
+#: Kinds that targets of several stages share: changed before the first that needs them, put back after the last.
+SUPPORTS = frozenset({"policy"})
+
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
@@ -51,20 +54,29 @@ class Change:
     """What will be done to one target.
 
     ``restarts`` says that the target is running now and will be restarted by the change. ``notes`` are plain
-    sentences for the person who confirms.
+    sentences for the person who confirms. ``supports`` are the ids of the policies that must be widened first.
     """
 
     fields: tuple[FieldChange, ...]
     restarts: bool = False
     notes: tuple[str, ...] = ()
+    supports: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {"fields": [f.to_json() for f in self.fields], "restarts": self.restarts, "notes": list(self.notes)}
+        return {
+            "fields": [f.to_json() for f in self.fields],
+            "restarts": self.restarts,
+            "notes": list(self.notes),
+            "supports": list(self.supports),
+        }
 
     @staticmethod
     def from_json(raw: Mapping[str, Any]) -> "Change":
         return Change(
-            tuple(FieldChange.from_json(f) for f in raw["fields"]), bool(raw["restarts"]), tuple(raw.get("notes", ()))
+            tuple(FieldChange.from_json(f) for f in raw["fields"]),
+            bool(raw["restarts"]),
+            tuple(raw.get("notes", ())),
+            tuple(raw.get("supports", ())),
         )
 
     def inverse(self) -> "Change":

@@ -60,6 +60,11 @@ def cluster_url(host: str, cluster_id: str) -> str:
     return f"{host}/compute/clusters/{cluster_id}"
 
 
+def policy_url(host: str, policy_id: str) -> str:
+    """The page of a cluster policy."""
+    return f"{host}/compute/policies/view/{policy_id}"
+
+
 def job_url(host: str, job_id: str) -> str:
     """The page of a job."""
     return f"{host}/jobs/{job_id}"

@@ -6,27 +6,40 @@ and only those are kept: other rules may hold secrets.
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+Rule = Mapping[str, Any]
 
 ATTRIBUTES: Final = ("spark_version", "runtime_engine")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One policy of a workspace. ``rules`` is None where the definition cannot be read."""
+    """One policy of a workspace. ``rules`` is None where the definition cannot be read.
+
+    ``widened`` are the rules that would replace them so that the targets' new runtimes are taken beside the old ones;
+    ``held`` says, as the end of a sentence, why it is not widened although a target needs it.
+    """
 
     name: str
-    rules: Mapping[str, Mapping[str, Any]] | None
+    rules: Mapping[str, Rule] | None
+    widened: Mapping[str, Rule] = field(default_factory=dict)
+    held: str = ""
+
+    def after(self) -> "Policy":
+        """The policy as it is once it is widened."""
+        return replace(self, rules={**(self.rules or {}), **self.widened}) if self.widened else self
 
     def to_json(self) -> dict[str, Any]:
         rules = None if self.rules is None else {name: dict(rule) for name, rule in self.rules.items()}
-        return {"name": self.name, "rules": rules}
+        widened = {name: dict(rule) for name, rule in self.widened.items()}
+        return {"name": self.name, "rules": rules, "widened": widened, "held": self.held}
 
     @staticmethod
     def from_json(raw: Mapping[str, Any]) -> "Policy":
-        return Policy(str(raw["name"]), raw["rules"])
+        return Policy(str(raw["name"]), raw["rules"], raw.get("widened") or {}, str(raw.get("held") or ""))
 
 
 def read(name: str, definition: object) -> Policy:
@@ -86,3 +99,51 @@ def _matching(pattern: object, value: str) -> str | None:
     except re.error:
         return "has a pattern that cannot be read"
     return f"takes only what matches {str(pattern)[:120]}"
+
+
+def plan_widening(policy: Policy, wants: Mapping[str, Collection[str]], omitted: Sequence[str]) -> Policy:
+    """The policy with what has to be done to it, so that it takes ``wants`` (attribute -> values).
+
+    ``omitted`` names what leaves out its runtime and takes it from this policy: a fixed rule fills it in, a list of
+    allowed values does not (facts: databricks a14), so a fixed rule is not widened under them.
+    """
+    widened: dict[str, Rule] = {}
+    for attribute, values in wants.items():
+        refused = [v for v in sorted(values) if refusal(policy, attribute, v) is not None]
+        if not refused or policy.rules is None:
+            continue
+        rule = policy.rules[attribute]
+        wider = widen(rule, refused)
+        if wider is None:
+            return replace(policy, held=refusal(policy, attribute, refused[0]) or "")
+        if attribute == "spark_version" and rule.get("type") == "fixed" and omitted:
+            return replace(policy, held=f"gives {_named(omitted)} their runtime, which a wider rule would not")
+        widened[attribute] = wider
+    return replace(policy, widened=widened)
+
+
+def widen(rule: Rule, values: Sequence[str]) -> dict[str, Any] | None:
+    """A rule that takes ``values`` beside what ``rule`` takes, with the old default kept; None where there is none."""
+    match rule.get("type"):
+        case "fixed" if not str(rule.get("value", "")).startswith("auto:"):
+            old = rule.get("value")
+            return {"type": "allowlist", "values": [old, *values], "defaultValue": old}
+        case "allowlist" if isinstance(rule.get("values"), list):
+            return {**rule, "values": [*rule["values"], *values]}
+        case "blocklist":
+            left = [v for v in rule.get("values") or () if str(v) not in values]
+            return {**rule, "values": left} if left else {**_default(rule), "type": "unlimited"}
+        case "regex" if isinstance(rule.get("pattern"), str):
+            exact = "|".join(v.replace(".", r"\.") for v in values)
+            return {**rule, "pattern": f"(?:{rule['pattern']})|{exact}"}
+        case _:
+            return None
+
+
+def _default(rule: Rule) -> dict[str, Any]:
+    return {name: rule[name] for name in ("defaultValue", "isOptional", "hidden") if name in rule}
+
+
+def _named(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

@@ -86,6 +86,7 @@ CODES: Final[dict[str, str]] = {
     "max_failures": "too many changes failed",
     "actions_failed": "changes failed",
     "support_in_use": "a shared support is still needed",
+    "support_not_needed": "no target needs the support to change",
     "too_few_runs": "too few runs have finished",
     "people_judge": "the numbers are for people to judge",
     "internal_error": "an error of the bot itself",

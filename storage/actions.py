@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from rollout.change import Change
-from rollout.states import ActionKind, ActionState, StageState
-from storage.attempts import failures
+from rollout.change import SUPPORTS, Change
+from rollout.states import ACTION_OPEN, ActionKind, ActionState, StageState
+from storage.attempts import failures, is_newest_bad
 from storage.database import Database
 from storage.models import Action, Lease, Rollout, Stage, Target, Workspace
 from storage.transitions import lock_stage
@@ -156,11 +156,33 @@ def fresh(session: Session, machine: datetime, workspace: str, want: Want, stage
     room = min(limit, want.max_parallel - in_flight)
     if room <= 0:
         return []
+    turn = _whose_turn(session, of_stage, workspace, want)
     return list(
         session.execute(
-            select(Action.id).where(of_stage, _unbegun(machine, workspace)).order_by(Action.id).limit(room)
+            select(Action.id)
+            .join(Target, Target.id == Action.target_id)
+            .where(of_stage, _unbegun(machine, workspace), turn)
+            .order_by(Action.id)
+            .limit(room)
         ).scalars()
     )
+
+
+def _whose_turn(session: Session, of_stage: ColumnElement[bool], workspace: str, want: Want) -> ColumnElement[bool]:
+    """Forward, no target is changed before the supports of its workspace; backward, no support before the targets."""
+    first = Target.kind.in_(SUPPORTS) if want.forward else Target.kind.not_in(SUPPORTS)
+    if want.kind not in (ActionKind.CHANGE, ActionKind.REVERT):
+        return true()
+    unfinished = select(
+        exists().where(
+            Action.target_id == Target.id,
+            of_stage,
+            Action.workspace == workspace,
+            first,
+            or_(Action.state.in_(ACTION_OPEN), is_newest_bad()) if want.forward else Action.state.in_(ACTION_OPEN),
+        )
+    )
+    return first if session.execute(unfinished).scalar_one() else true()
 
 
 def _take(

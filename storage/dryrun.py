@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, and_, case, cast, func, null, select
 from sqlalchemy.orm import Session
 
-from rollout.change import Change
+from rollout.change import SUPPORTS, Change
 from rollout.digest import digest
 from storage.models import (
     Target,
@@ -42,10 +42,20 @@ def in_change_set() -> ColumnElement[bool]:
 
 
 def change_set(session: Session, rollout_id: int, stage_key: str) -> list[Planned]:
-    """The targets that would be changed if the stage started now, sorted by workspace, kind and name."""
+    """What would be changed if the stage started now: its targets by workspace, kind and name, and before them the
+    supports that they need changed first."""
+    targets = _planned(session, rollout_id, Target.stage_key == stage_key)
+    needed = {(p.workspace, support) for p in targets for support in p.change.supports}
+    if not needed:
+        return targets
+    supports = _planned(session, rollout_id, Target.kind.in_(SUPPORTS))
+    return [s for s in supports if (s.workspace, s.object_id) in needed] + targets
+
+
+def _planned(session: Session, rollout_id: int, which: ColumnElement[bool]) -> list[Planned]:
     rows = session.execute(
         select(Target.id, Target.workspace, Target.kind, Target.object_id, Target.name, Target.change).where(
-            Target.rollout_id == rollout_id, Target.stage_key == stage_key, in_change_set()
+            Target.rollout_id == rollout_id, which, in_change_set()
         )
     )
     found = [Planned(i, w, k, o, n, Change.from_json(c)) for i, w, k, o, n, c in rows if c is not None]
@@ -87,7 +97,7 @@ class PlannedRow:
 
 
 def _found(rollout_id: int, stage_key: str | None) -> ColumnElement[bool]:
-    found = and_(Target.rollout_id == rollout_id, Target.gone.is_(False))
+    found = and_(Target.rollout_id == rollout_id, Target.gone.is_(False), Target.kind.not_in(SUPPORTS))
     return found if stage_key is None else and_(found, Target.stage_key == stage_key)
 
 
@@ -96,7 +106,8 @@ def effects(session: Session, rollout_id: int, stage_key: str | None) -> Effects
     total = session.execute(select(func.count()).select_from(Target).where(_found(rollout_id, stage_key))).scalar_one()
     if stage_key is not None:
         planned = change_set(session, rollout_id, stage_key)
-        return Effects(total, len(planned), sum(p.change.restarts for p in planned), digest_of(planned))
+        targets = [p for p in planned if p.kind not in SUPPORTS]
+        return Effects(total, len(targets), sum(p.change.restarts for p in targets), digest_of(planned))
     in_a_stage = and_(_found(rollout_id, None), Target.stage_key.is_not(None), in_change_set())
     changes = list(session.execute(select(Target.change).where(in_a_stage)).scalars())
     return Effects(total, len(changes), sum(bool(c and c.get("restarts")) for c in changes), "")

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import and_, case, func, select
 from sqlalchemy.orm import Session
 
+from rollout.change import SUPPORTS
 from rollout.standing import (
     Finding,
     ItemStanding,
@@ -133,7 +134,7 @@ def _targets(session: Session, rollout_id: int) -> tuple[dict[str, tuple[int, in
             func.sum(case((in_change_set(), 1), else_=0)),
             func.sum(case((pinned, 1), else_=0)),
         )
-        .where(Target.rollout_id == rollout_id, Target.gone.is_(False))
+        .where(Target.rollout_id == rollout_id, Target.gone.is_(False), Target.kind.not_in(SUPPORTS))
         .group_by(Target.stage_key)
     ):
         if key is None:
@@ -157,6 +158,7 @@ def _work(session: Session, rollout_id: int) -> dict[int, dict[ActionKind, Tally
         .join(Target, Target.id == Action.target_id)
         .where(
             Action.state.not_in(ACTION_BAD),
+            Target.kind.not_in(SUPPORTS),
             Target.pinned_reason.is_(None) | ((Action.kind == ActionKind.REVERT) & Action.state.in_(ACTION_OPEN)),
         )
         .group_by(Action.stage_id, Action.kind, Action.state)

@@ -16,6 +16,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from rollout import gates
+from rollout.change import SUPPORTS
 from rollout.gatefacts import pause_facts, retry_facts, start_facts
 from rollout.gates import Refuse
 from rollout.reasons import Reason
@@ -92,7 +93,9 @@ def start(
                 for p in planned
             ],
         )
-        sentence = f"started {stage_key}: {len(planned)} targets, change set {digest[:8]}"
+        targets = sum(p.kind not in SUPPORTS for p in planned)
+        first = f", {len(planned) - targets} policies first" if len(planned) > targets else ""
+        sentence = f"started {stage_key}: {targets} targets{first}, change set {digest[:8]}"
         event(act.session, now, who.by, "start", sentence, stage=stage, data={"digest": digest})
         move(
             act.session,
@@ -105,7 +108,7 @@ def start(
             started_at=now,
             change_set_digest=digest,
         )
-        return Started(stage_key, len(planned))
+        return Started(stage_key, targets)
 
 
 def changed(stage_key: str, shown: str, now: str) -> Reason:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from rollout.change import SUPPORTS
 from rollout.states import ACTION_BAD, ActionKind
 from storage.attempts import is_newest_bad
 from storage.models import Action, Stage, Target
@@ -57,7 +58,7 @@ def runtimes(session: Session, rollout_id: int) -> dict[tuple[str | None, str], 
         (key, release): number
         for key, release, number in session.execute(
             select(Target.stage_key, Target.release, func.count())
-            .where(Target.rollout_id == rollout_id, Target.gone.is_(False))
+            .where(Target.rollout_id == rollout_id, Target.gone.is_(False), Target.kind.not_in(SUPPORTS))
             .group_by(Target.stage_key, Target.release)
         )
     }

@@ -8,8 +8,6 @@ from typing import Any, Final
 from databricks.sdk.clock import Clock
 from databricks.sdk.core import ApiClient, Config
 
-from rollout import policy
-from rollout.policy import Policy
 from workspace.access import Access
 from workspace.errors import Forbidden, Incomplete, Throttled, Unavailable, WorkspaceError, meaning
 from workspace.login import ClientCredentials
@@ -135,13 +133,6 @@ class Client:
         """The runtime keys that the workspace offers. Raises as ``get``."""
         found = self.get("/api/2.1/clusters/spark-versions")
         return frozenset(str(v["key"]) for v in found.get("versions") or () if v.get("key"))
-
-    def policies(self) -> dict[str, Policy]:
-        """The cluster policies that we may see, by id. Raises as ``get``."""
-        found = self.get("/api/2.0/policies/clusters/list").get("policies") or ()
-        return {
-            str(p["policy_id"]): policy.read(str(p.get("name") or p["policy_id"]), p.get("definition")) for p in found
-        }
 
     def identity(self) -> str:
         """Who we are there: the user name, for a service principal its application id. Raises as ``get``."""

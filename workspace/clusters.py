@@ -8,7 +8,7 @@ from rollout.change import Change, Found, Raw, Skip, Upgrade
 from rollout.location import cluster_url
 from rollout.runtime import shown
 from workspace.client import Client
-from workspace.compute import RUNTIME, access_note, backup_of, plan_compute, value
+from workspace.compute import RUNTIME, access_note, backup_of, plan_compute, support_notes, supports_of, value
 from workspace.settling import Settled, Settlement
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "discover",
     "editable",
     "edited_since",
+    "needed",
     "plan",
     "read",
     "release_of",
@@ -62,10 +63,11 @@ def plan(raw: Raw, upgrade: Upgrade) -> Change | Skip:
             "It is in the state ERROR, in which it cannot be edited.",
             "Start or terminate it, then look again.",
         )
-    notes = [_effect(str(state))]
+    supports = supports_of([(raw, fields)], upgrade)
+    notes = [_effect(str(state)), *support_notes(supports, upgrade)]
     if note := access_note(raw):
         notes.append(note)
-    return Change(fields, restarts=state in _UP, notes=tuple(notes))
+    return Change(fields, restarts=state in _UP, notes=tuple(notes), supports=supports)
 
 
 def read(client: Client, object_id: str) -> dict[str, Any]:
@@ -121,6 +123,10 @@ def edited_since(client: Client, object_id: str, since: datetime) -> bool | None
     events = client.ask("/api/2.1/clusters/events", asked).get("events") or ()
     # Looked at again here: a server that ignores a filter must not make us believe that our edit arrived.
     return any(e.get("type") == "EDITED" and int(e.get("timestamp") or 0) >= start for e in events)
+
+
+def needed(client: Client, object_id: str, backup: Raw) -> str | None:
+    return None
 
 
 def release_of(raw: Raw) -> str:

@@ -1,6 +1,6 @@
 """What clusters and the job clusters inside jobs have in common: one raw compute specification."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any, Final
 
@@ -82,14 +82,29 @@ def _governed(spec: Raw, fields: tuple[FieldChange, ...], upgrade: Upgrade) -> S
             "Give the bot CAN_USE on the policy, or move the compute to another policy; then look again.",
         )
     for field in fields:
-        problem = refusal(policy, field.path[-1], str(field.after))
+        problem = refusal(policy.after(), field.path[-1], str(field.after))
         if problem is not None:
             return Skip(
                 "policy_refuses",
-                f"Its policy {policy.name} {problem}.",
+                f"Its policy {policy.name} {policy.held or problem}.",
                 f"Let that policy take {field.after} beside the old value, then look again.",
             )
     return None
+
+
+def supports_of(specs: Iterable[tuple[Raw, tuple[FieldChange, ...]]], upgrade: Upgrade) -> tuple[str, ...]:
+    """The ids of the policies that must be widened before these specifications can get their fields."""
+    needed: dict[str, None] = {}
+    for spec, fields in specs:
+        policy = upgrade.policies.get(str(spec.get("policy_id") or ""))
+        if policy is not None and any(refusal(policy, f.path[-1], str(f.after)) for f in fields):
+            needed[str(spec["policy_id"])] = None
+    return tuple(needed)
+
+
+def support_notes(supports: Iterable[str], upgrade: Upgrade) -> list[str]:
+    """What is said of the policies that are widened first."""
+    return [f"its policy {upgrade.policies[key].name} is widened first" for key in supports]
 
 
 def access_note(spec: Raw) -> str | None:

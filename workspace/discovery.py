@@ -5,13 +5,17 @@ from dataclasses import dataclass
 
 from rollout.change import Found
 from rollout.policy import Policy
+from workspace import policies
 from workspace.client import Client
 from workspace.kinds import KINDS
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What one look found, how long it took in machine seconds and how many calls it needed."""
+    """What one look found, how long it took in machine seconds and how many calls it needed.
+
+    ``policies`` are the cluster policies by id, not yet compared with what the targets want of them.
+    """
 
     versions: frozenset[str]
     policies: dict[str, Policy]
@@ -26,10 +30,11 @@ def discover(client: Client) -> Discovery:
     Raises the WorkspaceErrors of ``Client.get``, and Incomplete if a listing does not end.
     """
     started, calls = time.monotonic(), client.calls
-    versions, policies = client.versions(), client.policies()
+    versions = client.versions()
     seen: dict[tuple[str, str], Found] = {}
     for kind in KINDS.values():
         for found in kind.discover(client):
             # Pages shift while objects are made and deleted: the same one may come twice.
             seen[found.kind, found.object_id] = found
-    return Discovery(versions, policies, list(seen.values()), time.monotonic() - started, client.calls - calls)
+    known = {f.object_id: policies.understood(f.raw) for f in seen.values() if f.kind == "policy"}
+    return Discovery(versions, known, list(seen.values()), time.monotonic() - started, client.calls - calls)

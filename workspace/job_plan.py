@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from rollout.change import Change, FieldChange, Raw, Skip, Upgrade
 from rollout.runtime import release, scala, shown
-from workspace.compute import RUNTIME, access_note, plan_compute
+from workspace.compute import RUNTIME, access_note, plan_compute, support_notes, supports_of
 from workspace.job_places import Place, inner, places, settings, tasks
 
 #: On the source release, but not to be changed by us: then the whole job waits for a person.
@@ -46,7 +46,9 @@ def plan(raw: Raw, upgrade: Upgrade) -> Change | Skip:
     if library is not None:
         return library
     fields = tuple(f for _, some in changed for f in some)
-    return Change(fields, restarts=False, notes=tuple(_notes(raw, changed, skipped, upgrade)))
+    supports = supports_of([(place.spec, some) for place, some in changed], upgrade)
+    notes = (*support_notes(supports, upgrade), *_notes(raw, changed, skipped, upgrade))
+    return Change(fields, restarts=False, notes=notes, supports=supports)
 
 
 def _on_source(place: Place, upgrade: Upgrade) -> bool:

@@ -20,6 +20,7 @@ __all__ = [
     "discover",
     "editable",
     "edited_since",
+    "needed",
     "plan",
     "read",
     "release_of",
@@ -105,6 +106,10 @@ def settled(raw: Raw, before: Raw) -> Settlement:
 
 def edited_since(client: Client, object_id: str, since: datetime) -> bool | None:
     return None  # the API keeps no history of a job's settings
+
+
+def needed(client: Client, object_id: str, backup: Raw) -> str | None:
+    return None
 
 
 def release_of(raw: Raw) -> str:

@@ -1,4 +1,4 @@
-"""The kinds of targets, each a module with the same few functions, so that the engine knows no kind.
+"""The kinds of targets and supports, each a module with the same few functions, so that the engine knows no kind.
 
 A new kind is one new module and one line in ``KINDS``.
 """
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from rollout.change import Change, Found, Raw, Skip, Upgrade
-from workspace import clusters, jobs
+from workspace import clusters, jobs, policies
 from workspace.client import Client
 from workspace.settling import Settlement
 
@@ -58,6 +58,13 @@ class Kind(Protocol):
         """Whether somebody, we included, edited it since (Databricks' time); None: the API cannot tell."""
         ...
 
+    def needed(self, client: Client, object_id: str, backup: Raw) -> str | None:
+        """Why it may not be put back to ``backup`` yet, because others need it as it is; None where nothing needs it.
+
+        Only supports are ever needed. Raises the WorkspaceErrors of ``Client.get``.
+        """
+        ...
+
     def release_of(self, raw: Raw) -> str:
         """Its runtime as people are shown it: ``13.3``, ``13.3 + 17.3``, ``-``. Pure."""
         ...
@@ -71,4 +78,4 @@ class Kind(Protocol):
         ...
 
 
-KINDS: Final[dict[str, Kind]] = {"cluster": clusters, "job": jobs}
+KINDS: Final[dict[str, Kind]] = {"cluster": clusters, "job": jobs, "policy": policies}
