@@ -76,7 +76,7 @@ def _cluster(ws: Workspace, cluster: Cluster, raw: bool) -> Json:
         "runs": {"active": len(cluster.active), "ok": 0, "failed": 0, "last": None},
     }
     if raw:
-        entry["configuration"] = view(cluster, ws.pools)
+        entry["configuration"] = view(cluster, ws.shelf("pools"))
     return entry
 
 

@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+import copy
 import secrets
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.databricks import cluster_config, cluster_life, jobs
+from sandbox.databricks import (
+    acl,
+    cluster_config,
+    cluster_life,
+    governance,
+    instance_pools,
+    job_settings,
+    jobs,
+    libraries,
+    library_life,
+    policies,
+)
 from sandbox.databricks.errors import Json
 from sandbox.databricks.model import Cluster, Habit
 from sandbox.databricks.workspace import Workspace
 
-FURNISH: tuple[Callable[[Workspace, Mapping[str, Any], int], None], ...] = ()
+
+def _govern(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
+    """Who the bot is there, the policies, the pools, and the libraries that are meant for all clusters."""
+    restricted = any("permission" in entry for kind in ("clusters", "jobs") for entry in content.get(kind, []))
+    ws.admin = bool(content.get("admin", not restricted))
+    for entry in content.get("policies", []):
+        policies.put_in_place(ws, entry, now)
+        _grant(ws, "cluster-policies", entry["policy_id"], entry)
+    for entry in content.get("pools", []):
+        instance_pools.put_in_place(ws, entry)
+        _grant(ws, "instance-pools", entry["instance_pool_id"], entry)
+    for number, library in enumerate(content.get("libraries_for_all_clusters", [])):
+        ws.shelf(libraries.EVERYWHERE)[str(number)] = dict(library)
+
+
+FURNISH: tuple[Callable[[Workspace, Mapping[str, Any], int], None], ...] = (_govern,)
 """What other API families put into a workspace from the fleet (its content, now), before the clusters and jobs."""
 
 DAY = 86_400_000
@@ -36,7 +63,6 @@ def workspaces(fleet: Mapping[str, Any], now: int) -> list[Workspace]:
 def fill(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
     """Put the fleet's clusters and jobs into a workspace and play the week before `now`."""
     ws.now = now - HISTORY
-    ws.policies, ws.pools = list(content.get("policies", [])), list(content.get("pools", []))
     for put in FURNISH:
         put(ws, content, now)
     for entry in content.get("clusters", []):
@@ -46,9 +72,9 @@ def fill(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
         age = int((20 + 380 * ws.chance("age", entry["id"])) * DAY)
         habit = Habit(**entry.get("habit", {}))
         owner = entry["owner"]
-        job = jobs.add(ws, entry["id"], entry["settings"], owner, entry.get("run_as") or owner, now - age, habit)
-        if "permission" in entry:
-            ws.rights[f"jobs/{job.job_id}"] = entry["permission"]
+        settings = _settled(ws, entry["settings"])
+        job = jobs.add(ws, entry["id"], settings, owner, entry.get("run_as") or owner, now - age, habit)
+        _grant(ws, "jobs", str(job.job_id), entry)
     ws.advance(now - 1)
     ws.rehearsing = False
     ws.now = now
@@ -61,18 +87,49 @@ def fill(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
 
 
 def _cluster(ws: Workspace, entry: Mapping[str, Any], now: int) -> None:
-    spec: Json = dict(entry["spec"])
+    asked: Json = dict(entry["spec"])
+    spec = governance.settled(ws, asked)
     if entry.get("source", "UI") in ("UI", "API"):
         cluster_config.check(spec, entry["owner"])
-    cluster = Cluster(
-        entry["id"], spec, entry["owner"], now - int(entry.get("age_days", 60)) * DAY, entry.get("source", "UI")
-    )
+    made = now - int(entry.get("age_days", 60)) * DAY
+    cluster = Cluster(entry["id"], spec, entry["owner"], made, entry.get("source", "UI"))
+    cluster.asked = None if spec == asked else asked
     cluster.pinned, cluster.office = bool(entry.get("pinned")), bool(entry.get("office"))
-    cluster.resizes = int(entry.get("resizes", 0))
+    cluster.resizes, cluster.restarts_late = int(entry.get("resizes", 0)), int(entry.get("restarts_late", 0))
     cluster.restarted = now - int((2 + 60 * ws.chance(cluster.cluster_id, "up")) * 60 * MINUTE)
     ws.clusters[cluster.cluster_id] = cluster
+    _grant(ws, "clusters", cluster.cluster_id, entry)
+    for library in entry.get("libraries", []):
+        library_life.add(ws, cluster, library, ws.now)
+
+
+def _settled(ws: Workspace, settings: Json) -> Json:
+    """The settings of a job with what its policies filled in when it was made; nothing is refused."""
+    if not any(cluster.get("policy_id") for cluster in job_settings.new_clusters(settings)):
+        return settings
+    result = copy.deepcopy(settings)
+    for cluster in job_settings.new_clusters(result):
+        spec = dict(governance.settled(ws, cluster))
+        cluster.clear()
+        cluster.update(spec)
+    return result
+
+
+def _grant(ws: Workspace, kind: str, name: str, entry: Mapping[str, Any]) -> None:
+    """What the fleet says of rights on a thing: `permission` is the bot's own, `acl` are those of others."""
+    if "permission" not in entry and "acl" not in entry:
+        return
+    entries = acl.unwritten(ws, kind, acl.maker(ws, kind, name) or "")
     if "permission" in entry:
-        ws.rights[f"clusters/{cluster.cluster_id}"] = entry["permission"]
+        entries = [one for one in entries if one.get("service_principal_name") != ws.client_id]
+        entries.append({"service_principal_name": ws.client_id, "permission_level": entry["permission"]})
+    given = [dict(one) for one in entry.get("acl", [])]
+    named = [{field: one.get(field) for field in acl.PRINCIPALS} for one in given]
+    kept = [one for one in entries if {field: one.get(field) for field in acl.PRINCIPALS} not in named]
+    for one in [*kept, *given]:
+        if one["permission_level"] not in acl.LEVELS[kind]:
+            raise ValueError(f"{kind}/{name}: {one['permission_level']} is none of {', '.join(acl.LEVELS[kind])}")
+    acl.write(ws, kind, name, [*kept, *given])
 
 
 def _open(ws: Workspace, cluster: Cluster, entry: Mapping[str, Any], now: int) -> None:
@@ -85,8 +142,11 @@ def _open(ws: Workspace, cluster: Cluster, entry: Mapping[str, Any], now: int) -
     if state == "RUNNING" or cluster.active:
         cluster.last_used = now - int(ws.chance(cluster.cluster_id, "used") * 10 * MINUTE)
         cluster_life.run_now(ws, cluster, now)
+        library_life.begin(ws, cluster, since)
         cluster.running_since = since
     elif state == "TERMINATED":
+        library_life.begin(ws, cluster, since)
+        library_life.stop(ws, cluster, now)
         since = max(since, now - 29 * DAY)
         cluster.reason = {"code": "INACTIVITY", "type": "SUCCESS", "parameters": {"inactivity_duration_min": "60"}}
         cluster.terminated = since + int((now - since) * (0.2 + 0.7 * ws.chance(cluster.cluster_id, "down")))

@@ -52,7 +52,22 @@ ATTRIBUTES = frozenset(
 """What an update mask may name."""
 
 MAPS = frozenset({"custom_tags", "spark_conf", "spark_env_vars"})
-OBJECTS = MAPS | {"autoscale", "aws_attributes", "docker_image", "workload_type"}
+OBJECTS = MAPS | {
+    "autoscale",
+    "aws_attributes",
+    "azure_attributes",
+    "cluster_log_conf",
+    "docker_image",
+    "workload_type",
+}
+LISTS = frozenset({"init_scripts", "ssh_public_keys"})
+NOT_WITH_POOL = ("node_type_id", "driver_node_type_id", "enable_elastic_disk")
+"""What the pool decides, so that nobody else may."""
+MODES = {
+    "DATA_SECURITY_MODE_STANDARD": "USER_ISOLATION",
+    "DATA_SECURITY_MODE_DEDICATED": "SINGLE_USER",
+}
+"""Access modes that have two names, and the older one, which is the one that is read."""
 CONTROLS = frozenset({"cluster_id", "idempotency_token", "clone_from", "update_mask"})
 """Fields of a request that are not part of the configuration."""
 
@@ -64,11 +79,19 @@ def configuration(body: Json) -> Json:
     return {name: copy.deepcopy(value) for name, value in body.items() if name not in CONTROLS and value is not None}
 
 
-def check(spec: Json, caller: str, all_purpose: bool = True) -> None:
-    """Refuse what the real API refuses; give a single-user cluster without a user to the caller, as it does."""
+def check_types(spec: Json) -> None:
+    """Refuse a field that is not of the kind that the API expects there."""
     for name in OBJECTS:
         if name in spec and not isinstance(spec[name], dict):
             raise malformed(f"Could not parse request object: {name} must be an object")
+    for name in LISTS:
+        if name in spec and not isinstance(spec[name], list):
+            raise malformed(f"Could not parse request object: {name} must be a list")
+
+
+def check(spec: Json, caller: str, all_purpose: bool = True) -> None:
+    """Refuse what the real API refuses; give a single-user cluster without a user to the caller, as it does."""
+    check_types(spec)
     versions.check(spec.get("spark_version"))
     engine = spec.get("runtime_engine")
     if engine not in (None, "STANDARD", "PHOTON", "NULL"):
@@ -80,8 +103,36 @@ def check(spec: Json, caller: str, all_purpose: bool = True) -> None:
         )
     _check_size(spec)
     _check_pool(spec)
-    if all_purpose and spec.get("data_security_mode") in ("SINGLE_USER", "DATA_SECURITY_MODE_DEDICATED"):
+    if all_purpose:
+        claim(spec, caller)
+
+
+def claim(spec: Json, caller: str) -> None:
+    """A cluster for a single user who is not named is the caller's."""
+    if canonical_mode(str(spec.get("data_security_mode"))) == "SINGLE_USER":
         spec.setdefault("single_user_name", caller)
+
+
+def canonical_mode(mode: str) -> str:
+    """The one name of an access mode that has two."""
+    return MODES.get(mode, mode)
+
+
+def access_mode(spec: Json) -> str:
+    """The access mode that counts: AUTO is one of the two, single user for a named user or an ML runtime."""
+    mode = str(spec.get("data_security_mode") or "")
+    if mode != "DATA_SECURITY_MODE_AUTO":
+        return canonical_mode(mode)
+    alone = spec.get("single_user_name") or spec.get("use_ml_runtime") or "-ml-" in str(spec.get("spark_version"))
+    return "SINGLE_USER" if alone else "USER_ISOLATION"
+
+
+def effective_version(spec: Json, node: str) -> str:
+    """The runtime that really starts: the plain key of a simple-form cluster becomes that of the ML image."""
+    key = str(spec.get("spark_version") or "")
+    if not (spec.get("kind") == "CLASSIC_PREVIEW" and spec.get("use_ml_runtime")):
+        return key
+    return key.replace("-scala", f"-{'gpu' if versions.has_gpu(node) else 'cpu'}-ml-scala", 1)
 
 
 def _check_size(spec: Json) -> None:
@@ -100,10 +151,12 @@ def _check_size(spec: Json) -> None:
 
 def _check_pool(spec: Json) -> None:
     if not spec.get("instance_pool_id"):
-        if not spec.get("node_type_id") and not spec.get("policy_id"):
+        if spec.get("driver_instance_pool_id"):
+            raise invalid("The field 'instance_pool_id' must be supplied when a driver instance pool ID is provided.")
+        if not spec.get("node_type_id"):
             raise invalid("Missing required field: node_type_id")
         return
-    for name in ("node_type_id", "driver_node_type_id", "enable_elastic_disk"):
+    for name in NOT_WITH_POOL:
         if name in spec:
             raise invalid(f"The field '{name}' cannot be supplied when an instance pool ID is provided.")
     for name in set(spec.get("aws_attributes") or {}) - {"instance_profile_arn"}:
@@ -137,12 +190,13 @@ def masked(spec: Json, change: Json, mask: str) -> Json:
     return result
 
 
-def view(cluster: Cluster, pools: list[Json]) -> Json:
+def view(cluster: Cluster, pools: dict[str, Json]) -> Json:
     """What `get` and `list` answer: the effective configuration above, the one that was asked for under `spec`."""
     spec = cluster.spec
     running = cluster.state in ("RUNNING", "RESIZING")
     workers = size_of(spec)
     node = spec.get("node_type_id") or _pool_node(spec.get("instance_pool_id"), pools)
+    driver = _pool_node(spec["driver_instance_pool_id"], pools) if spec.get("driver_instance_pool_id") else node
     cores, memory = versions.size(node)
     answer: Json = {
         **spec,
@@ -154,7 +208,7 @@ def view(cluster: Cluster, pools: list[Json]) -> Json:
         "start_time": cluster.created,
         "last_state_loss_time": 0,
         "node_type_id": node,
-        "driver_node_type_id": spec.get("driver_node_type_id", node),
+        "driver_node_type_id": spec.get("driver_node_type_id", driver),
         "enable_elastic_disk": spec.get("enable_elastic_disk", True),
         "enable_local_disk_encryption": spec.get("enable_local_disk_encryption", False),
         "autotermination_minutes": spec.get("autotermination_minutes", 0),
@@ -171,11 +225,15 @@ def view(cluster: Cluster, pools: list[Json]) -> Json:
             "spot_bid_price_percent": 100,
             **(spec.get("aws_attributes") or {}),
         },
-        "effective_spark_version": spec.get("spark_version"),
+        "effective_spark_version": effective_version(spec, node),
         "release_version": versions.release(str(spec.get("spark_version", ""))),
-        "spec": spec,
+        "spec": spec if cluster.asked is None else cluster.asked,
     }
     answer.pop("apply_policy_default_values", None)
+    if spec.get("data_security_mode"):
+        answer["data_security_mode"] = access_mode(spec)
+    if spec.get("instance_pool_id"):
+        answer.setdefault("driver_instance_pool_id", spec["instance_pool_id"])
     if "autoscale" not in spec:
         answer.setdefault("num_workers", 0)
     if cluster.restarted:
@@ -214,5 +272,5 @@ def size_of(spec: Json) -> int:
     return int(autoscale.get("min_workers", 1)) if autoscale else int(spec.get("num_workers") or 0)
 
 
-def _pool_node(pool_id: object, pools: list[Json]) -> str:
-    return next((str(p["node_type_id"]) for p in pools if p.get("instance_pool_id") == pool_id), "i3.xlarge")
+def _pool_node(pool_id: object, pools: dict[str, Json]) -> str:
+    return str(pools.get(str(pool_id), {}).get("node_type_id", "i3.xlarge"))

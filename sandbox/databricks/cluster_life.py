@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.databricks import cron, run_life, versions
+from sandbox.databricks import cron, governance, library_life, run_life, versions
 from sandbox.databricks.errors import Json
 from sandbox.databricks.model import Cluster
 
@@ -47,10 +47,12 @@ def enter(ws: Workspace, cluster: Cluster, state: str, at: int, lasts: int = 0, 
 
 
 def startup(ws: Workspace, cluster: Cluster) -> int:
-    """How long this start takes: 2 to 6 minutes, less from a pool."""
+    """How long this start takes: 2 to 6 minutes, less from a pool, least where the pool has the runtime loaded."""
     chance = ws.chance(cluster.cluster_id, "start", cluster.turn)
-    if cluster.spec.get("instance_pool_id"):
-        return int((0.7 + chance) * MINUTE)
+    pool = ws.shelf("pools").get(str(cluster.spec.get("instance_pool_id")))
+    if pool is not None:
+        loaded = cluster.spec.get("spark_version") in (pool.get("preloaded_spark_versions") or [])
+        return int((0.7 + chance) * MINUTE) if loaded else int((1.2 + 2 * chance) * MINUTE)
     return int((2 + 4 * chance) * MINUTE)
 
 
@@ -58,6 +60,7 @@ def start(
     ws: Workspace, cluster: Cluster, at: int, user: str, kind: str = "STARTING", cause: str = "USER_REQUEST"
 ) -> None:
     """TERMINATED -> PENDING."""
+    library_life.adopt(ws, cluster)
     note(ws, cluster, kind, at, {"cause": cause, "user": user, "cluster_size": size_of(cluster)})
     cluster.restarted = at
     cluster.terminated, cluster.reason = 0, None
@@ -66,19 +69,64 @@ def start(
 
 def restart(ws: Workspace, cluster: Cluster, at: int, user: str) -> None:
     """RUNNING -> RESTARTING. Whatever runs on it dies."""
+    _enforce_pending(ws, cluster, at)
     note(ws, cluster, "RESTARTING", at, {"cause": "USER_REQUEST", "user": user})
+    library_life.stop(ws, cluster, at)
+    library_life.adopt(ws, cluster)
     run_life.lose_cluster(ws, cluster, at, "restarted")
     cluster.restarted = at
     enter(ws, cluster, "RESTARTING", at, startup(ws, cluster), "Restarting")
 
 
-def terminate(ws: Workspace, cluster: Cluster, at: int, code: str, user: str = "") -> None:
-    """Any living state -> TERMINATING. Whatever runs on it dies."""
+def edit(ws: Workspace, cluster: Cluster, spec: Json, asked: Json | None, at: int, user: str) -> None:
+    """Give it another configuration; where it runs, it restarts, at once or a little later."""
+    _reconfigure(ws, cluster, spec, asked, at, user)
+    cluster.pending = None
+    if cluster.state != "RUNNING":
+        return
+    if cluster.restarts_late:
+        ws.plan(at + cluster.restarts_late * 1000, "restart", cluster.cluster_id, cluster.turn)
+    else:
+        restart(ws, cluster, at, user)
+
+
+def late_restart(ws: Workspace, whom: str, turn: int, at: int) -> None:
+    """The restart that follows an edit, where it does not come at once."""
+    cluster = ws.clusters.get(whom)
+    if cluster is not None and cluster.turn == turn and cluster.state == "RUNNING":
+        restart(ws, cluster, at, ws.client_id)
+
+
+def _reconfigure(ws: Workspace, cluster: Cluster, spec: Json, asked: Json | None, at: int, user: str) -> None:
+    before, size = attributes(cluster), size_of(cluster)
+    cluster.spec, cluster.asked = spec, asked
+    details = {
+        "user": user,
+        "attributes": attributes(cluster),
+        "previous_attributes": before,
+        "cluster_size": size_of(cluster),
+        "previous_cluster_size": size,
+    }
+    note(ws, cluster, "EDITED", at, details)
+
+
+def _enforce_pending(ws: Workspace, cluster: Cluster, at: int) -> None:
+    """What an enforcement of its policy waited for has come."""
+    if cluster.pending is not None:
+        todo, cluster.pending = cluster.pending, None
+        _reconfigure(ws, cluster, todo["spec"], todo["asked"], at, todo["shown"]["initiator_user"])
+
+
+def terminate(ws: Workspace, cluster: Cluster, at: int, code: str, user: str = "", problem: str = "") -> None:
+    """Any living state -> TERMINATING. Whatever runs on it dies. `problem`: why it could not be started."""
     cluster.reason = {"code": code, "type": "SUCCESS", "parameters": {"username": user} if user else {}}
+    if problem:
+        cluster.reason = {"code": code, "type": "CLIENT_ERROR", "parameters": {"databricks_error_message": problem}}
     if code == "INACTIVITY":
         minutes = str(cluster.spec.get("autotermination_minutes", 0))
         cluster.reason["parameters"] = {"inactivity_duration_min": minutes}
     note(ws, cluster, "TERMINATING", at, {"reason": cluster.reason, **({"user": user} if user else {})})
+    library_life.stop(ws, cluster, at)
     run_life.lose_cluster(ws, cluster, at, "terminated")
     lasts = int((0.5 + ws.chance(cluster.cluster_id, "stop", cluster.turn)) * MINUTE)
     enter(ws, cluster, "TERMINATING", at, lasts, "Terminating")
@@ -91,17 +139,15 @@ def settle(ws: Workspace, whom: str, turn: int, at: int) -> None:
         return
     if cluster.state == "TERMINATING":
         cluster.terminated = at
-        code = (cluster.reason or {}).get("code", "USER_REQUEST")
-        enter(
-            ws,
-            cluster,
-            "TERMINATED",
-            at,
-            0,
-            "Inactive cluster terminated" if code == "INACTIVITY" else "Terminated by user",
-        )
+        enter(ws, cluster, "TERMINATED", at, 0, _farewell(cluster.reason or {}))
         cluster.running_since = 0
+        _enforce_pending(ws, cluster, at)
     elif cluster.state in ("PENDING", "RESTARTING"):
+        problem = governance.launch_problem(ws, cluster.spec)
+        if problem:
+            code = "INSTANCE_POOL_NOT_FOUND" if "instance pool" in problem.message else "INVALID_ARGUMENT"
+            terminate(ws, cluster, at, code, problem=problem.message)
+            return
         if cluster.spec.get("init_scripts"):
             note(ws, cluster, "INIT_SCRIPTS_STARTED", at - MINUTE // 2, {"cluster_size": size_of(cluster)})
             note(ws, cluster, "INIT_SCRIPTS_FINISHED", at - MINUTE // 4, {"cluster_size": size_of(cluster)})
@@ -114,9 +160,16 @@ def settle(ws: Workspace, whom: str, turn: int, at: int) -> None:
         _follow(ws, cluster, at)
 
 
+def _farewell(reason: Json) -> str:
+    if reason.get("type") == "CLIENT_ERROR":
+        return str(reason["parameters"]["databricks_error_message"])
+    return "Inactive cluster terminated" if reason.get("code") == "INACTIVITY" else "Terminated by user"
+
+
 def run_now(ws: Workspace, cluster: Cluster, at: int) -> None:
-    """Make it RUNNING, and watch for idleness and resizes from now on."""
+    """Make it RUNNING, install its libraries, and watch for idleness and resizes from now on."""
     enter(ws, cluster, "RUNNING", at)
+    library_life.begin(ws, cluster, at)
     cluster.running_since = at
     cluster.last_used = max(cluster.last_used, at)
     _follow(ws, cluster, at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.databricks import cluster_config, cluster_life, job_clusters, versions
+from sandbox.databricks import acl, cluster_config, cluster_life, governance, job_clusters, library_life, versions
 from sandbox.databricks.call import Call, Routes
 from sandbox.databricks.errors import Json, denied, invalid, wrong_state
 from sandbox.databricks.model import Cluster
@@ -36,12 +36,12 @@ def list_(ws: Workspace, call: Call) -> Json:
         found.sort(key=lambda c: (c.state == "TERMINATED", not c.pinned, c.name, c.cluster_id))
     size = whole(call.number("page_size", 20), 1, 100, "page_size", clamp=True)
     part, tokens = page(found, size, call.text("page_token"))
-    return {"clusters": [cluster_config.view(c, ws.pools) for c in part], **tokens}
+    return {"clusters": [cluster_config.view(c, ws.shelf("pools")) for c in part], **tokens}
 
 
 def get(ws: Workspace, call: Call) -> Json:
     """GET get."""
-    return cluster_config.view(_any(ws, call), ws.pools)
+    return cluster_config.view(_any(ws, call), ws.shelf("pools"))
 
 
 def create(ws: Workspace, call: Call) -> Json:
@@ -50,9 +50,9 @@ def create(ws: Workspace, call: Call) -> Json:
     if token and f"cluster/{token}" in ws.granted:
         number = ws.granted[f"cluster/{token}"]
         return {"cluster_id": next(c.cluster_id for c in ws.clusters.values() if c.created == number)}
-    spec = cluster_config.configuration(call.body)
-    cluster_config.check(spec, ws.client_id)
-    cluster = Cluster(job_clusters.new_id(ws, ws.now, len(ws.clusters)), spec, ws.client_id, ws.now, "API")
+    spec, asked = _written(ws, cluster_config.configuration(call.body))
+    cluster_id = job_clusters.new_id(ws, ws.now, len(ws.clusters))
+    cluster = Cluster(cluster_id, spec, ws.client_id, ws.now, "API", asked=asked)
     ws.clusters[cluster.cluster_id] = cluster
     if token:
         ws.granted[f"cluster/{token}"] = ws.now
@@ -73,24 +73,22 @@ def update(ws: Workspace, call: Call) -> Json:
     change = call.body.get("cluster") or {}
     if not isinstance(change, dict):
         raise invalid("cluster must be an object")
-    _apply(ws, cluster, cluster_config.masked(cluster.spec, change, call.body.get("update_mask", "")))
+    before = cluster.spec if cluster.asked is None else cluster.asked
+    _apply(ws, cluster, cluster_config.masked(before, change, call.body.get("update_mask", "")))
     return {}
 
 
-def _apply(ws: Workspace, cluster: Cluster, spec: Json) -> None:
+def _written(ws: Workspace, asked: Json) -> tuple[Json, Json | None]:
+    """The configuration that counts, and what was asked for where a policy filled in more; raises ApiError."""
+    cluster_config.claim(asked, ws.client_id)
+    spec = governance.govern(ws, asked, "all-purpose")
     cluster_config.check(spec, ws.client_id)
-    before, size = cluster_life.attributes(cluster), cluster_life.size_of(cluster)
-    cluster.spec = spec
-    details = {
-        "user": ws.client_id,
-        "attributes": cluster_life.attributes(cluster),
-        "previous_attributes": before,
-        "cluster_size": cluster_life.size_of(cluster),
-        "previous_cluster_size": size,
-    }
-    cluster_life.note(ws, cluster, "EDITED", ws.now, details)
-    if cluster.state == "RUNNING":
-        cluster_life.restart(ws, cluster, ws.now, ws.client_id)
+    return spec, None if spec == asked else asked
+
+
+def _apply(ws: Workspace, cluster: Cluster, given: Json) -> None:
+    spec, asked = _written(ws, given)
+    cluster_life.edit(ws, cluster, spec, asked, ws.now, ws.client_id)
 
 
 def start(ws: Workspace, call: Call) -> Json:
@@ -98,6 +96,7 @@ def start(ws: Workspace, call: Call) -> Json:
     cluster = _own(ws, call, "started")
     if cluster.state != "TERMINATED":
         raise wrong_state(f"Cluster {cluster.cluster_id} is in unexpected state {cluster.state.capitalize()}.")
+    _check_launch(ws, cluster)
     cluster_life.start(ws, cluster, ws.now, ws.client_id)
     return {}
 
@@ -106,8 +105,15 @@ def restart(ws: Workspace, call: Call) -> Json:
     """POST restart: does nothing to a cluster that is not RUNNING."""
     cluster = _own(ws, call, "restarted")
     if cluster.state == "RUNNING":
+        _check_launch(ws, cluster)
         cluster_life.restart(ws, cluster, ws.now, ws.client_id)
     return {}
+
+
+def _check_launch(ws: Workspace, cluster: Cluster) -> None:
+    problem = governance.launch_problem(ws, cluster.spec)
+    if problem:
+        raise problem
 
 
 def delete(ws: Workspace, call: Call) -> Json:
@@ -124,8 +130,48 @@ def permanent_delete(ws: Workspace, call: Call) -> Json:
     if cluster.state not in ("TERMINATED", "TERMINATING"):
         cluster_life.terminate(ws, cluster, ws.now, "USER_REQUEST", ws.client_id)
     del ws.clusters[cluster.cluster_id]
+    acl.forget(ws, "clusters", cluster.cluster_id)
+    library_life.forget(ws, cluster.cluster_id)
     ws.changes += 1
     return {}
+
+
+def pin(ws: Workspace, call: Call) -> Json:
+    """POST pin: stays in the list for ever; for administrators."""
+    return _pinned(ws, call, True)
+
+
+def unpin(ws: Workspace, call: Call) -> Json:
+    """POST unpin."""
+    return _pinned(ws, call, False)
+
+
+def _pinned(ws: Workspace, call: Call, pinned: bool) -> Json:
+    cluster = _administered(ws, call, "pin" if pinned else "unpin")
+    if cluster.pinned != pinned:
+        cluster.pinned = pinned
+        cluster_life.note(ws, cluster, "PINNED" if pinned else "UNPINNED", ws.now, {"user": ws.client_id})
+    return {}
+
+
+def change_owner(ws: Workspace, call: Call) -> Json:
+    """POST change-owner: of a terminated cluster; for administrators."""
+    cluster = _administered(ws, call, "change the owner of")
+    owner = call.body.get("owner_username")
+    if not isinstance(owner, str) or not owner:
+        raise invalid("Missing required field: owner_username")
+    if cluster.state != "TERMINATED":
+        raise wrong_state(f"Cluster {cluster.cluster_id} must be terminated to change its owner.")
+    cluster.creator = owner
+    ws.changes += 1
+    return {}
+
+
+def _administered(ws: Workspace, call: Call, what: str) -> Cluster:
+    cluster = ws.cluster(call.body.get("cluster_id"))
+    if not ws.admin:
+        raise denied(f"Only administrators can {what} a cluster: {ws.client_id} is not one.")
+    return cluster
 
 
 def events(ws: Workspace, call: Call) -> Json:
@@ -205,6 +251,9 @@ ROUTES: Routes = {
     ("POST", "/api/2.1/clusters/restart"): restart,
     ("POST", "/api/2.1/clusters/delete"): delete,
     ("POST", "/api/2.1/clusters/permanent-delete"): permanent_delete,
+    ("POST", "/api/2.1/clusters/pin"): pin,
+    ("POST", "/api/2.1/clusters/unpin"): unpin,
+    ("POST", "/api/2.1/clusters/change-owner"): change_owner,
     ("POST", "/api/2.1/clusters/events"): events,
     ("GET", "/api/2.1/clusters/spark-versions"): spark_versions,
     ("GET", "/api/2.1/clusters/list-node-types"): list_node_types,

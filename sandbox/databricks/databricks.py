@@ -10,7 +10,18 @@ from dataclasses import dataclass
 
 from sandbox import calendar
 from sandbox.calendar import Clock
-from sandbox.databricks import clusters, identity, jobs, runs
+from sandbox.databricks import (
+    clusters,
+    compliance,
+    identity,
+    instance_pools,
+    jobs,
+    libraries,
+    permissions,
+    policies,
+    policy_families,
+    runs,
+)
 from sandbox.databricks.call import Call, Routes
 from sandbox.databricks.errors import ApiError, Json
 from sandbox.databricks.faults import Faults
@@ -19,7 +30,18 @@ from sandbox.databricks.workspace import Workspace
 
 logger = logging.getLogger("sandbox.databricks")
 
-FAMILIES: tuple[Routes, ...] = (clusters.ROUTES, jobs.ROUTES, runs.ROUTES, identity.ROUTES)
+FAMILIES: tuple[Routes, ...] = (
+    clusters.ROUTES,
+    jobs.ROUTES,
+    runs.ROUTES,
+    identity.ROUTES,
+    permissions.ROUTES,
+    policies.ROUTES,
+    policy_families.ROUTES,
+    compliance.ROUTES,
+    instance_pools.ROUTES,
+    libraries.ROUTES,
+)
 """Every method that is modelled. A new API family is a new module and its ROUTES here."""
 
 STOPGAP: Routes = {("GET", "/api/2.0/policies/clusters/list"): lambda ws, call: {"policies": ws.policies}}

@@ -1,4 +1,4 @@
-"""Who is asking: tokens, OAuth for service principals, `Me`, and permissions on things."""
+"""Who is asking: tokens, OAuth for service principals, `Me`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 import urllib.parse
 
 from sandbox.databricks.call import Call, Routes
-from sandbox.databricks.errors import ApiError, Json, OAuthError, missing
+from sandbox.databricks.errors import ApiError, Json, OAuthError
 from sandbox.databricks.workspace import Workspace
 
 TOKEN_LASTS = 3600
@@ -81,48 +81,15 @@ def make_token(ws: Workspace, form: str, header: str) -> Json:
 
 def me(ws: Workspace, call: Call) -> Json:
     """GET Me: the bot's service principal."""
+    admins = [{"display": "admins", "type": "direct", "value": "300"}] if ws.admin else []
     return {
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
         "id": str(7_000_000_000_000_000 + ws.number % 10**12),
         "userName": ws.client_id,
         "displayName": "rollout-bot",
         "active": True,
-        "groups": [{"display": "platform-automation", "type": "direct", "value": "301"}],
+        "groups": [*admins, {"display": "platform-automation", "type": "direct", "value": "301"}],
         "entitlements": [{"value": "workspace-access"}],
-    }
-
-
-def permissions(ws: Workspace, call: Call) -> Json:
-    """GET permissions of a cluster or a job."""
-    kind, name = call.named["kind"], call.named["id"]
-    if kind == "clusters":
-        if name not in ws.clusters:
-            raise missing(f"Cluster {name} does not exist")
-        owner, levels = ws.clusters[name].creator, ("CAN_MANAGE", "CAN_ATTACH_TO")
-    elif kind == "jobs":
-        if not name.isdigit() or int(name) not in ws.jobs:
-            raise missing(f"Job {name} does not exist.")
-        owner, levels = ws.jobs[int(name)].creator, ("IS_OWNER", "CAN_VIEW")
-    else:
-        raise ApiError(501, "NOT_IMPLEMENTED", f"the local Databricks does not model {call.method} {call.path}")
-    ours = ws.may(f"{kind}/{name}")
-    return {
-        "object_id": f"/{kind}/{name}",
-        "object_type": kind.removesuffix("s"),
-        "access_control_list": [
-            {"user_name": owner, "all_permissions": [{"permission_level": levels[0], "inherited": False}]},
-            {"group_name": "users", "all_permissions": [{"permission_level": levels[1], "inherited": False}]},
-            {
-                "service_principal_name": ws.client_id,
-                "all_permissions": [{"permission_level": ours, "inherited": False}],
-            },
-            {
-                "group_name": "admins",
-                "all_permissions": [
-                    {"permission_level": "CAN_MANAGE", "inherited": True, "inherited_from_object": [f"/{kind}/"]}
-                ],
-            },
-        ],
     }
 
 
@@ -142,5 +109,4 @@ OPEN: Routes = {
 """Paths that need no token."""
 ROUTES: Routes = {
     ("GET", "/api/2.0/preview/scim/v2/Me"): me,
-    ("GET", "/api/2.0/permissions/{kind}/{id}"): permissions,
 }

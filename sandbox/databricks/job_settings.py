@@ -69,15 +69,21 @@ def complete(settings: Json) -> Json:
 
 def new_clusters(settings: Json) -> list[Json]:
     """Every place in the settings where a cluster is described."""
-    found = [c.get("new_cluster") for c in settings.get("job_clusters") or []]
+    return [cluster for _, cluster in named_clusters(settings)]
+
+
+def named_clusters(settings: Json) -> list[tuple[str, Json]]:
+    """The same, each with the key of its job cluster or task."""
+    found = [(str(c.get("job_cluster_key")), c.get("new_cluster")) for c in settings.get("job_clusters") or []]
     for task in settings.get("tasks") or []:
-        found.append(task.get("new_cluster"))
-        found.append(((task.get("for_each_task") or {}).get("task") or {}).get("new_cluster"))
-    return [cluster for cluster in found if cluster]
+        inner = (task.get("for_each_task") or {}).get("task") or {}
+        found.append((str(task.get("task_key")), task.get("new_cluster")))
+        found.append((str(inner.get("task_key")), inner.get("new_cluster")))
+    return [(key, cluster) for key, cluster in found if cluster]
 
 
-def check(settings: Json, caller: str) -> None:
-    """Refuse what the real API refuses."""
+def check_types(settings: Json) -> None:
+    """Refuse a field that is not of the kind that the API expects there."""
     _check_types(settings, SETTING_TYPES)
     for task in settings.get("tasks") or []:
         _check_types(task, TASK_TYPES)
@@ -86,6 +92,11 @@ def check(settings: Json, caller: str) -> None:
             _check_types(task["for_each_task"].get("task") or {}, TASK_TYPES)
     for cluster in settings.get("job_clusters") or []:
         _check_types(cluster, {"new_cluster": "an object"})
+
+
+def check(settings: Json, caller: str) -> None:
+    """Refuse what the real API refuses, whatever policies say."""
+    check_types(settings)
     _check_keys(settings)
     _check_triggers(settings)
     for cluster in new_clusters(settings):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sandbox.databricks import job_settings, run_life
+import copy
+
+from sandbox.databricks import governance, job_settings, permissions, run_life
 from sandbox.databricks.call import Call, Routes
 from sandbox.databricks.errors import Json, denied, invalid
 from sandbox.databricks.model import Habit, Job
@@ -56,8 +58,21 @@ def create(ws: Workspace, call: Call) -> Json:
     given = {
         name: value for name, value in call.body.items() if name not in ("access_control_list", "idempotency_token")
     }
-    job = add(ws, new_job_id(ws), given, ws.client_id, _run_as(given, ws.client_id), ws.now)
+    permissions.checked("jobs", call.body.get("access_control_list"))
+    job = add(ws, new_job_id(ws), governed(ws, given), ws.client_id, _run_as(given, ws.client_id), ws.now)
+    permissions.at_birth(ws, "jobs", str(job.job_id), call.body.get("access_control_list"))
     return {"job_id": job.job_id}
+
+
+def governed(ws: Workspace, given: Json) -> Json:
+    """The settings with what their policies fill in; refused where a policy or pool refuses one of their clusters."""
+    job_settings.check_types(given)
+    settings = copy.deepcopy(given)
+    for cluster in job_settings.new_clusters(settings):
+        spec = dict(governance.govern(ws, cluster, "job"))
+        cluster.clear()
+        cluster.update(spec)
+    return settings
 
 
 def new_job_id(ws: Workspace) -> int:
@@ -83,25 +98,27 @@ def add(ws: Workspace, job_id: int, given: Json, creator: str, run_as: str, at: 
 
 def update(ws: Workspace, call: Call) -> Json:
     """POST update: merge, remove."""
-    job = _writable(ws, call)
+    job = writable(ws, call)
     change, remove = call.body.get("new_settings") or {}, call.body.get("fields_to_remove") or []
     if not isinstance(change, dict) or not isinstance(remove, list) or not all(isinstance(f, str) for f in remove):
         raise invalid("new_settings must be an object and fields_to_remove a list of names")
-    _settle(ws, job, job_settings.merged(job.settings, change, remove), _run_as(change, job.run_as))
+    settle(ws, job, job_settings.merged(job.settings, change, remove), _run_as(change, job.run_as))
     return {}
 
 
 def reset(ws: Workspace, call: Call) -> Json:
     """POST reset: all settings anew; only run_as is kept when it is not sent."""
-    job = _writable(ws, call)
+    job = writable(ws, call)
     settings = call.body.get("new_settings")
     if not isinstance(settings, dict):
         raise invalid("Missing required field: new_settings")
-    _settle(ws, job, settings, _run_as(settings, job.run_as))
+    settle(ws, job, settings, _run_as(settings, job.run_as))
     return {}
 
 
-def _settle(ws: Workspace, job: Job, given: Json, run_as: str) -> None:
+def settle(ws: Workspace, job: Job, given: Json, run_as: str) -> None:
+    """Give a job other settings, from its next run on; raises ApiError where they are refused."""
+    given = governed(ws, given)
     job_settings.check(given, ws.client_id)
     settings = job_settings.complete(given)
     before = job.shape
@@ -125,11 +142,12 @@ def _apply_timeout(ws: Workspace, job: Job) -> None:
 
 def delete(ws: Workspace, call: Call) -> Json:
     """POST delete: no schedule any more, active runs are cancelled."""
-    run_life.drop_job(ws, _writable(ws, call), ws.now)
+    run_life.drop_job(ws, writable(ws, call), ws.now)
     return {}
 
 
-def _writable(ws: Workspace, call: Call) -> Job:
+def writable(ws: Workspace, call: Call) -> Job:
+    """The job that a request wants to change, or the refusal."""
     job_id = call.number("job_id")
     if ws.may(f"jobs/{job_id}") not in ("CAN_MANAGE", "IS_OWNER"):
         # Before existence: who may not, does not learn whether the job is still there.

@@ -16,7 +16,7 @@ RUNS_KEPT = 300
 
 @dataclass(slots=True)
 class Cluster:
-    """One all-purpose (or pipeline-made) cluster. `spec` is what its owner wrote; all else is what became of it."""
+    """One all-purpose (or pipeline-made) cluster. `spec` is its configuration, which counts; the rest is its life."""
 
     cluster_id: str
     spec: Json
@@ -39,6 +39,12 @@ class Cluster:
     """People work on it on weekdays: it does not fall idle then, and somebody starts it in the morning."""
     resizes: int = 0
     """Every how many minutes the autoscaler resizes it; 0 never."""
+    restarts_late: int = 0
+    """How many seconds after an edit it still shows itself as RUNNING before it restarts."""
+    asked: Json | None = None
+    """What its owner wrote, where its policy filled in more; otherwise that is `spec`."""
+    pending: Json | None = None
+    """The enforcement of its policy that waits for its end or restart, as the compliance API shows it."""
     events: list[Json] = field(default_factory=list)
     active: set[int] = field(default_factory=set)
     """Runs that are on it now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.databricks import versions
+from sandbox.databricks import governance, job_settings, versions
 from sandbox.databricks.model import Job, Run, draw
 from sandbox.databricks.shape import TaskShape
 
@@ -52,7 +52,7 @@ def decide(ws: Workspace, job: Job, run: Run, at: int, wait: int) -> None:
     work = max(5_000, int(minutes * MINUTE))
     run.end = run.ready + work
     code, error, failing = _trouble(ws, job, run, runtimes, luck.random(), luck.random())
-    if code == "LIBRARY_INSTALLATION_ERROR":
+    if code in ("LIBRARY_INSTALLATION_ERROR", "INVALID_CLUSTER_REQUEST"):
         run.end = run.ready + 30_000
     elif code:
         level = shape.tasks[failing].level if shape.tasks else 0
@@ -74,6 +74,11 @@ def _trouble(
     ws: Workspace, job: Job, run: Run, runtimes: list[str], accident: float, which: float
 ) -> tuple[str, str, int]:
     """Code, message and failing task; an empty code when all goes well."""
+    refusal = next(
+        filter(None, (governance.launch_problem(ws, c) for c in job_settings.new_clusters(run.shape.settings))), None
+    )
+    if refusal:
+        return "INVALID_CLUSTER_REQUEST", refusal.message, 0
     for index, (task, runtime) in enumerate(zip(run.shape.tasks, runtimes, strict=True)):
         if task.cluster_id and task.cluster_id not in ws.clusters:
             return "CLUSTER_ERROR", f"Cluster {task.cluster_id} does not exist", index

@@ -14,7 +14,7 @@ from sandbox.databricks.model import Cluster, Habit, Job, Run
 from sandbox.databricks.shape import Shape
 from sandbox.databricks.workspace import Workspace
 
-VERSION = 1
+VERSION = 2
 FILE = "databricks.json"
 PLAIN = (
     "number",
@@ -23,11 +23,9 @@ PLAIN = (
     "client_id",
     "client_secret",
     "now",
-    "policies",
-    "pools",
     "shelves",
+    "admin",
     "granted",
-    "rights",
     "run_number",
 )
 RUN = (

@@ -51,6 +51,30 @@ def check(key: object) -> None:
         raise invalid(f"Invalid spark version {key if key is not None else ''}.")
 
 
+AUTOMATIC = re.compile(r"^auto:(latest|latest-lts|prev-major|prev-lts)(-ml)?$")
+
+
+def resolve(value: str, gpu: bool = False) -> str:
+    """The key that a special value of a policy stands for at this moment; any other value is returned as it is.
+
+    All releases here are LTS, so that the latest one is the latest LTS too. `gpu` chooses the image for GPU machines,
+    which only the ML variants have. Raises ValueError for an `auto:` value that there is not.
+    """
+    if not value.startswith("auto:"):
+        return value
+    found = AUTOMATIC.match(value)
+    if not found:
+        raise ValueError(f"{value} is not a special value for spark_version")
+    prefix, _, _, scalas, _ = _RELEASES[-1 if found[1].startswith("latest") else -2]
+    infix = ("gpu-ml-" if gpu else "cpu-ml-") if found[2] else ""
+    return f"{prefix}-{infix}scala{scalas[-1]}"
+
+
+def has_gpu(node_type_id: object) -> bool:
+    """Whether a machine type has GPUs."""
+    return any(node[0] == node_type_id and node[4] for node in _NODES)
+
+
 @lru_cache(maxsize=1024)
 def major(key: str) -> int:
     """17 of `17.3.x-scala2.13`; 0 where the key does not say (custom, pipelines)."""

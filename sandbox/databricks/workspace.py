@@ -10,7 +10,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator
 
-from sandbox.databricks import cluster_life, run_life
+from sandbox.databricks import acl, cluster_life, run_life
 from sandbox.databricks.errors import Json, no_cluster, no_job, no_run
 from sandbox.databricks.model import RUNS_KEPT, Cluster, Job, Run, draw
 
@@ -39,11 +39,9 @@ class Workspace:
         self.runs: dict[int, Run] = {}
         self.log: list[Run] = []
         """All runs in the order of their start; forgotten ones are swept out now and then."""
-        self.policies: list[Json] = []
-        self.pools: list[Json] = []
         self.shelves: dict[str, dict[str, Json]] = {}
-        self.rights: dict[str, str] = {}
-        """The bot's permission on single things, where it is not CAN_MANAGE."""
+        self.admin = True
+        """Whether the bot's service principal is an administrator of the workspace."""
         self.granted: dict[str, int] = {}
         """Idempotency tokens and the runs they gave."""
         self.plans: list[Plan] = []
@@ -130,8 +128,9 @@ class Workspace:
         return (run for run in reversed(self.log) if run.run_id in self.runs)
 
     def may(self, what: str) -> str:
-        """The permission that the bot has on `clusters/ID` or `jobs/ID`."""
-        return self.rights.get(what, "CAN_MANAGE")
+        """The highest permission that the bot has on `clusters/ID`, `jobs/ID` and so on; empty for none."""
+        kind, _, name = what.partition("/")
+        return acl.level(self, kind, name)
 
     def restarts_of(self, cluster_id: str) -> int:
         """How often this cluster went through RESTARTING."""
@@ -148,4 +147,5 @@ HAPPENINGS: dict[str, Happening] = {
     "idle": cluster_life.idle,
     "morning": cluster_life.morning,
     "resize": cluster_life.resize,
+    "restart": cluster_life.late_restart,
 }

@@ -11,11 +11,22 @@ from typing import Any
 
 Json = dict[str, Any]
 
-CLUSTER_FACTS = ("state", "source", "age_days", "pinned", "office", "resizes", "permission")
+CLUSTER_FACTS = (
+    "state",
+    "source",
+    "age_days",
+    "pinned",
+    "office",
+    "resizes",
+    "restarts_late",
+    "permission",
+    "acl",
+    "libraries",
+)
 """What is said about a cluster and is not in its configuration."""
 SHORT = ("policies", "pools", "clusters", "jobs")
 """The parts of a workspace that have a short form or a default; all others are taken as they are."""
-JOB_FACTS = ("permission", "run_as")
+JOB_FACTS = ("permission", "acl", "run_as")
 HABITS = ("minutes", "spread", "failure", "breaks", "slower")
 
 

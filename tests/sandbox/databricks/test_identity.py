@@ -78,7 +78,7 @@ def test_what_is_not_modelled_says_so_by_name(w: WorkspaceClient) -> None:
     with pytest.raises(NotImplemented, match=r"does not model GET /api/2\.1/jobs/list"):
         w.api_client.do("GET", "/api/2.1/jobs/list")
     with pytest.raises(NotImplemented):
-        w.permissions.get("cluster-policies", "X")
+        w.permissions.get("experiments", "X")
 
 
 def test_permissions_of_clusters_and_jobs_name_owner_and_bot(
