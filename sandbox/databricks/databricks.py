@@ -44,9 +44,7 @@ FAMILIES: tuple[Routes, ...] = (
 )
 """Every method that is modelled. A new API family is a new module and its ROUTES here."""
 
-STOPGAP: Routes = {("GET", "/api/2.0/policies/clusters/list"): lambda ws, call: {"policies": ws.policies}}
-
-ROUTER = Router((*FAMILIES, STOPGAP))
+ROUTER = Router(FAMILIES)
 
 CALLS_KEPT = 200_000
 
