@@ -1,17 +1,19 @@
 """All of it against the local Databricks, over real sockets with the real SDK."""
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rollout.change import Change, Found, Holds, Raw, Skip, Upgrade, compare, three_way_revert
+from rollout.change import SUPPORTS, Change, Found, Holds, Raw, Skip, Upgrade, compare, three_way_revert
 from sandbox.databricks.databricks import Databricks
 from sandbox.databricks.server import running
 from workspace.access import access
 from workspace.client import Client
 from workspace.discovery import discover
 from workspace.errors import Busy, Forbidden, Gone, OutcomeUnknown, Refused, Throttled
+from workspace.governed import widenings
 from workspace.kinds import KINDS
 from workspace.runs import collect_runs
 from workspace.settling import Settled
@@ -36,7 +38,9 @@ def prod(databricks: Databricks) -> Client:
 
 
 def upgrade(client: Client) -> Upgrade:
-    return Upgrade("13.3", "17.3", client.versions(), client.policies())
+    seen = discover(client)
+    asked = Upgrade("13.3", "17.3", seen.versions, seen.policies)
+    return dataclasses.replace(asked, policies=widenings(seen.found, seen.policies, asked))
 
 
 def one(client: Client, kind: str, name: str) -> Found:
@@ -61,7 +65,7 @@ def test_discovery_finds_everything_with_a_handful_of_calls(databricks: Databric
     assert {f.object_id for f in seen.found if f.kind == "job"} == {str(job_id) for job_id in ws.jobs}
     assert "17.3.x-scala2.13" in seen.versions
     large = sum(len(job.settings.get("tasks", ())) > 100 for job in ws.jobs.values())
-    assert seen.calls == 4 + 2 * large  # versions, policies, a page of clusters, one of jobs
+    assert seen.calls == 4 + 2 * large  # versions, a page of clusters, one of jobs, policies
     for found in seen.found:
         assert KINDS[found.kind].read(client, found.object_id)["creator_user_name"] == found.raw["creator_user_name"]
 
@@ -80,7 +84,6 @@ def test_the_sample_has_every_awkward_case(databricks: Databricks) -> None:
         "managed_by_bundle",
         "managed_pipeline",
         "other_runtime",
-        "policy_refuses",
         "scala_library",
         "serverless",
         "uses_shared_cluster",
@@ -98,7 +101,11 @@ def test_every_change_goes_there_with_one_write_and_back_without_a_trace(databri
     client = reach(databricks, key)
     offered = upgrade(client)
     changed = 0
-    for found in discover(client).found:
+    seen = discover(client).found
+    widened = [_widen(client, found, offered) for found in seen if found.kind in SUPPORTS]
+    for found in seen:
+        if found.kind in SUPPORTS:
+            continue
         kind = KINDS[found.kind]
         before = kind.read(client, found.object_id)
         change = kind.plan(before, offered)
@@ -123,6 +130,27 @@ def test_every_change_goes_there_with_one_write_and_back_without_a_trace(databri
         assert len(databricks.calls.writes(found.object_id)) == 2
         changed += 1
     assert changed >= 5
+    for found, before, revert in filter(None, widened):
+        policies = KINDS["policy"]
+        assert policies.needed(client, found.object_id, before) is None
+        policies.apply(client, found.object_id, revert, policies.read(client, found.object_id))
+        assert policies.backup_of(policies.read(client, found.object_id)) == policies.backup_of(before)
+
+
+def _widen(client: Client, found: Found, offered: Upgrade) -> tuple[Found, Raw, Change] | None:
+    """Widen a policy where a target needs it; returns what puts it back."""
+    policies = KINDS["policy"]
+    before = policies.read(client, found.object_id)
+    change = policies.plan(before, offered)
+    if isinstance(change, Skip):
+        return None
+    policies.apply(client, found.object_id, change, before)
+    after = policies.read(client, found.object_id)
+    assert compare(change, policies.values(after, change)) is Holds.AFTER
+    assert policies.settled(after, before).settled is Settled.YES
+    revert = three_way_revert(change, policies.values(after, change)).change
+    assert revert is not None
+    return found, before, revert
 
 
 def test_a_running_cluster_restarts_once_and_settles(databricks: Databricks, prod: Client) -> None:
