@@ -92,6 +92,9 @@ class MadeUp:
     def edited_since(self, _client: Any, _object_id: str, _since: datetime) -> bool | None:
         return None
 
+    def needed(self, _client: Any, _object_id: str, _backup: Raw) -> str | None:
+        return None
+
     def release_of(self, raw: Raw) -> str:
         return str(raw["spark_version"])[:4]
 
