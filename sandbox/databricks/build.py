@@ -116,13 +116,15 @@ def _settled(ws: Workspace, settings: Json) -> Json:
 
 
 def _grant(ws: Workspace, kind: str, name: str, entry: Mapping[str, Any]) -> None:
-    """What the fleet says of rights on a thing: `permission` is the bot's own, `acl` are those of others."""
+    """What the fleet says of rights on a thing: `permission` is the bot's own, `acl` stands for what all users have."""
     if "permission" not in entry and "acl" not in entry:
         return
     entries = acl.unwritten(ws, kind, acl.maker(ws, kind, name) or "")
     if "permission" in entry:
         entries = [one for one in entries if one.get("service_principal_name") != ws.client_id]
         entries.append({"service_principal_name": ws.client_id, "permission_level": entry["permission"]})
+    if "acl" in entry:
+        entries = [one for one in entries if one.get("group_name") != "users"]
     given = [dict(one) for one in entry.get("acl", [])]
     named = [{field: one.get(field) for field in acl.PRINCIPALS} for one in given]
     kept = [one for one in entries if {field: one.get(field) for field in acl.PRINCIPALS} not in named]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
@@ -67,6 +68,35 @@ RUNTIMES = [
 ]
 
 
+BOTH = ["13.3.x-scala2.12", "17.3.x-scala2.13"]
+POLICIES: list[tuple[str, Json, str, Json]] = [
+    # name, what it allows as a filter on specs here (empty for all), kind it is for (empty for both), definition
+    ("frozen", {"spark_version": BOTH[:1]}, "", {"spark_version": {"type": "fixed", "value": BOTH[0]}}),
+    (
+        "two-runtimes",
+        {"spark_version": BOTH},
+        "",
+        {"spark_version": {"type": "allowlist", "values": BOTH, "defaultValue": BOTH[0]}},
+    ),
+    ("lts", {}, "", {"spark_version": {"type": "regex", "pattern": r"1[357]\.[34]\.x-.*"}}),
+    (
+        "governed",
+        {},
+        "",
+        {
+            "num_workers": {"type": "range", "minValue": 1, "maxValue": 16, "isOptional": True},
+            "autoscale.max_workers": {"type": "range", "maxValue": 16, "isOptional": True},
+            "custom_tags.cost-center": {"type": "regex", "pattern": "cc-[0-9]{3}"},
+        },
+    ),
+    ("jobs", {}, "job", {"num_workers": {"type": "range", "minValue": 1, "maxValue": 16, "isOptional": True}}),
+]
+"""The last one is derived from a family of the platform."""
+GOVERNED, POOLED = 0.3, 0.1
+"""The parts of the clusters and jobs with a policy and on a pool."""
+POOLS = ("i3.xlarge", "r5d.2xlarge")
+
+
 def generate(targets: int = 2000, seed: int = 1) -> Json:
     """An expanded fleet of so many clusters and jobs in four workspaces."""
     chosen = random.Random(seed)
@@ -80,7 +110,48 @@ def generate(targets: int = 2000, seed: int = 1) -> Json:
             "clusters": [_cluster(key, number, chosen) for number in range(clusters)],
             "jobs": [_job(key, number, chosen) for number in range(count - clusters)],
         }
+        _govern(key, found["workspaces"][key], random.Random(f"{seed}/{key}/governance"))
     return found
+
+
+def _govern(workspace: str, content: Json, chosen: random.Random) -> None:
+    """Policies and pools, and some of the compute under them; as their policies allow it."""
+    prefix = f"{sum(map(ord, workspace)):06X}"
+    content["policies"] = [
+        {
+            "policy_id": f"{prefix}{number:010X}",
+            "name": f"{workspace}-{name}",
+            **(
+                {"policy_family_id": "job-cluster", "policy_family_definition_overrides": json.dumps(definition)}
+                if only
+                else {"definition": json.dumps(definition)}
+            ),
+        }
+        for number, (name, _, only, definition) in enumerate(POLICIES)
+    ]
+    content["pools"] = [
+        {
+            "instance_pool_id": f"0118-070000-{workspace}-pool-{node.replace('.', '')}",
+            "instance_pool_name": f"{workspace}-{node}",
+            "node_type_id": node,
+            "min_idle_instances": 2,
+            "preloaded_spark_versions": BOTH[:1],
+        }
+        for node in POOLS
+    ]
+    specs = [("all-purpose", cluster["spec"]) for cluster in content["clusters"]]
+    specs += [("job", job["settings"]["job_clusters"][0]["new_cluster"]) for job in content["jobs"]]
+    for kind, spec in specs:
+        if chosen.random() < GOVERNED:
+            fitting = [
+                policy["policy_id"]
+                for policy, (_, allowed, only, _) in zip(content["policies"], POLICIES, strict=True)
+                if only in ("", kind) and all(spec[name] in values for name, values in allowed.items())
+            ]
+            spec["policy_id"] = chosen.choice(fitting)
+        if chosen.random() < POOLED and spec["node_type_id"] in POOLS:
+            pool = content["pools"][POOLS.index(spec.pop("node_type_id"))]
+            spec["instance_pool_id"] = pool["instance_pool_id"]
 
 
 def _name(number: int, chosen: random.Random) -> tuple[str, str]:

@@ -26,6 +26,7 @@ def state(w: WorkspaceClient, cluster_id: str) -> str:
 
 
 @pytest.mark.conforms("cluster-edit-restarts-running")
+@pytest.mark.conforms("cluster-edit-is-seen-in-events")
 def test_an_edit_restarts_a_running_cluster(
     w: WorkspaceClient, databricks: Databricks, cluster: ById, kinds: Kinds
 ) -> None:
@@ -68,6 +69,7 @@ def test_an_edit_leaves_a_terminated_cluster_terminated_until_it_is_started(
 
 
 @pytest.mark.parametrize("name", ["arriving", "growing", "coming-back", "leaving"])
+@pytest.mark.conforms("cluster-edit-invalid-state")
 def test_in_every_other_state_an_edit_is_an_invalid_state(w: WorkspaceClient, cluster: ById, name: str) -> None:
     with pytest.raises(InvalidState, match="RUNNING or TERMINATED"):
         change(w, cluster(name))
@@ -80,6 +82,7 @@ def test_in_every_other_state_an_edit_is_an_invalid_state(w: WorkspaceClient, cl
     ("name", "end"),
     [("arriving", "RUNNING"), ("growing", "RUNNING"), ("coming-back", "RUNNING"), ("leaving", "TERMINATED")],
 )
+@pytest.mark.conforms("cluster-edit-invalid-state")
 def test_passing_states_end_by_themselves_and_then_an_edit_is_accepted(
     w: WorkspaceClient, databricks: Databricks, cluster: ById, name: str, end: str
 ) -> None:
@@ -88,6 +91,7 @@ def test_passing_states_end_by_themselves_and_then_an_edit_is_accepted(
     change(w, cluster(name))
 
 
+@pytest.mark.conforms("cluster-waiter-trap")
 def test_the_waiter_of_an_edit_fails_on_a_terminated_cluster_although_the_edit_worked(
     w: WorkspaceClient, cluster: ById
 ) -> None:
@@ -100,12 +104,14 @@ def test_the_waiter_of_an_edit_fails_on_a_terminated_cluster_although_the_edit_w
 
 
 @pytest.mark.parametrize("name", ["running", "arriving", "growing", "coming-back", "leaving"])
+@pytest.mark.conforms("cluster-start-from-terminated")
 def test_only_a_terminated_cluster_can_be_started(w: WorkspaceClient, cluster: ById, name: str) -> None:
     with pytest.raises(InvalidState, match="unexpected state"):
         w.clusters.start(cluster(name))
 
 
 @pytest.mark.parametrize("name", ["stopped", "arriving", "growing", "coming-back", "leaving"])
+@pytest.mark.conforms("cluster-restart-not-running")
 def test_restart_of_what_is_not_running_does_nothing(
     w: WorkspaceClient, cluster: ById, kinds: Kinds, name: str
 ) -> None:
@@ -114,6 +120,7 @@ def test_restart_of_what_is_not_running_does_nothing(
     assert (state(w, cluster(name)), kinds(cluster(name))) == (before, events)
 
 
+@pytest.mark.conforms("cluster-restart-not-running")
 def test_restart_of_a_running_cluster_is_one_restarting_event(
     w: WorkspaceClient, databricks: Databricks, cluster: ById, kinds: Kinds
 ) -> None:
@@ -124,6 +131,7 @@ def test_restart_of_a_running_cluster_is_one_restarting_event(
     assert state(w, cluster("running")) == "RUNNING"
 
 
+@pytest.mark.conforms("cluster-delete-terminates")
 def test_delete_terminates_and_a_second_one_does_nothing(
     w: WorkspaceClient, databricks: Databricks, cluster: ById, kinds: Kinds
 ) -> None:
@@ -141,6 +149,7 @@ def test_delete_terminates_and_a_second_one_does_nothing(
     assert kinds(target).count("TERMINATING") == 1
 
 
+@pytest.mark.conforms("cluster-autotermination")
 def test_an_idle_cluster_ends_after_its_minutes_on_the_calendar(
     w: WorkspaceClient, databricks: Databricks, cluster: ById
 ) -> None:
@@ -183,6 +192,7 @@ def test_one_big_step_leaves_the_same_events_as_many_small_ones(databricks: Data
         ]
 
 
+@pytest.mark.conforms("cluster-resizing-blocks-edits")
 def test_the_autoscaler_resizes_and_the_cluster_comes_back(databricks: Databricks, cluster: ById) -> None:
     ws = databricks.workspaces["dev"]
     growing = ws.clusters[cluster("running")]
@@ -199,6 +209,7 @@ def test_the_autoscaler_resizes_and_the_cluster_comes_back(databricks: Databrick
     assert seen == {"RUNNING", "RESIZING"}
 
 
+@pytest.mark.conforms("cluster-events")
 def test_events_are_paged_newest_first_and_filtered(w: WorkspaceClient, databricks: Databricks, cluster: ById) -> None:
     target = cluster("running")
     for _ in range(4):
@@ -216,6 +227,7 @@ def test_events_are_paged_newest_first_and_filtered(w: WorkspaceClient, databric
     assert page["next_page"]["page_token"] == page["next_page_token"]
 
 
+@pytest.mark.conforms("cluster-edit-is-seen-in-events")
 def test_an_edited_event_tells_before_after_and_who(w: WorkspaceClient, cluster: ById) -> None:
     change(w, cluster("stopped"))
     event = next(iter(w.clusters.events(cluster("stopped"), event_types=[compute.EventType.EDITED])))
@@ -225,3 +237,51 @@ def test_an_edited_event_tells_before_after_and_who(w: WorkspaceClient, cluster:
     assert event.details.attributes.spark_version == "17.3.x-scala2.13"
     assert event.details.previous_attributes.spark_version == "13.3.x-scala2.12"
     assert event.details.user == w.current_user.me().user_name
+
+
+@pytest.mark.conforms("cluster-edit-may-still-show-running")
+def test_a_look_right_after_an_edit_may_still_see_the_cluster_running_before_it_restarts(tiny: dict[str, Any]) -> None:
+    from sandbox.databricks.server import running
+    from sandbox.fleets import short_form
+
+    late = {"name": "late", "like": "standard", "state": "RUNNING", "restarts_late": 20}
+    with running({**tiny, "workspaces": {"dev": {"clusters": [late]}}}) as databricks:
+        ws = databricks.workspaces["dev"]
+        w, target = WorkspaceClient(host=ws.host, token=ws.token), short_form.cluster_id("dev", "late")
+        before = w.clusters.get(target).last_restarted_time
+        change(w, target)
+        found = w.clusters.get(target)
+        assert (found.state, found.spark_version) == (compute.State.RUNNING, "17.3.x-scala2.13")
+        assert found.last_restarted_time == before
+        assert next(iter(w.clusters.events(target))).type == compute.EventType.EDITED
+        databricks.step(19)
+        change(w, target, "16.4.x-scala2.12")
+        databricks.step(1)
+        found = w.clusters.get(target)
+        assert (found.state, found.last_restarted_time) == (compute.State.RESTARTING, databricks.now())
+        databricks.step(10 * MINUTE)
+        assert state(w, target) == "RUNNING"
+        assert ws.restarts_of(target) == 1
+
+
+@pytest.mark.conforms("cluster-edit-kills-what-runs-on-it")
+def test_an_edit_of_a_running_cluster_kills_the_runs_on_it(
+    w: WorkspaceClient, databricks: Databricks, cluster: ById, job: Callable[[str], int]
+) -> None:
+    run: Any = w.jobs.run_now(job("on-shared")).response
+    databricks.step(MINUTE)
+    change(w, cluster("shared"))
+    databricks.step(MINUTE)
+    found = w.jobs.get_run(run.run_id)
+    assert found.status is not None
+    assert found.status.termination_details is not None
+    assert str(found.status.termination_details.code).endswith("CLUSTER_ERROR")
+
+
+@pytest.mark.conforms("no-optimistic-lock")
+def test_two_edits_of_which_one_does_not_know_the_other_are_both_accepted(w: WorkspaceClient, cluster: ById) -> None:
+    whole = {"spark_version": "13.3.x-scala2.12", "node_type_id": "i3.xlarge"}
+    w.clusters.edit(cluster("stopped"), num_workers=5, spark_conf={"mine": "1"}, **whole)
+    w.clusters.edit(cluster("stopped"), num_workers=6, **whole)
+    found = w.clusters.get(cluster("stopped"))
+    assert (found.num_workers, found.spark_conf) == (6, None)

@@ -13,43 +13,51 @@ from sandbox.databricks.workspace import Workspace
 Connect = Callable[..., WorkspaceClient]
 
 
+@pytest.mark.conforms("client-asks-well-known-config")
 def test_the_sdk_learns_the_workspace_from_the_host_itself(w: WorkspaceClient, dev: Workspace) -> None:
     assert w.config.workspace_id == str(dev.number)
     assert w.config.discovery_url == f"{dev.host}/oidc/.well-known/oauth-authorization-server"
     assert w.get_workspace_id() == dev.number
 
 
+@pytest.mark.conforms("identity-me")
 def test_me_is_the_service_principal_of_the_bot(w: WorkspaceClient, dev: Workspace) -> None:
     me = w.current_user.me()
     assert (me.user_name, me.display_name, me.active) == (dev.client_id, "rollout-bot", True)
 
 
+@pytest.mark.conforms("identity-oauth")
 def test_client_id_and_secret_work_as_well_as_a_token(connect: Connect, dev: Workspace) -> None:
     client = connect(dev, client_id=dev.client_id, client_secret=dev.client_secret)
     assert client.current_user.me().user_name == dev.client_id
     assert client.config.auth_type == "oauth-m2m"
 
 
+@pytest.mark.conforms("identity-oauth")
 def test_a_wrong_client_secret_gets_no_token(connect: Connect, dev: Workspace) -> None:
     with pytest.raises(ValueError, match="invalid_client"):
         connect(dev, client_id=dev.client_id, client_secret="dose-wrong").current_user.me()
 
 
+@pytest.mark.conforms("identity-oauth")
 def test_other_grants_than_client_credentials_are_refused(dev: Workspace) -> None:
     answer = requests.post(f"{dev.host}/oidc/v1/token", data={"grant_type": "password"}, timeout=5)
     assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
 
 
+@pytest.mark.conforms("identity-refusals")
 def test_without_a_token_the_answer_is_401(dev: Workspace) -> None:
     answer = requests.get(f"{dev.host}/api/2.1/clusters/list", timeout=5)
     assert (answer.status_code, answer.json()["error_code"]) == (401, "UNAUTHENTICATED")
 
 
+@pytest.mark.conforms("identity-refusals")
 def test_a_wrong_token_is_denied(connect: Connect, dev: Workspace) -> None:
     with pytest.raises(PermissionDenied, match="Invalid access token"):
         connect(dev, token="dapi-wrong").current_user.me()
 
 
+@pytest.mark.conforms("identity-refusals")
 def test_an_expired_oauth_token_is_not_accepted(connect: Connect, dev: Workspace) -> None:
     from sandbox.databricks import identity
 
@@ -81,6 +89,7 @@ def test_what_is_not_modelled_says_so_by_name(w: WorkspaceClient) -> None:
         w.permissions.get("experiments", "X")
 
 
+@pytest.mark.conforms("permissions-shapes")
 def test_permissions_of_clusters_and_jobs_name_owner_and_bot(
     w: WorkspaceClient, dev: Workspace, cluster: Callable[[str], str], job: Callable[[str], int]
 ) -> None:

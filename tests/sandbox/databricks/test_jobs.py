@@ -77,6 +77,7 @@ def test_a_job_with_many_tasks_is_paged_by_a_hundred(w: WorkspaceClient) -> None
     assert len(whole.settings.tasks or []) == 230
 
 
+@pytest.mark.conforms("raw-round-trip")
 def test_create_keeps_unknown_fields_and_fills_in_defaults(w: WorkspaceClient) -> None:
     cluster = {**CLUSTER, "future_option": {"x": []}, "apply_policy_default_values": True}
     sent = settings(
@@ -198,6 +199,7 @@ def test_settings_of_the_wrong_type_are_malformed(w: WorkspaceClient, change: di
         raw(w, "create", **settings(**change))
 
 
+@pytest.mark.conforms("errors-unknown-object")
 def test_a_job_that_is_not_there_is_not_found_by_get_and_invalid_for_all_others(w: WorkspaceClient) -> None:
     with pytest.raises(NotFound, match="Job 12 does not exist"):
         w.jobs.get(12)
@@ -206,6 +208,7 @@ def test_a_job_that_is_not_there_is_not_found_by_get_and_invalid_for_all_others(
             raw(w, verb, job_id=12, new_settings={})
 
 
+@pytest.mark.conforms("errors-job-permission-before-existence")
 def test_without_the_right_a_job_can_be_seen_but_not_changed_and_denial_comes_before_existence(
     w: WorkspaceClient, dev: Workspace, job: ById
 ) -> None:
