@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from rollout.change import Change
 from rollout.gates import Refuse
 from rollout.states import ActionKind, ActionState, Decision, ItemState, StageState
 from storage import dryrun, facts, intents, intents_items, intents_rollback, intents_signing
@@ -90,7 +91,8 @@ def test_a_start_prepares_a_backup_for_every_target_with_its_frozen_change(world
     )
     actions = world.actions("dev", ActionKind.BACKUP)
     assert [(a.state, a.attempt, a.generation) for a in actions] == [(ActionState.PENDING, 1, 1)] * 3
-    assert {a.target_id: a.change for a in actions} == {t.id: t.change for t in world.targets("dev")}
+    planned = {t.id: Change.from_json(t.change or {}) for t in world.targets("dev")}
+    assert {a.target_id: Change.from_json(a.change or {}) for a in actions} == planned
     assert [e.kind for e in world.events()] == ["start", "stage_preparing"]
 
 
