@@ -139,9 +139,10 @@ def _widened(supports: list[Planned]) -> list[Line]:
         return []
     names = [f"{short(p.name, 40)} ({p.workspace})" for p in supports[:5]]
     more = f" and {len(supports) - 5} more" if len(supports) > 5 else ""
-    what = "policy is" if len(supports) == 1 else "policies are"
-    said = f"{len(supports)} {what} widened first, with the old default kept: {listed(names)}{more}."
-    return [line(Icon("warning"), f" {said} What else they govern stays as it is.")]
+    one = len(supports) == 1
+    said = f"{len(supports)} {'policy is' if one else 'policies are'} widened first, with the old default kept: "
+    rest = f"What else {'it governs' if one else 'they govern'} stays as it is."
+    return [line(Icon("warning"), f" {said}{listed(names)}{more}. {rest}")]
 
 
 def _restarts(number: int) -> str:

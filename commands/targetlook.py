@@ -80,7 +80,12 @@ def target(call: Call, target_id: int) -> Reply:
     blocks.append(Note(line(f"Seen {ago(found.seen_at, now)}.", *_link(found, host))))
     buttons = [call.button(f"Stage {found.stage_key}", "status", stage=found.stage_key)] if found.stage_key else []
     may = bool(call.roles & set(call.plan.capabilities.rollback))
-    if may and any(a.kind is ActionKind.CHANGE for a in actions) and not found.pinned_reason:
+    if (
+        may
+        and found.kind not in SUPPORTS
+        and any(a.kind is ActionKind.CHANGE for a in actions)
+        and not found.pinned_reason
+    ):
         buttons.append(call.button("Roll back target", "rollback", "danger", target_id=found.id))
     buttons.append(call.button("Look again", "refresh"))
     blocks.append(Buttons(tuple(buttons)))

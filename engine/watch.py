@@ -14,6 +14,7 @@ from engine.parts import Parts
 from engine.stored_run import stored
 from engine.targetlook import Present, look_at_targets
 from monitoring.looks import SeenRun, compare_runs, got_worse
+from rollout.change import SUPPORTS
 from rollout.digest import digest
 from rollout.plan import Plan
 from rollout.states import ActionKind, ActionState, StageState, Verdict
@@ -149,7 +150,7 @@ def _stage_look(
     rows = session.execute(
         select(Action.state, Target.name, Target.pinned_reason)
         .join(Target, Target.id == Action.target_id)
-        .where(attempts.newest(stage.id, stage.generation, ActionKind.VALIDATE))
+        .where(attempts.newest(stage.id, stage.generation, ActionKind.VALIDATE), Target.kind.not_in(SUPPORTS))
         .order_by(Target.name)
     ).all()
     standing = [(state, name) for state, name, pinned in rows if pinned is None]

@@ -99,6 +99,7 @@ class TargetRollBackFacts:
     revert: ActionState | None = None
     running: bool = False
     pinned: bool = False
+    support: bool = False  # not a target: shared by targets of several stages
 
 
 @dataclass(frozen=True, slots=True)

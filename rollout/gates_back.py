@@ -36,7 +36,10 @@ def may_roll_back(facts: RollBackFacts) -> Decision:
 def may_roll_back_target(facts: TargetRollBackFacts) -> Decision:
     """Whether one target may be put back and pinned."""
     found = list(permission(facts.may, "roll back"))
-    if facts.state is StageState.ROLLING_BACK:
+    if facts.support:
+        sentence = f"{facts.target} is shared by targets: it is put back with the stage that changed it, after them."
+        found.append(Reason("support_in_use", sentence, "/rollout rollback STAGE puts back a whole stage."))
+    elif facts.state is StageState.ROLLING_BACK:
         found.append(
             Reason(
                 "rollback_running", f"{facts.stage} is being rolled back as a whole.", f"/rollout status {facts.stage}"

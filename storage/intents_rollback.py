@@ -8,6 +8,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from rollout import gates
+from rollout.change import SUPPORTS
 from rollout.facts import TargetRollBackFacts
 from rollout.gatefacts import may, roll_back_facts, unlock_facts
 from rollout.gates import Refuse
@@ -123,7 +124,8 @@ def target_facts(session: Session, standing: Standing, roles: Collection[str], t
     pinned = target.pinned_reason is not None
     stage = next((s for s in standing.stages if s.key == target.stage_key), None)
     if stage is None:
-        return TargetRollBackFacts(target.name, None, None, allowed, pinned=pinned)
+        support = target.kind in SUPPORTS
+        return TargetRollBackFacts(target.name, None, None, allowed, pinned=pinned, support=support)
     newest: dict[ActionKind, ActionState] = {}
     for kind, state in session.execute(
         select(Action.kind, Action.state)

@@ -1,14 +1,14 @@
 """How work goes: what failed, how fast it is, which targets are on which runtime."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from rollout.change import SUPPORTS
-from rollout.states import ACTION_BAD, ActionKind
+from rollout.states import ACTION_BAD, ActionKind, ActionState
 from storage.attempts import is_newest_bad
 from storage.models import Action, Stage, Target
 
@@ -50,6 +50,23 @@ def newest_change(session: Session, target_id: int) -> dict[str, Any] | None:
         .order_by(Action.id.desc())
         .limit(1)
     ).scalar_one_or_none()
+
+
+def changed_supports(session: Session, stage_ids: Collection[int]) -> list[tuple[str, str]]:
+    """(Name, workspace) of the supports that the present generations of these stages have changed."""
+    rows = session.execute(
+        select(Target.name, Target.workspace)
+        .join(Action, Action.target_id == Target.id)
+        .join(Stage, and_(Stage.id == Action.stage_id, Stage.generation == Action.generation))
+        .where(
+            Stage.id.in_(stage_ids),
+            Target.kind.in_(SUPPORTS),
+            Action.kind == ActionKind.CHANGE,
+            Action.state == ActionState.DONE,
+        )
+        .order_by(Target.workspace, Target.name)
+    )
+    return [(name, workspace) for name, workspace in rows]
 
 
 def runtimes(session: Session, rollout_id: int) -> dict[tuple[str | None, str], int]:
