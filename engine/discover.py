@@ -29,6 +29,8 @@ EVERY = timedelta(hours=1)
 #: Machine seconds between two looks that nobody asked for, and between two tries at a workspace that does not answer.
 LEAST_APART = timedelta(seconds=15)
 RETRY = timedelta(seconds=10)
+OVERDUE = timedelta(hours=12)
+OVERDUE_APART = timedelta(seconds=1)
 #: How far back runs are shown for every job, how much of it is read again, and how many pages of 24 at most.
 LAST_RUNS = timedelta(days=1)
 RUNS_OVERLAP = timedelta(hours=2)
@@ -51,7 +53,9 @@ def _is_due(row: Workspace, now: datetime, machine: datetime) -> bool:
         return machine - row.looked_machine >= RETRY
     if row.looked_at is None or row.look_wanted_at is not None:
         return True
-    return now - row.looked_at >= EVERY and machine - row.looked_machine >= LEAST_APART
+    # What is half a day old will soon be too old to start on: then the calendar runs fast, and the machine must follow.
+    apart = LEAST_APART if now - row.looked_at < OVERDUE else OVERDUE_APART
+    return now - row.looked_at >= EVERY and machine - row.looked_machine >= apart
 
 
 def look(parts: Parts, key: str) -> bool:
