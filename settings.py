@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     http_timeout: float = Field(30.0, alias="ROLLOUT_HTTP_TIMEOUT", gt=0, le=120)
     settle: float = Field(5.0, alias="ROLLOUT_SETTLE", gt=0, le=60)
     parallel: int = Field(16, alias="ROLLOUT_PARALLEL", ge=1, le=100)
+    read_only: bool = Field(False, alias="ROLLOUT_READ_ONLY")
 
     @field_validator("plans", mode="before")
     @classmethod
