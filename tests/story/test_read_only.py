@@ -1,6 +1,7 @@
 """ROLLOUT_READ_ONLY=1: discovery, plan, status, checks and reports work; no call that writes leaves the house."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from commands.door import Door
 from commands.registry import VERBS
-from commands.reply import Actor, Buttons, Reply, Request, Surface
+from commands.reply import Actor, Buttons, FieldErrors, Reply, Request, Surface
 from engine.loop import Engine
 from engine.parts import Parts
 from rollout.states import ActionKind, ActionState, StageState
@@ -57,19 +58,17 @@ def ask(at: Door, verb: str, user: str, **arguments: Any) -> Reply:
     return at.handle(Request(Actor("T0TEST", user), verb, arguments, Surface.TERMINAL))
 
 
-def tour(w: World) -> dict[str, list[Reply]]:
-    """Every verb, by everybody, of every stage and of a target, asked and submitted."""
+def tour(w: World, users: Collection[str] = tuple(PEOPLE)) -> dict[str, list[Reply]]:
+    """Every verb, by these people, of every stage and of a target, asked and submitted."""
     at, answers = door(w), {verb: [] for verb in VERBS}
     targets = [t.id for key in STAGES for t in w.targets(key)][:2]
     places: list[dict[str, Any]] = [{}, *({"stage": key} for key in STAGES), *({"target_id": t} for t in targets)]
     for verb in VERBS:
-        for user in PEOPLE:
+        for user in users:
             for place in places:
                 for more in ({}, {"submitted": True, "reason": "why", "confirm": "x", "version": 1, "comment": "why"}):
-                    try:
+                    with contextlib.suppress(FieldErrors):  # of a form: nothing has happened
                         answers[verb].append(ask(at, verb, user, **place, **more))
-                    except Exception as error:  # a form's fields: nothing has happened
-                        assert type(error).__name__ == "FieldErrors", error
     return answers
 
 
@@ -108,7 +107,7 @@ def test_work_that_is_already_wanted_is_not_claimed_and_goes_on_once_writing_is_
     for _ in range(20):
         small.step(60)
         engine.pass_once()
-    tour(small)
+    tour(small, [OPS.user_id])
     assert len(writes(small)) == sent
     kind = ActionKind.REVERT if backward else ActionKind.BACKUP
     waiting = [a.state for a in small.actions("first") if a.kind is kind]
