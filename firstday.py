@@ -52,7 +52,7 @@ class Builders:
 def plan_check(build: Builders, checks: Collection[str], file: Path, online: bool) -> int:
     """Say that a plan is good. Raises PlanError with every mistake, SettingsError for a file that cannot be read."""
     if not online:
-    """Say that a plan is good. Raises PlanError with every mistake, SettingsError for a file that cannot be read."""
+        return planning.check(file, planning.examined(file, checks))
     configure(json=False, level="ERROR")
     found, _ = configuration.read_leniently()
 
@@ -109,6 +109,7 @@ def doctor(build: Builders, checks: Collection[str], as_json: bool) -> int:
         read_only=found.read_only,
         web=build.slack(found, SLACK_CALL),
         app_token=app_token.get_secret_value() if app_token is not None else None,
+        signing_secret=found.slack_signing_secret is not None if found.mode == "http" else None,
         slack_url=found.slack_api_url,
         seconds=SLACK_CALL,
         scopes=slack.Scopes.of(yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))),

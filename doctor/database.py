@@ -30,7 +30,7 @@ def look(url: str, keys: Sequence[str], holder: str | None) -> Iterator[Finding]
         yield fail(_SUBJECT, "DATABASE_URL cannot be read", "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
         yield _key(keys)
         return
-    where = parsed.render_as_string(hide_password=True)
+    where = parsed.set(drivername=parsed.get_backend_name()).render_as_string(hide_password=True)
     if parsed.get_backend_name() == "sqlite":
         file = Path(parsed.database or "")
         yield _disk(file)

@@ -129,7 +129,9 @@ def _channel(web: WebClient, subject: str, channel: str) -> Finding:
         if isinstance(error, Refused) and error.error == "channel_not_found":
             todo = "Check its id in the plan; into a private channel the bot has to be invited: /invite @rollout"
             return fail(subject, f"{channel} does not exist, or is private and without the bot", todo)
-        return fail(subject, f"{channel}: {said(error)}", _next(error, "Look again, and at the scopes above."))
+        refused = isinstance(error, Refused) and error.error in _NO_TOKEN
+        todo = "Mend the bot token first." if refused else "Look again, and at the scopes above."
+        return fail(subject, f"{channel}: {said(error)}", _next(error, todo))
     name = f"#{info.get('name')} ({channel})"
     if info.get("is_archived"):
         return fail(subject, f"{name} is archived", "Name another channel in the plan.")
@@ -148,6 +150,9 @@ def said(error: Exception) -> str:
     if isinstance(error, RateLimited):
         return f"Slack asks to wait {error.seconds:.0f} s"
     return "Slack cannot be reached"
+
+
+_NO_TOKEN: Final = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"})
 
 
 def _next(error: Exception, todo: str) -> str:

@@ -10,7 +10,7 @@ from slack_sdk import WebClient
 from bot.clients import Own
 from doctor import database, databricks, people, plans, slack
 from doctor.databricks import Wanted
-from doctor.finding import Finding, fail, warn
+from doctor.finding import Finding, fail, ok, warn
 from doctor.people import Known
 from doctor.rounds import Check
 from doctor.slack import FAILURES, Scopes
@@ -23,6 +23,8 @@ from workspace.client import Client
 class Installation:
     """What app.py built and read. ``web`` is None where Slack is not set up yet; so is ``app_token`` in HTTP mode.
 
+    ``signing_secret`` says whether there is one; None in Socket Mode, which needs none.
+
     ``clients`` and ``access_problems`` are by workspace key; ``calendar`` is None when its file cannot be read;
     ``seconds`` is how long one call to Slack may take.
     """
@@ -31,6 +33,7 @@ class Installation:
     read_only: bool
     web: WebClient | None
     app_token: str | None
+    signing_secret: bool | None
     slack_url: str
     seconds: float
     scopes: Scopes
@@ -62,6 +65,8 @@ def checks(there: Installation) -> list[Check]:
         found.append(Check("slack", partial(slack.bot, there.web, there.scopes, groups_named, there.machine)))
         if there.app_token is not None:
             found.append(Check("slack app token", partial(slack.app, there.app_token, there.slack_url, there.seconds)))
+        if there.signing_secret:
+            found.append(Check("slack signing secret", _signed))
         named = [(plan.key, plan.channel) for plan in there.plans]
         found.append(Check("channels", partial(slack.channels, there.web, named)))
     found.append(Check("roles", partial(_roles, there)))
@@ -73,6 +78,10 @@ def checks(there: Installation) -> list[Check]:
     for key, client in there.clients.items():
         found.append(Check(f"workspace {key}", partial(databricks.look, key, client, _wanted(there, key))))
     return found
+
+
+def _signed() -> Iterator[Finding]:
+    yield ok("slack signing secret", "is set; whether it is the app's shows the first request of Slack")
 
 
 def _no_workspaces() -> Iterator[Finding]:

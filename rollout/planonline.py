@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 from pydantic import ValidationError
 
+from rollout.placeholders import WORD
 from rollout.plan import Selection
 from rollout.selection import selects
 from rollout.yamlmarks import Node, Problem, nearest
@@ -104,7 +105,9 @@ def _roles(plan: Node, holders: Holders) -> Iterator[Problem]:
     wanted |= {key for stage in plan.get("stages").items for key in stage.get("sign_offs").entries}
     for key, role in plan.get("roles").entries.items():
         count, said = holders.get(key, (0, ""))
-        if key in wanted and not count and (role.get("members").items or role.get("groups").items):
+        named = [*role.get("members").texts, *role.get("groups").texts]
+        # What is still to be filled in is no mistake, and is said elsewhere.
+        if key in wanted and not count and any(WORD not in one for one in named):
             yield role.problem(
                 f"nobody who could act holds this role{': ' + said if said else ''}",
                 "people of your own team, as members or in a user group",

@@ -1,6 +1,5 @@
 """A proposal as a plan file: YAML that the plan check accepts, with the reasons as comments. Pure."""
 
-import json
 import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -43,6 +42,17 @@ def plain(text: str, most: int = 120) -> str:
     line = "".join(c if c.isprintable() else " " for c in text)
     line = " ".join(line.split())
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def quoted(text: str) -> str:
+    """A text in double quotes, as YAML reads it back whatever is in it."""
+    return '"' + "".join(_escaped(char) for char in text) + '"'
+
+
+def _escaped(char: str) -> str:
+    if char in '"\\':
+        return f"\\{char}"
+    return char if char.isprintable() else f"\\U{ord(char):08X}"
 
 
 def _comment(text: str, indent: str = "", inside: str = "") -> list[str]:
@@ -163,7 +173,7 @@ def _canary(stage: ProposedStage, proposal: Proposal) -> Iterator[str]:
     for name, own in zip(stage.selection.names, reasons or stage.selection.names, strict=True):
         if own in reasons:
             yield from _comment(reasons[own].words(), f"{indent}  ")
-        yield f"{indent}  - {json.dumps(name)}"
+        yield f"{indent}  - {quoted(name)}"
     chosen = {c.seen.object_id for c in proposal.chosen}
     others = [c for c in proposal.ranked if c.seen.object_id not in chosen]
     if others:

@@ -107,8 +107,11 @@ def place(looks: Sequence[Looked]) -> list[Placed]:
 
 
 def pattern(name: str) -> str:
-    """The shell pattern that stands for exactly this name."""
-    return re.sub(r"([\[*?])", r"[\1]", name)
+    """The shell pattern that stands for exactly this name; a plan takes white space off both ends of a text."""
+    start, end = len(name) - len(name.lstrip()), len(name.rstrip())
+    return "".join(
+        f"[{char}]" if char in "[*?" or not start <= place < end else char for place, char in enumerate(name)
+    )
 
 
 def _hint(name: str) -> tuple[str, str] | None:
