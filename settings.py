@@ -4,11 +4,11 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rollout.plan import Plan
 from storage.database import normalised
@@ -73,13 +73,28 @@ def read() -> Settings:
         raise SettingsError([f"{e['loc'][0]}: {e['msg'].lower()}" for e in error.errors()]) from None
 
 
+class _Given(Settings):
+    """The settings from what it is given, and from nothing else."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
 def read_leniently() -> tuple[Settings, list[str]]:
     """The settings of this process without the values that cannot be read, and a sentence about each of those."""
-    given = {name: os.environ[name] for name in _NAMES if os.environ.get(name)}
+    given: dict[str, Any] = {name: os.environ[name] for name in _NAMES if os.environ.get(name)}
     problems: list[str] = []
     while True:
         try:
-            return Settings.model_validate(given), problems
+            return _Given(**given), problems
         except ValidationError as error:
             for detail in error.errors():
                 problems.append(f"{detail['loc'][0]}: {detail['msg'].lower()}")

@@ -41,6 +41,11 @@ class Known:
         """Those of them who may act."""
         return frozenset(u for u in self.holders(people, groups) if u in self.problems and self.problems[u] is None)
 
+    def possible(self, people: Collection[str], groups: Collection[str]) -> frozenset[str]:
+        """Those who may act, and those of whom it could not be told."""
+        unsaid = frozenset(u for u in self.holders(people, groups) if u not in self.problems)
+        return self.available(people, groups) | unsaid
+
     def why_not(self, people: Collection[str], groups: Collection[str]) -> str:
         """Who of the holders may not act, or could not be looked at, and why; a few of them."""
         wrong = [_why(u, self) for u in sorted(self.holders(people, groups) - self.available(people, groups))]
@@ -87,7 +92,14 @@ def roles(plan: Plan, known: Known) -> Iterator[Finding]:
     for key, role in plan.roles.items():
         if key in needed:
             yield _role(f"role {key} of {plan.key}", known, role.members, role.groups)
-    yield from _sign_offs(plan, {k: known.available(r.members, r.groups) for k, r in plan.roles.items()})
+    able = {k: known.available(r.members, r.groups) for k, r in plan.roles.items()}
+    blind = {k for k, r in plan.roles.items() if any(g in known.unknown for g in r.groups)}
+    perhaps = {k: known.possible(r.members, r.groups) for k, r in plan.roles.items()}
+    if perhaps != able or blind:
+        subject = f"sign-offs of {plan.key}"
+        yield warn(subject, "not everybody could be looked up, so that nothing can be said", "Look again in a minute.")
+    else:
+        yield from _sign_offs(plan, able)
 
 
 def unasked(plan: Plan) -> Iterator[Finding]:
@@ -101,6 +113,8 @@ def unasked(plan: Plan) -> Iterator[Finding]:
 def _role(subject: str, known: Known, people: Collection[str], groups: Collection[str]) -> Finding:
     holders, available = known.holders(people, groups), known.available(people, groups)
     problems = known.why_not(people, groups)
+    if not available and (known.possible(people, groups) or any(g in known.unknown for g in groups)):
+        return warn(subject, f"could not be looked up: {problems}", "Look again in a minute.")
     if not available:
         found = f"nobody can act in it{': ' + problems if problems else ''}"
         return fail(subject, found, f"Name available people of your own team as {subject.split()[1]} in the plan.")

@@ -1,59 +1,16 @@
 """The first day by the ordinary command: plan new, its way back through plan check, and plan check --online."""
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-import app
 from checks import CHECKS
 from planning import load_plan
 from sandbox.databricks.databricks import Databricks
-from sandbox.databricks.server import running
-from sandbox.slack import server as slack_server
 from sandbox.slack.server import Slack
-
-ROOT = Path(__file__).resolve().parent.parent
-Run = tuple[int, str, str]
-
-
-@pytest.fixture(scope="module")
-def databricks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databricks]:
-    with running("sample", clock_path=tmp_path_factory.mktemp("clock") / "clock.json") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def slack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slack]:
-    with slack_server.running(tmp_path_factory.mktemp("slack")) as made:
-        yield made
-
-
-@pytest.fixture
-def settings(databricks: Databricks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """The settings of four workspaces and the sandbox's calendar, and nothing else."""
-    for name in list(os.environ):
-        if re.match(r"(SLACK|ROLLOUT|DATABRICKS|DATABASE)_", name):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("ROLLOUT_CLOCK", str(databricks.clock.path))
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'rollout.db'}")
-    for key, ws in databricks.workspaces.items():
-        monkeypatch.setenv(f"DATABRICKS_{key.upper()}_HOST", ws.host)
-        monkeypatch.setenv(f"DATABRICKS_{key.upper()}_TOKEN", ws.token)
-    return monkeypatch
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
-    def ran(*arguments: object) -> Run:
-        code = app.main([str(a) for a in arguments])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return ran
+from tests.firstday.conftest import Run
 
 
 def filled(path: Path) -> Path:
@@ -64,7 +21,9 @@ def filled(path: Path) -> Path:
     return path
 
 
-def test_a_plan_is_proposed_accepted_filled_in_and_accepted_by_the_world(settings, run, slack, tmp_path) -> None:
+def test_a_plan_is_proposed_accepted_filled_in_and_accepted_by_the_world(
+    settings: pytest.MonkeyPatch, run: Run, slack: Slack, tmp_path: Path
+) -> None:
     out = tmp_path / "plan.yml"
     code, said, progress = run("plan", "new", "--out", out)
     assert code == 0, progress
@@ -84,7 +43,9 @@ def test_a_plan_is_proposed_accepted_filled_in_and_accepted_by_the_world(setting
     assert [s.key for s in load_plan(out, CHECKS).stages] == ["dev", "test", "staging", "canary", "full"]
 
 
-def test_without_a_file_the_plan_goes_to_standard_output_and_progress_does_not(settings, run) -> None:
+def test_without_a_file_the_plan_goes_to_standard_output_and_progress_does_not(
+    settings: pytest.MonkeyPatch, run: Run
+) -> None:
     code, said, progress = run("plan", "new", "--workspace", "dev", "--workspace", "prod")
     assert code == 0
     assert said.startswith("# A first plan")
@@ -94,7 +55,9 @@ def test_without_a_file_the_plan_goes_to_standard_output_and_progress_does_not(s
     assert "staging: looking" not in progress
 
 
-def test_a_file_that_is_there_is_overwritten_only_by_force(settings, run, databricks, tmp_path) -> None:
+def test_a_file_that_is_there_is_overwritten_only_by_force(
+    settings: pytest.MonkeyPatch, run: Run, databricks: Databricks, tmp_path: Path
+) -> None:
     out = tmp_path / "plan.yml"
     out.write_text("mine")
     asked = len(databricks.calls)
@@ -110,7 +73,9 @@ def test_a_file_that_is_there_is_overwritten_only_by_force(settings, run, databr
     assert "cannot be written" in problems
 
 
-def test_hosts_may_be_named_on_the_command_line_and_mistakes_are_said_together(settings, run, databricks) -> None:
+def test_hosts_may_be_named_on_the_command_line_and_mistakes_are_said_together(
+    settings: pytest.MonkeyPatch, run: Run, databricks: Databricks
+) -> None:
     ws = databricks.workspaces["dev"]
     settings.setenv("DATABRICKS_LAB_TOKEN", ws.token)
     code, said, _ = run("plan", "new", "--workspace", f"lab={ws.host}")
@@ -122,7 +87,9 @@ def test_hosts_may_be_named_on_the_command_line_and_mistakes_are_said_together(s
     assert "DATABRICKS_OTHER_*" in problems
 
 
-def test_a_workspace_that_does_not_let_us_in_leaves_nothing_written(settings, run, tmp_path) -> None:
+def test_a_workspace_that_does_not_let_us_in_leaves_nothing_written(
+    settings: pytest.MonkeyPatch, run: Run, tmp_path: Path
+) -> None:
     settings.setenv("DATABRICKS_TEST_TOKEN", "dapi-wrong-wrong-wrong")
     out = tmp_path / "plan.yml"
     code, said, problems = run("plan", "new", "--out", out)
@@ -133,7 +100,9 @@ def test_a_workspace_that_does_not_let_us_in_leaves_nothing_written(settings, ru
     assert not out.exists()
 
 
-def test_without_a_workspace_it_says_what_to_set(settings, run, databricks) -> None:
+def test_without_a_workspace_it_says_what_to_set(
+    settings: pytest.MonkeyPatch, run: Run, databricks: Databricks
+) -> None:
     for key in databricks.workspaces:
         settings.delenv(f"DATABRICKS_{key.upper()}_HOST")
     settings.setenv("DATABRICKS_CONFIG_PROFILE", "DEFAULT")  # the SDK's own
@@ -142,7 +111,9 @@ def test_without_a_workspace_it_says_what_to_set(settings, run, databricks) -> N
     assert "DATABRICKS_<KEY>_HOST" in problems
 
 
-def test_everything_that_is_wrong_with_a_plan_comes_in_one_list(settings, run, slack, tmp_path) -> None:
+def test_everything_that_is_wrong_with_a_plan_comes_in_one_list(
+    settings: pytest.MonkeyPatch, run: Run, slack: Slack, tmp_path: Path
+) -> None:
     out = tmp_path / "plan.yml"
     assert run("plan", "new", "--out", out)[0] == 0
     text = filled(out).read_text()
@@ -170,14 +141,16 @@ def test_everything_that_is_wrong_with_a_plan_comes_in_one_list(settings, run, s
     assert all(re.match(r"\S+:\d+: ", line) for line in problems.strip().splitlines())
 
 
-def test_without_slack_the_roles_are_not_looked_up_and_that_is_said(settings, run) -> None:
+def test_without_slack_the_roles_are_not_looked_up_and_that_is_said(settings: pytest.MonkeyPatch, run: Run) -> None:
     code, said, problems = run("plan", "check", "--online", "sandbox/plan.yml")
     assert code == 0
     assert "ok" in said
     assert "The roles were not looked up" in problems
 
 
-def test_nothing_is_started_with_what_is_still_to_be_filled_in(settings, run, slack, tmp_path) -> None:
+def test_nothing_is_started_with_what_is_still_to_be_filled_in(
+    settings: pytest.MonkeyPatch, run: Run, slack: Slack, tmp_path: Path
+) -> None:
     out = tmp_path / "plan.yml"
     assert run("plan", "new", "--out", out)[0] == 0
     settings.setenv("ROLLOUT_PLANS", str(out))
@@ -195,7 +168,7 @@ def test_all_of_this_only_looks(databricks: Databricks) -> None:
     assert [c for c in databricks.calls if c.method != "GET"] == []
 
 
-def test_the_answers_of_the_doctor_are_for_programs_too(settings, run) -> None:
+def test_the_answers_of_the_doctor_are_for_programs_too(settings: pytest.MonkeyPatch, run: Run) -> None:
     code, said, _ = run("doctor", "--json")
     found = json.loads(said)
     assert code == 0
