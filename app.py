@@ -3,7 +3,9 @@
 python app.py                     the whole bot in one process (SQLite or PostgreSQL)
 python app.py web | worker        split on PostgreSQL: Slack by HTTP | engine and schedule
 python app.py migrate             bring the database to the newest schema
-python app.py plan check FILE     say everything that is wrong with a plan
+python app.py doctor              say what is ready and what is not, and what to do about it
+python app.py plan check FILE     say everything that is wrong with a plan (--online: ask the workspaces, too)
+python app.py plan new            look at the workspaces and propose a first plan
 python app.py rollout VERB ...    the same door as /rollout, from a terminal
 python app.py key                 make a key for ROLLOUT_SECRET_KEYS
 """
@@ -13,26 +15,30 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
+from slack_sdk import WebClient
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+import firstday
 import settings as configuration
 from bot.build import Bot, BotSettings, NoSlack
+from bot.clients import client
 from bot.logs import configure
 from checks import CHECKS
 from commands.door import Door
 from commands.reply import Reply, Request
 from engine.lock import EngineLock, EngineRunning
 from operation import Operator, operate
+from planning import load_plans, unfilled
 from rollout.plan import Plan
-from rollout.planfile import PlanError, parse
+from rollout.planfile import PlanError
 from settings import Settings, SettingsError
 from storage.clock import Calendar, FileCalendar, machine_calendar
 from storage.database import Database
@@ -44,8 +50,8 @@ from storage.secrets import KeyProblem, Vault
 
 if TYPE_CHECKING:
     from engine.loop import Engine
+    from workspace.client import Client
 
-PLANS = Path(__file__).parent / "plans"
 STOP_SECONDS = 8.0
 
 log = structlog.get_logger("app")
@@ -54,14 +60,14 @@ log = structlog.get_logger("app")
 def main(arguments: Sequence[str]) -> int:
     """Run as the arguments say; the exit code is 2 for settings, plans or arguments that do not fit."""
     parser = argparse.ArgumentParser(prog="python app.py", description=(__doc__ or "").split("\n\n")[0])
-    verbs = parser.add_subparsers(dest="command", metavar="web | worker | migrate | plan | rollout | key")
+    verbs = parser.add_subparsers(dest="command", metavar="web | worker | migrate | doctor | plan | rollout | key")
     verbs.add_parser("web", help="Slack by HTTP, and the outbox (PostgreSQL)")
     verbs.add_parser("worker", help="the engine and the schedule (PostgreSQL)")
     verbs.add_parser("migrate", help="bring the database to the newest schema")
     verbs.add_parser("key", help="make a key for ROLLOUT_SECRET_KEYS")
-    check = verbs.add_parser("plan", help="plan check FILE: say everything that is wrong with a plan")
-    check.add_argument("action", choices=["check"])
-    check.add_argument("file", type=Path)
+    doctor = verbs.add_parser("doctor", help="say what is ready and what is not, and what to do about it")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    _plan_arguments(verbs.add_parser("plan", help="check a plan, or propose a first one"))
     terminal = verbs.add_parser("rollout", help="the same door as /rollout, from a terminal")
     terminal.add_argument("--as", dest="operator", metavar="USER", help="your Slack user id (or ROLLOUT_OPERATOR)")
     terminal.add_argument("--yes", action="store_true", help="confirm without asking")
@@ -80,15 +86,30 @@ def main(arguments: Sequence[str]) -> int:
         return 2
 
 
+def _plan_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="check | new", required=True)
+    check = actions.add_parser("check", help="say everything that is wrong with a plan")
+    check.add_argument("file", type=Path)
+    check.add_argument("--online", action="store_true", help="ask the workspaces, and Slack where it is set up")
+    new = actions.add_parser("new", help="look at the workspaces and propose a first plan; changes nothing")
+    new.add_argument("--workspace", action="append", default=[], metavar="KEY[=HOST]", help="these, not all of them")
+    new.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: standard output)")
+    new.add_argument("--force", action="store_true", help="overwrite FILE")
+
+
 def _run(chosen: argparse.Namespace) -> int:
     match chosen.command:
         case "key":
             print(Fernet.generate_key().decode())
             return 0
+        case "doctor":
+            return firstday.doctor(firstday.Builders(_looking, _slack, _calendar), CHECKS, chosen.json)
+        case "plan" if chosen.action == "new":
+            builders = firstday.Builders(_looking, _slack, _calendar)
+            return firstday.plan_new(builders, chosen.workspace, chosen.out, chosen.force)
         case "plan":
-            plan = load_plan(chosen.file)
-            print(f"{chosen.file}: plan {plan.key}, {len(plan.stages)} stages, {len(plan.checklist)} items: ok")
-            return 0
+            builders = firstday.Builders(_looking, _slack, _calendar)
+            return firstday.plan_check(builders, CHECKS, chosen.file, chosen.online)
         case "migrate":
             found = _checked(slack=False, workspaces=False, plans=False)
             database = Database(found.database_url)
@@ -113,49 +134,16 @@ def _checked(*, slack: bool, workspaces: bool, plans: bool = True, separate: boo
     problems = configuration.check(found, slack=slack, workspaces=workspaces, plans=plans, separate=separate)
     if workspaces and not any(p.startswith("ROLLOUT_PLANS") for p in problems):
         try:
-            configuration.workspace_access(_plans(found), os.environ)
+            configuration.workspace_access(load_plans(found.plans, CHECKS), os.environ)
         except SettingsError as error:
             problems += error.problems
         except PlanError as error:
             problems += str(error).splitlines()
+    if not problems and slack:
+        problems += unfilled(found.plans, CHECKS)
     if problems:
         raise SettingsError(problems)
     return found
-
-
-# -- plans -------------------------------------------------------------------------------------------------------------
-
-
-def load_plan(path: Path) -> Plan:
-    """Read a plan file. ``extends`` names a file beside it or in plans/. Raises PlanError and SettingsError."""
-
-    def resolve(name: str) -> tuple[str, str] | None:
-        for directory in (path.parent, PLANS):
-            candidate = directory / f"{name}.yml"
-            if candidate.is_file() and candidate.resolve() != path.resolve():
-                return str(candidate), candidate.read_text(encoding="utf-8")
-        return None
-
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path}: cannot be read: {error}"]) from None
-    return parse(text, str(path), resolve, CHECKS)
-
-
-def _plans(found: Settings) -> list[Plan]:
-    plans: list[Plan] = []
-    problems: list[str] = []
-    for path in found.plans:
-        try:
-            plans.append(load_plan(path))
-        except (PlanError, SettingsError) as error:
-            problems += str(error).splitlines()
-    keys = [p.key for p in plans]
-    problems += [f"two plans have the key {k}" for k in sorted({k for k in keys if keys.count(k) > 1})]
-    if problems:
-        raise SettingsError(problems)
-    return plans
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------
@@ -178,11 +166,13 @@ def _engine(found: Settings, database: Database, calendar: Calendar, plans: Sequ
     with database.read() as session:
         ruling = [plan_of(rollout) for rollout in session.execute(select(Rollout).where(Rollout.open)).scalars()]
     access = configuration.workspace_access([*plans, *ruling], os.environ)
-    clients = {key: Client(how, time_limit=found.http_timeout) for key, how in access.items()}
+    clients = {
+        key: Client(how, time_limit=found.http_timeout, read_only=found.read_only) for key, how in access.items()
+    }
     owner = f"{os.uname().nodename}:{os.getpid()}:{os.urandom(4).hex()}"
     # A write may also have to log in first.
     patience = Patience(http=max(c.write_limit for c in clients.values()), settle=found.settle)
-    return Engine(Parts(database, calendar, clients, vault, owner, patience, found.parallel))
+    return Engine(Parts(database, calendar, clients, vault, owner, patience, found.parallel, read_only=found.read_only))
 
 
 def _keys_fit(database: Database, vault: Vault) -> None:
@@ -208,8 +198,8 @@ def _bot(found: Settings, database: Database, door: Door) -> Bot:
 class _WakingDoor(Door):
     """The door of a process that also runs the engine: what a person asked for begins at once, not at the next pass."""
 
-    def __init__(self, database: Database, calendar: Calendar, wake: Callable[[], None]) -> None:
-        super().__init__(database, calendar)
+    def __init__(self, database: Database, calendar: Calendar, wake: Callable[[], None], *, read_only: bool) -> None:
+        super().__init__(database, calendar, read_only=read_only)
         self._wake = wake
 
     def handle(self, request: Request) -> Reply:
@@ -221,6 +211,25 @@ class _WakingDoor(Door):
 
 def _secret(value: SecretStr | None) -> str:
     return value.get_secret_value() if value is not None else ""
+
+
+# -- the first day -----------------------------------------------------------------------------------------------------
+
+
+def _looking(
+    keys: Iterable[str], environment: Mapping[str, str], seconds: float, budget: float
+) -> "tuple[dict[str, Client], dict[str, str]]":
+    """Clients that may only look, and a sentence for each workspace whose settings do not fit."""
+    from workspace.client import Client
+
+    access, problems = configuration.access_of(keys, environment)
+    return {k: Client(a, time_limit=seconds, read_budget=budget, read_only=True) for k, a in access.items()}, problems
+
+
+def _slack(found: Settings, seconds: float) -> WebClient | None:
+    """A client of Slack that asks with the bot token; None where there is none."""
+    token = _secret(found.slack_bot_token)
+    return client(token, found.slack_api_url, seconds) if token else None
 
 
 # -- running -----------------------------------------------------------------------------------------------------------
@@ -235,14 +244,19 @@ def _serve(found: Settings, *, slack: bool, engine: bool) -> int:
     elif pending(database):
         raise SettingsError(["DATABASE_URL: the schema is not the newest: run python app.py migrate first"])
     calendar = _calendar(found)
-    plans = _plans(found) if engine else []
+    plans = load_plans(found.plans, CHECKS) if engine else []
     for sentence in open_rollouts(database, plans, calendar()):
         log.warning("plan_file_differs", detail=sentence)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     working = _engine(found, database, calendar, plans) if engine else None
-    door = Door(database, calendar) if working is None else _WakingDoor(database, calendar, working.wake)
+    looks = found.read_only
+    door = (
+        Door(database, calendar, read_only=looks)
+        if working is None
+        else _WakingDoor(database, calendar, working.wake, read_only=looks)
+    )
     talking = _bot(found, database, door) if slack else None
     try:
         if working is not None:
@@ -292,11 +306,12 @@ def _terminal(found: Settings, chosen: argparse.Namespace) -> int:
 
     def build() -> "Engine":
         checked = _checked(slack=False, workspaces=True)
-        return _engine(checked, database, calendar, _plans(checked))
+        return _engine(checked, database, calendar, load_plans(checked.plans, CHECKS))
 
     operator = Operator(chosen.operator or os.environ.get("ROLLOUT_OPERATOR", ""), chosen.yes)
     try:
-        return operate(database, Door(database, calendar), operator, " ".join(chosen.words), build)
+        door = Door(database, calendar, read_only=found.read_only)
+        return operate(database, door, operator, " ".join(chosen.words), None if found.read_only else build)
     finally:
         database.close()
 

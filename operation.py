@@ -32,9 +32,12 @@ class Operator:
 
 
 def operate(
-    database: Database, door: Door, operator: Operator, words: str, build_engine: "Callable[[], Engine]"
+    database: Database, door: Door, operator: Operator, words: str, build_engine: "Callable[[], Engine] | None"
 ) -> int:
-    """Answer one command on standard output. The exit code is 0, also for a refusal, and 2 without an operator."""
+    """Answer one command on standard output. The exit code is 0, also for a refusal, and 2 without an operator.
+
+    ``build_engine`` is None where this process may only look: then no work is carried out here.
+    """
     actor = _actor(database, operator.user_id)
     verb, arguments = parse(words)
     reply = door.handle(Request(actor, verb, arguments, Surface.TERMINAL))
@@ -52,7 +55,7 @@ def operate(
             print(error, file=sys.stderr)
             return 2
     print(render(reply))
-    if not reply.refused:
+    if not reply.refused and build_engine is not None:
         _work_off(database, build_engine)
     return 0
 

@@ -1,13 +1,14 @@
 """Every setting, read from the environment and checked at start: all problems in one list. Only app.py imports this."""
 
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from rollout.plan import Plan
 from storage.database import normalised
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
     http_timeout: float = Field(30.0, alias="ROLLOUT_HTTP_TIMEOUT", gt=0, le=120)
     settle: float = Field(5.0, alias="ROLLOUT_SETTLE", gt=0, le=60)
     parallel: int = Field(16, alias="ROLLOUT_PARALLEL", ge=1, le=100)
+    read_only: bool = Field(False, alias="ROLLOUT_READ_ONLY")
 
     @field_validator("plans", mode="before")
     @classmethod
@@ -69,6 +71,34 @@ def read() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError([f"{e['loc'][0]}: {e['msg'].lower()}" for e in error.errors()]) from None
+
+
+class _Given(Settings):
+    """The settings from what it is given, and from nothing else."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def read_leniently() -> tuple[Settings, list[str]]:
+    """The settings of this process without the values that cannot be read, and a sentence about each of those."""
+    given: dict[str, Any] = {name: os.environ[name] for name in _NAMES if os.environ.get(name)}
+    problems: list[str] = []
+    while True:
+        try:
+            return _Given(**given), problems
+        except ValidationError as error:
+            for detail in error.errors():
+                problems.append(f"{detail['loc'][0]}: {detail['msg'].lower()}")
+                given.pop(str(detail["loc"][0]), None)
 
 
 _NAMES = frozenset(str(f.alias) for f in Settings.model_fields.values())
@@ -140,11 +170,50 @@ def workspace_access(plans: Sequence[Plan], environment: Mapping[str, str]) -> "
     Per workspace: ``DATABRICKS_<KEY>_HOST`` with ``_TOKEN``, or with ``_CLIENT_ID`` and ``_CLIENT_SECRET``; or
     ``_PROFILE``.
     """
+    found, problems = access_of(dict.fromkeys(k for plan in plans for k in plan.workspaces), environment)
+    if problems:
+        raise SettingsError(list(problems.values()))
+    return found
+
+
+def named_workspaces(environment: Mapping[str, str]) -> list[str]:
+    """The keys of all workspaces for which there are settings, in the order of their names."""
+    found = {match[1].lower() for name in environment if environment[name] and (match := _WORKSPACE.fullmatch(name))}
+    return sorted(found - _NO_WORKSPACES)
+
+
+_WORKSPACE = re.compile(r"DATABRICKS_([A-Z][A-Z0-9_]{0,29})_(?:HOST|PROFILE)")
+#: DATABRICKS_CONFIG_PROFILE is a setting of the SDK's own, and names no workspace of ours.
+_NO_WORKSPACES = frozenset({"config"})
+
+
+def is_workspace_key(text: str) -> bool:
+    """Whether a workspace may be called so: in a plan, and in the names of its settings."""
+    return _WORKSPACE.fullmatch(f"DATABRICKS_{text.upper()}_HOST") is not None and text == text.lower()
+
+
+def secrets(settings: Settings, environment: Mapping[str, str]) -> list[str]:
+    """Every value that must not be shown, whether it fits or not."""
+    found = [s.get_secret_value() for s in (settings.slack_bot_token, settings.slack_app_token) if s is not None]
+    found += [s.get_secret_value() for s in (settings.slack_signing_secret, *settings.secret_keys) if s is not None]
+    found += [value for name, value in environment.items() if _SECRET.fullmatch(name)]
+    try:
+        found.append(normalised(settings.database_url).password or "")
+    except Exception:
+        found.append(settings.database_url)  # it cannot be told which part of it is secret
+    return [one for one in found if one]
+
+
+_SECRET = re.compile(r"DATABRICKS_\w*(TOKEN|SECRET)|ROLLOUT_SECRET_KEYS|SLACK_\w*(TOKEN|SECRET)")
+
+
+def access_of(keys: Iterable[str], environment: Mapping[str, str]) -> "tuple[dict[str, Access], dict[str, str]]":
+    """How these workspaces are reached, and a sentence for each whose settings do not fit; both by workspace key."""
     from workspace.access import access  # it brings the Databricks SDK, which takes more than a second to import
 
     found: dict[str, Access] = {}
-    problems = []
-    for key in dict.fromkeys(k for plan in plans for k in plan.workspaces):
+    problems: dict[str, str] = {}
+    for key in keys:
         prefix = f"DATABRICKS_{key.upper()}_"
 
         def setting(name: str, prefix: str = prefix) -> str | None:
@@ -159,7 +228,5 @@ def workspace_access(plans: Sequence[Plan], environment: Mapping[str, str]) -> "
                 profile=setting("PROFILE"),
             )
         except ValueError as error:
-            problems.append(f"{prefix}*: {error}")
-    if problems:
-        raise SettingsError(problems)
-    return found
+            problems[key] = f"{prefix}*: {error}"
+    return found, problems

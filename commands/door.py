@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import structlog
 from sqlalchemy.orm import Session
 
-from commands import arguments, documents, find, refusals
+from commands import arguments, documents, find, lookonly, refusals
 from commands.call import Call, Refused, refused
 from commands.help import help_reply, unknown
 from commands.home import rollout_blocks
@@ -48,14 +48,27 @@ class Log(Protocol):
 
 
 class Door:
-    """The door over one database. ``calendar`` gives calendar now."""
+    """The door over one database. ``calendar`` gives calendar now.
 
-    def __init__(self, database: Database, calendar: Callable[[], datetime], log: Log | None = None) -> None:
-        self._database, self._calendar = database, calendar
+    ``read_only``: whatever leads to a write in a workspace, or signs for one, is refused, and every look says so.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        calendar: Callable[[], datetime],
+        log: Log | None = None,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self._database, self._calendar, self._read_only = database, calendar, read_only
         self._log: Log = log if log is not None else structlog.get_logger("commands")
 
     def handle(self, request: Request) -> Reply:
         """Answer a request: authorise, find what it means, look or act. Only FieldErrors of a form is ever raised."""
+        return self._shown(self._handled(request))
+
+    def _handled(self, request: Request) -> Reply:
         seen: dict[str, Any] = {}
         request = replace(request, verb=arguments.cleaned(request.verb))
         try:
@@ -88,8 +101,8 @@ class Door:
             stage = session.get(Stage, stage_id)
             if stage is None:
                 raise LookupError(f"no stage {stage_id}")
-            standing = facts.standing(session, session.get_one(Rollout, stage.rollout_id))
-            return documents.card(session, standing, stage.key, now)
+            standing = self._standing(session, session.get_one(Rollout, stage.rollout_id))
+            return self._shown(documents.card(session, standing, stage.key, now))
 
     def document(self, kind: str, rollout_id: int | None, stage_id: int | None, ids: Mapping[str, Any]) -> Reply | None:
         """A message of the outbox as it reads now; None when there is nothing to say any more."""
@@ -99,9 +112,10 @@ class Door:
             rollout = session.get(Rollout, rollout_id or (stage.rollout_id if stage is not None else 0))
             if rollout is None:
                 return None
-            standing = facts.standing(session, rollout)
+            standing = self._standing(session, rollout)
             if kind != "shared":
-                return documents.document(session, standing, kind, stage.key if stage else None, ids, now)
+                said = documents.document(session, standing, kind, stage.key if stage else None, ids, now)
+                return self._shown(said) if said is not None else None
         return self._shared(standing, ids, now)
 
     def closing(self, kind: str, stage_id: int) -> Reply:
@@ -109,7 +123,7 @@ class Door:
         now = self._calendar()
         with self._database.read() as session:
             stage = session.get_one(Stage, stage_id)
-            standing = facts.standing(session, session.get_one(Rollout, stage.rollout_id))
+            standing = self._standing(session, session.get_one(Rollout, stage.rollout_id))
             return documents.closing(session, standing, kind, stage.key, now)
 
     def home(self, actor: Actor) -> Reply:
@@ -121,7 +135,7 @@ class Door:
             )
         with self._database.read() as session:
             rollouts = facts.open_rollouts(session)
-            standings = [facts.standing(session, rollout) for rollout in rollouts[:_HOMES]]
+            standings = [self._standing(session, rollout) for rollout in rollouts[:_HOMES]]
         blocks: list[Block] = []
         for standing in standings:
             roles = roles_of(standing.plan, actor.user_id, actor.groups)
@@ -131,7 +145,7 @@ class Door:
             blocks = [Heading("No rollout is open"), Paragraph((line(text),))]
         if len(rollouts) > _HOMES:
             blocks.append(Note(line(f"{len(rollouts) - _HOMES} more are open: /rollout in their channels.")))
-        return Reply("Where the rollout is, and what waits for you.", tuple(blocks))
+        return self._shown(Reply("Where the rollout is, and what waits for you.", tuple(blocks)))
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -150,6 +164,8 @@ class Door:
                 "This channel is shared with another company; nothing is decided here.",
                 "Type it in a channel that only your own team is in.",
             )
+        if self._read_only and lookonly.forbids(verb):
+            raise lookonly.refusal()
         if request.arguments.get("submitted") and verb.check is not None:
             verb.check(request.arguments)
         call = self._call(request, verb, seen)
@@ -158,10 +174,17 @@ class Door:
             self._log.info("command", verb=verb.name, actor=request.actor.user_id, surface=str(request.surface))
         return reply
 
+    def _standing(self, session: Session, rollout: Rollout) -> Standing:
+        found = facts.standing(session, rollout)
+        return replace(found, read_only=True) if self._read_only else found
+
+    def _shown(self, reply: Reply) -> Reply:
+        return lookonly.shown(reply, VERBS) if self._read_only else reply
+
     def _call(self, request: Request, verb: Verb, seen: dict[str, Any]) -> Call:
         with self._database.read() as session:
             rollout = find.rollout(session, request)
-            standing = facts.standing(session, rollout)
+            standing = self._standing(session, rollout)
             seen["standing"] = standing
             meant = find.meant(session, standing, request, verb.takes)
         roles = roles_of(standing.plan, request.actor.user_id, request.actor.groups)
@@ -186,7 +209,7 @@ class Door:
         given = {**(asked if isinstance(asked, dict) else {}), "rollout": standing.id}
         request = Request(Actor("", by), verb.name, given, Surface.BUTTON, standing.channel)
         try:
-            return documents.shared(verb.run(self._call(request, verb, {})), by)
+            return documents.shared(self._shown(verb.run(self._call(request, verb, {}))), by)
         except Refused:
             return None
 
@@ -197,7 +220,7 @@ class Door:
         if standing is not None:
             with self._database.read() as session:
                 rollout = session.get(Rollout, standing.id)
-                standing = facts.standing(session, rollout) if rollout is not None else standing
+                standing = self._standing(session, rollout) if rollout is not None else standing
                 if any(r.code in {"stale_view", "change_set_changed"} for r in said.reasons):
                     since = refusals.since(session, standing, said.stage, now)
         self._log.info(

@@ -27,6 +27,8 @@ def where(standing: Standing, now: datetime) -> Line:
 def holds(standing: Standing, now: datetime) -> list[Line]:
     """What holds the rollout; nothing when the bot or a person can simply go on."""
     found: list[Line] = []
+    if standing.read_only:
+        found.append(line(Icon("info"), " ", Strong("Read only"), ": nothing is started, signed or put back."))
     if standing.paused:
         by = (" by ", Person(standing.paused_by)) if standing.paused_by else ()
         why = f": {standing.paused_reason}" if standing.paused_reason else ""
@@ -95,6 +97,8 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
     plan, stage = standing.plan, standing.current()
     if stage is None:
         return [line("Nobody: it is done. ", "/rollout report shows the result.")]
+    if standing.read_only:
+        return [line("Nobody here: the bot runs read only. Whoever runs it can take ROLLOUT_READ_ONLY away.")]
     starters = listed([plan.roles[r].title for r in plan.capabilities.start if r in plan.roles], "or")
     if standing.paused and stage.state in {*ENGINE_STATES, StageState.READY} - {StageState.ROLLING_BACK}:
         who = listed([plan.roles[r].title for r in plan.capabilities.pause if r in plan.roles], "or")
@@ -179,6 +183,8 @@ def next_buttons(
 def waits_for(standing: Standing, actor: str, roles: Collection[str], now: datetime) -> list[Line]:
     """What waits for this very person."""
     found: list[Line] = []
+    if standing.read_only:
+        return found
     for stage in standing.stages:
         if stage.state is StageState.REVIEW:
             facts = sign_facts(standing, stage.key, actor, roles, "")

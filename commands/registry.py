@@ -91,8 +91,9 @@ _ALL: Final = (
         "reason",
         pause,
         act=True,
+        harmless=True,
     ),
-    Verb("resume", "/rollout resume", "Lets it go on.", "nothing", resume, act=True),
+    Verb("resume", "/rollout resume", "Lets it go on.", "nothing", resume, act=True, harmless=True),
     Verb(
         "rollback",
         "/rollout rollback [STAGE | TARGET] [reason]",
@@ -114,10 +115,27 @@ _ALL: Final = (
         act=True,
         check=check_unlock,
     ),
-    Verb("refresh", "/rollout refresh", "Looks at the workspaces again, now.", "nothing", refresh, act=True),
+    Verb(
+        "refresh",
+        "/rollout refresh",
+        "Looks at the workspaces again, now.",
+        "nothing",
+        refresh,
+        act=True,
+        harmless=True,
+    ),
     Verb("mark", "/rollout mark", "Ticks checklist items.", "stage", mark, act=True, hidden=True, check=check_mark),
     Verb("unmark", "/rollout unmark", "Un-ticks items.", "stage", unmark, act=True, hidden=True, check=check_mark),
-    Verb("share", "/rollout share", "Posts a look to the channel.", "nothing", share, act=True, hidden=True),
+    Verb(
+        "share",
+        "/rollout share",
+        "Posts a look to the channel.",
+        "nothing",
+        share,
+        act=True,
+        hidden=True,
+        harmless=True,
+    ),
 )
 
 VERBS: Final = {verb.name: verb for verb in _ALL}

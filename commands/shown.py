@@ -49,6 +49,7 @@ def plain_status(standing: Standing, now: datetime) -> str:
         return f"{standing.plan.title}: all stages have passed."
     passed = sum(standing.has_passed(s.key) for s in standing.stages)
     held = " The rollout is paused." if standing.paused else ""
+    held += " The bot runs read only." if standing.read_only else ""
     of = f"{passed} of {len(standing.stages)} stages have passed."
     return f"{standing.plan.title}: {stage.key} is {STATE[stage.state]}; {of}{held}"
 

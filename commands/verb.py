@@ -14,6 +14,9 @@ Takes = Literal["nothing", "stage", "stage_or_target", "reason", "word"]
 class Verb:
     """One command. ``act``: it changes something; ``hidden``: it is a button only, and not in the help.
 
+    ``harmless``: an act that neither leads to a write in a workspace nor signs for one, allowed also to a bot that may
+    only look.
+
     ``check`` looks at the fields of a submitted form and raises FieldErrors; it must be quick and pure.
     """
 
@@ -24,6 +27,7 @@ class Verb:
     run: Callable[[Call], Reply]
     act: bool = False
     hidden: bool = False
+    harmless: bool = False
     detail: tuple[str, ...] = ()
     check: Callable[[Mapping[str, Any]], None] | None = None
     aliases: tuple[str, ...] = ()

@@ -30,3 +30,33 @@ class EngineLock:
 
     def release(self) -> None:
         self._file.close()
+
+
+def holder(database_file: Path) -> str | None:
+    """The process that runs the engine on a SQLite file, such as ``pid 4711``; None when nobody does.
+
+    Only a look: the lock of nobody alive is tried for an instant, that of a living process is left alone.
+    """
+    path = database_file.resolve()
+    try:
+        with path.with_name(path.name + ".engine").open() as file:
+            pid = file.read().strip()
+            if not pid.isdigit() or not _alive(int(pid)):
+                return None
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return f"pid {pid}"
+            return None  # another process has that number now; closing the file gives the lock back
+    except OSError:
+        return None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

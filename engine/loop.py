@@ -68,6 +68,8 @@ class Engine:
             begin = partial(self._once, f"tick:{name}", tick, self._ticks)
             self._scheduler.add_job(begin, "interval", seconds=1, id=name)
         self._say_what_cannot_be_done()
+        if self._parts.read_only:
+            log.warning("read_only", detail="nothing is begun, changed or put back: ROLLOUT_READ_ONLY is set")
         self._scheduler.start()
         self._tick_looks()
         self._thread.start()
@@ -173,6 +175,8 @@ class Engine:
                 touch_card(session, stage)
 
     def _claim(self) -> None:
+        if self._parts.read_only:  # also what is in flight stays as it is until a process comes that may write
+            return
         wants = self.wants()
         for workspace in self._parts.clients:
             room = self._parts.parallel - self._busy

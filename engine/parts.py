@@ -15,6 +15,7 @@ class Parts:
     """Built by app.py. ``owner`` is unique per process start, so that a former self is somebody else.
 
     ``clients`` are by workspace key; ``parallel`` is how many actions are carried out at once in this process.
+    ``read_only``: no action is claimed, forward or backward; looks, checks and reports go on.
     """
 
     database: Database
@@ -24,6 +25,7 @@ class Parts:
     owner: str
     patience: Patience
     parallel: int = 16
+    read_only: bool = False
 
     @property
     def lease_seconds(self) -> float:

@@ -6,6 +6,7 @@ Also the canonical text of a plan, which is what is stored, and its digest, whic
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from types import NoneType
 from typing import Annotated, Any, Final, get_args, get_origin
 
@@ -17,7 +18,7 @@ from rollout.plan import PATTERNS, Plan
 from rollout.plancheck import cross_references
 from rollout.yamlmarks import Node, Problem, merge, nearest, place, read, without_nulls
 
-__all__ = ["PlanError", "Problem", "Resolve", "canonical", "digest", "from_canonical", "parse"]
+__all__ = ["Examined", "PlanError", "Problem", "Resolve", "canonical", "digest", "examine", "from_canonical", "parse"]
 
 #: Gives file name and text of the plan that ``extends`` names, or None.
 Resolve = Callable[[str], tuple[str, str] | None]
@@ -45,14 +46,34 @@ class PlanError(Exception):
 
 
 def parse(text: str, name: str, resolve: Resolve, checks: Collection[str]) -> Plan:
-    """The plan in ``text``, laid over the plan that it extends.
+    """The plan in ``text``, laid over the plan that it extends: see ``examine``.
+
+    Raises PlanError with every mistake, in whichever of the files it was made.
+    """
+    found = examine(text, name, resolve, checks)
+    if found.problems or found.plan is None:
+        raise PlanError(found.problems)
+    return found.plan
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A plan as it is written: its marked tree with paths, the plan where there is one, and all its mistakes."""
+
+    tree: Node | None
+    plan: Plan | None
+    problems: list[Problem]
+
+
+def examine(text: str, name: str, resolve: Resolve, checks: Collection[str]) -> Examined:
+    """Read a plan and look for every mistake in it, without raising.
 
     ``name`` is how messages call the file; ``resolve`` finds the plan that ``extends`` names; ``checks`` are the names
-    of the registered checks. Raises PlanError with every mistake, in whichever of the files it was made.
+    of the registered checks.
     """
     tree, problems = _extended(text, name, resolve, ())
     if tree is None:
-        raise PlanError(problems)
+        return Examined(None, None, problems)
     tree = without_nulls(tree)
     place(tree, "")
     plan: Plan | None = None
@@ -62,8 +83,9 @@ def parse(text: str, name: str, resolve: Resolve, checks: Collection[str]) -> Pl
         problems += [_translate(detail, tree) for detail in error.errors(include_url=False)]
     problems += cross_references(tree, sorted(checks), name)
     if problems or plan is None:
-        raise PlanError(problems)
-    return from_canonical(canonical(plan))  # so that a plan is the same whether it was parsed or stored
+        return Examined(tree, None, problems)
+    # So that a plan is the same whether it was parsed or stored.
+    return Examined(tree, from_canonical(canonical(plan)), problems)
 
 
 def canonical(plan: Plan) -> str:

@@ -30,6 +30,7 @@ CODES: Final[dict[str, str]] = {
     "unknown_item": "no such checklist item",
     "not_attestable": "this item is not ticked by hand",
     "terminal_only": "only from a terminal",
+    "read_only": "the bot may only look",
     # when
     "stale_view": "what was shown has changed since",
     "predecessor_not_passed": "an earlier stage has not passed",

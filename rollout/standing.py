@@ -200,6 +200,7 @@ class Standing:
     paused_at: datetime | None = None
     file_differs: bool = False
     unassigned: int = 0  # targets in no stage
+    read_only: bool = False  # the process that looks may only look; nothing of it is stored
 
     def stage(self, key: str) -> StageStanding:
         """The stage of that key. Raises KeyError."""

@@ -12,6 +12,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 import settings as configuration
+from checks import CHECKS
+from planning import load_plan
 from settings import Settings, SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -105,9 +107,7 @@ def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_workspace_is_reached_in_one_way_only() -> None:
-    import app
-
-    plans = [app.load_plan(ROOT / "sandbox" / "plan.yml")]
+    plans = [load_plan(ROOT / "sandbox" / "plan.yml", CHECKS)]
     with pytest.raises(SettingsError) as error:
         configuration.workspace_access(plans, {**GOOD, "DATABRICKS_DEV_CLIENT_ID": "x"})
     assert "DATABRICKS_DEV_" in str(error.value)

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = {"rollout", "storage", "workspace", "monitoring", "checks", "engine", "commands", "bot", "sandbox"}
+ROOMS = {"rollout", "storage", "workspace", "monitoring", "checks", "engine", "commands", "bot", "doctor", "sandbox"}
 
 
 def test_procfile_names_release_web_and_worker() -> None:

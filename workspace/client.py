@@ -9,7 +9,7 @@ from databricks.sdk.clock import Clock
 from databricks.sdk.core import ApiClient, Config
 
 from workspace.access import Access
-from workspace.errors import Forbidden, Incomplete, Throttled, Unavailable, WorkspaceError, meaning
+from workspace.errors import Forbidden, Incomplete, ReadOnly, Throttled, Unavailable, WorkspaceError, meaning
 from workspace.login import ClientCredentials
 
 Json = dict[str, Any]
@@ -21,6 +21,8 @@ PREPARE_LIMIT: Final = 5.0
 #: More pages than any sound listing has: a listing that never ends must not hold a worker forever.
 MOST_PAGES: Final = 1000
 _CONNECTIONS: Final = 64
+#: What a client that may only look sends by POST: questions that are too long for an address.
+ASKING: Final = frozenset({"/api/2.1/clusters/events"})
 
 
 class _Stop(Exception):
@@ -63,6 +65,7 @@ class Client:
     ``time_limit``: the machine seconds that one HTTP exchange may take, half of it to connect and half of it to wait
     for the answer. A write needs at most ``PREPARE_LIMIT`` more to log in before it is sent.
     ``permit`` is called before each call and may wait or raise: the engine's token bucket.
+    ``read_only``: every write, and every POST that is not in ``ASKING``, raises ReadOnly before anything is sent.
     """
 
     def __init__(
@@ -72,9 +75,11 @@ class Client:
         time_limit: float = 30.0,
         read_budget: float = READ_BUDGET,
         permit: Callable[[], None] | None = None,
+        read_only: bool = False,
     ) -> None:
         self.host: Final = access.host
         self.time_limit: Final = time_limit
+        self.read_only: Final = read_only
         self._access = access
         self._read_budget = read_budget
         self._permit = permit
@@ -111,7 +116,8 @@ class Client:
     def write(self, path: str, body: Mapping[str, Any]) -> Json:
         """POST ``body`` to ``path`` exactly once: raw JSON.
 
-        Raises OutcomeUnknown when the answer was lost; with every other WorkspaceError nothing was done.
+        Raises OutcomeUnknown when the answer was lost; with every other WorkspaceError nothing was done. A client that
+        may only look raises ReadOnly.
         """
         return self._do("POST", path, body=dict(body), writing=True)
 
@@ -142,6 +148,8 @@ class Client:
     def _do(
         self, method: str, path: str, *, query: Json | None = None, body: Json | None = None, writing: bool = False
     ) -> Json:
+        if self.read_only and (writing or (method != "GET" and path not in ASKING)):
+            raise ReadOnly("the bot runs read only (ROLLOUT_READ_ONLY): nothing was sent")
         if self._permit is not None:
             self._permit()
         started = time.monotonic()

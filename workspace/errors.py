@@ -59,6 +59,12 @@ class Refused(WorkspaceError):
             self.code = "policy_refuses"
 
 
+class ReadOnly(WorkspaceError):
+    """This process may only look: the write was not sent."""
+
+    code = "read_only"
+
+
 class Unavailable(WorkspaceError):
     """The workspace could not be asked. Nothing was done; ask again after ``retry_after`` machine seconds."""
 

@@ -1,5 +1,6 @@
 """The client against real sockets: what a write sends, what a read repeats, what errors mean and do not tell."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rollout.change import Change, Upgrade
 from tests.workspace.scripted import TOKEN, Answer, Script
 from workspace.access import access
 from workspace.client import Client
@@ -18,11 +20,13 @@ from workspace.errors import (
     Gone,
     Incomplete,
     OutcomeUnknown,
+    ReadOnly,
     Refused,
     Throttled,
     Unavailable,
     WorkspaceError,
 )
+from workspace.kinds import KINDS
 
 UPDATE = "/api/2.1/clusters/update"
 GET = "/api/2.1/clusters/get"
@@ -333,3 +337,46 @@ def test_the_permit_is_asked_before_each_call_and_may_refuse_it(script: Script) 
     with pytest.raises(Throttled):
         client.write(GET, {})
     assert len(script.asked) == 2
+
+
+# -- a client that may only look ---------------------------------------------------------------------------------------
+
+
+def test_a_client_that_may_only_look_sends_no_write_and_no_other_post(script: Script) -> None:
+    looking = Client(access(script.host, token=TOKEN), time_limit=1.0, read_budget=1.0, read_only=True)
+    script.on(GET, Answer(200, {"cluster_id": "1", "state": "RUNNING"}))
+    script.on("/api/2.1/clusters/events", Answer(200, {"events": []}))
+    for path in (UPDATE, "/api/2.1/clusters/start", "/api/2.2/jobs/update", "/api/2.1/clusters/events"):
+        with pytest.raises(ReadOnly) as refusal:
+            looking.write(path, BODY)
+        assert refusal.value.code == "read_only"
+    with pytest.raises(ReadOnly):
+        looking.ask(UPDATE, BODY)
+    assert script.asked == []
+    assert looking.calls == 0
+    assert looking.get(GET, {"cluster_id": "1"})["state"] == "RUNNING"
+    assert looking.ask("/api/2.1/clusters/events", {"cluster_id": "1"}) == {"events": []}
+    assert [a.method for a in script.asked] == ["GET", "POST"]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_no_kind_of_target_can_be_written_or_started_by_a_client_that_may_only_look(kind: str, script: Script) -> None:
+    looking = Client(access(script.host, token=TOKEN), time_limit=1.0, read_budget=1.0, read_only=True)
+    raws: dict[str, dict[str, Any]] = {
+        "cluster": {"cluster_id": "7", "spark_version": "13.3.x-scala2.12", "state": "RUNNING"},
+        "job": {
+            "job_id": 7,
+            "settings": {
+                "tasks": [{"task_key": "a", "job_cluster_key": "main", "notebook_task": {}}],
+                "job_clusters": [{"job_cluster_key": "main", "new_cluster": {"spark_version": "13.3.x-scala2.12"}}],
+            },
+        },
+    }
+    offered = frozenset({"13.3.x-scala2.12", "17.3.x-scala2.13"})
+    change = KINDS[kind].plan(raws[kind], Upgrade("13.3", "17.3", offered))
+    assert isinstance(change, Change)
+    with pytest.raises(ReadOnly):
+        KINDS[kind].apply(looking, "7", change, raws[kind])
+    with contextlib.suppress(ReadOnly):  # there may be nothing to start
+        assert KINDS[kind].start(looking, "7") is False
+    assert script.asked == []

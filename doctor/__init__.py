@@ -1,0 +1,1 @@
+"""Whether an installation can work: one module per subject, each only looks. No secret is ever said."""
