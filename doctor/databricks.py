@@ -12,6 +12,7 @@ from rollout.runtime import release
 from workspace.client import Client
 from workspace.errors import Forbidden, Refused, WorkspaceError
 from workspace.kinds import KINDS
+from workspace.policies import known as known_policies
 from workspace.ties import ties_of
 
 ME: Final = "/api/2.0/preview/scim/v2/Me"
@@ -61,7 +62,7 @@ def _name(me: Mapping[str, Any]) -> str:
 
 def _policies(key: str, client: Client) -> Any:
     try:
-        found = client.policies()
+        found = known_policies(client)
     except WorkspaceError as error:
         todo = "Without policies every target that is under one is left alone: let the bot list them."
         yield warn(f"policies of {key}", f"cannot be listed: {error}", todo)

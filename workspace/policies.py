@@ -50,6 +50,11 @@ def discover(client: Client) -> Iterator[Found]:
         )
 
 
+def known(client: Client) -> dict[str, Policy]:
+    """The cluster policies that we may see, by id. Raises the WorkspaceErrors of ``Client.get``."""
+    return {found.object_id: understood(found.raw) for found in discover(client)}
+
+
 def understood(raw: Raw) -> Policy:
     """What the policy says of the fields that we change."""
     return policy.read(str(raw.get("name") or raw.get("policy_id")), raw.get(_DEFINITION))

@@ -1,15 +1,17 @@
 """A first look at a workspace for which there is no plan yet: its targets, and how its jobs ran. Reads only."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from rollout.change import Found, Skip, Upgrade
+from rollout.change import SUPPORTS, Found, Skip, Upgrade
 from rollout.firstlook import Looked, Ran, Seen
 from rollout.runtime import release
 from workspace.client import Client
 from workspace.discovery import Discovery, discover
 from workspace.errors import Incomplete
+from workspace.governed import widenings
 from workspace.kinds import KINDS
 from workspace.runs import runs_since
 from workspace.ties import tags_of, ties_of
@@ -53,8 +55,9 @@ def survey(
 
 
 def _seen(workspace: str, found: Discovery, source: str, target: str) -> list[Seen]:
-    upgrade = Upgrade(source, target, found.versions, found.policies)
-    return [_one(workspace, one, upgrade) for one in found.found]
+    asked = Upgrade(source, target, found.versions, found.policies)
+    upgrade = replace(asked, policies=widenings(found.found, found.policies, asked))
+    return [_one(workspace, one, upgrade) for one in found.found if one.kind not in SUPPORTS]
 
 
 def _one(workspace: str, found: Found, upgrade: Upgrade) -> Seen:
