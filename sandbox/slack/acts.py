@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sandbox.slack import acks, closing, escaping, inputs, modals, payloads, posting
 from sandbox.slack.delivery import Outcome, Parcel
 from sandbox.slack.delivery.events import send_event
+from sandbox.slack.delivery.weather import deliver
 from sandbox.slack.errors import PageError
 from sandbox.slack.people import Person
 from sandbox.slack.store import Json
@@ -18,7 +19,7 @@ def _deliver(ws: Workspace, request: Json, parcel: Parcel, then: Callable[[Outco
 
     async def work() -> None:
         parcel.sent = lambda moment: request.update(delivered=moment)
-        outcome = await ws.delivery.deliver(parcel)
+        outcome = await deliver(ws, parcel)
         ws.requests.changed(request, acknowledged=outcome.acknowledged)
         then(outcome)
 

@@ -209,6 +209,28 @@ class Page:
             raise PageError('"disconnect" must be refresh_requested, warning or drop.')
         return {"sockets": await self.ws.socket_mode.recycle(reason, count)}
 
+    async def faults(self, request: Request) -> Json:
+        """GET /sandbox/faults: the bad weather that is set, with the hits so far; DELETE ends it."""
+        if request.method == "DELETE":
+            self.ws.faults.clear()
+        return {"faults": [fault.as_json() for fault in self.ws.faults.rules]}
+
+    async def set_faults(self, body: Json) -> Json:
+        """POST /sandbox/faults: one rule, several under "faults", {"clear": true} or {"clear": NUMBER}."""
+        faults, gone = self.ws.faults, body.get("clear")
+        if gone is True:
+            faults.clear()
+        elif gone and not (isinstance(gone, int) and faults.clear(gone)):
+            raise PageError(f"There is no fault {gone}.", 404)
+        rules = body.get("faults", [body] if "kind" in body else [])
+        try:
+            for rule in rules:
+                fields = {name: value for name, value in rule.items() if name != "clear"}
+                faults.add(str(fields.pop("path", "*")), str(fields.pop("kind", "")), **fields)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise PageError(str(error)) from error
+        return {"faults": [fault.as_json() for fault in faults.rules]}
+
     async def live(self, socket: WebSocket) -> None:
         """WS /sandbox/live: push what changes for this person until either side leaves."""
         try:

@@ -15,6 +15,7 @@ from sandbox.slack.delivery import Delivery
 from sandbox.slack.delivery.signed_http import SignedHttp
 from sandbox.slack.delivery.socket_mode import SocketMode
 from sandbox.slack.errors import PageError
+from sandbox.slack.faults import Faults
 from sandbox.slack.handles import Handles
 from sandbox.slack.limits import Limits, Rates
 from sandbox.slack.live import Live
@@ -54,6 +55,7 @@ class Workspace:
         self.tokens = tokens.load(directory)
         self.store = Store(directory)
         self.live = Live()
+        self.faults = Faults()
         self.rates = Rates(self.limits, machine)
         self.messages = Messages(self.store, machine)
         self.seats = Seats(self.store, self.cast)

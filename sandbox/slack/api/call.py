@@ -14,6 +14,7 @@ from sandbox.slack.api import auth, chat, conversations, users, views
 from sandbox.slack.api.arguments import Arguments
 from sandbox.slack.api.registry import METHODS, Method
 from sandbox.slack.errors import RateLimited, Refused
+from sandbox.slack.weather import through
 from sandbox.slack.wire import BodyTooLarge, answer, parsed, read_body
 from sandbox.slack.workspace import Workspace
 
@@ -29,6 +30,12 @@ async def serve(ws: Workspace, request: Request) -> Response:
     if method is None:
         log.warning("not modelled: %s", name)
         return answer({"ok": False, "error": "not_modelled", "method": name}, 501)
+    return await through(ws.faults, name, request, lambda: _answered(ws, method, request))
+
+
+async def _answered(ws: Workspace, method: Method, request: Request) -> Response:
+    """The answer in fine weather."""
+    name = method.name
     headers = {"X-Slack-Req-Id": secrets.token_hex(16), "X-Accepted-OAuth-Scopes": ",".join(method.scopes)}
     if method.token == "bot":
         headers["X-OAuth-Scopes"] = ",".join(ws.manifest.scopes)
