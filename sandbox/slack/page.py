@@ -120,9 +120,11 @@ class Page:
         return {"messages": [posting.shown(ws, r) for r in ws.messages.in_channel(channel) if wanted(r)]}
 
     async def home(self, request: Request) -> Json:
-        """GET /sandbox/home; open=1 tells the bot that the tab was opened."""
-        me = self._person(request)
-        asked = acts.open_home(self.ws, me) if request.query_params.get("open") == "1" else None
+        """GET /sandbox/home; open=1 tells the bot that the tab was opened (tab=messages: the other one)."""
+        me, tab = self._person(request), request.query_params.get("tab", "home")
+        if tab not in ("home", "messages"):
+            raise PageError('"tab" must be home or messages.')
+        asked = acts.open_home(self.ws, me, tab) if request.query_params.get("open") == "1" else None
         record = modals.home(self.ws, me)
         return {"view": modals.shown(record) if record else None, "request": asked["id"] if asked else None}
 

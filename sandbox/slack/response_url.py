@@ -59,7 +59,8 @@ def _respond(ws: Workspace, handle: Json, body: Json) -> None:
         raise Refused("invalid_response_type")
     content = Content.read(body)
     if body.get("replace_original") is True and original is not None:
-        edited = None if original["to"] else {"user": ws.cast.bot_user, "ts": ws.messages.stamp()}
+        plain = not (original["to"] or content.blocks)  # what is drawn from blocks is not marked as edited
+        edited = original["edited"] if not plain else {"user": ws.cast.bot_user, "ts": ws.messages.stamp()}
         fresh = {**content.fields(), "metadata": content.metadata or original["metadata"]}
         posting.edit(ws, original, handle["request"], **fresh, edited=edited)
         return

@@ -27,7 +27,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from sandbox.slack import response_url
+from sandbox.slack import response_url, upload
 from sandbox.slack.api import call
 from sandbox.slack.page import Page
 from sandbox.slack.store import Json
@@ -60,6 +60,15 @@ def application(ws: Workspace) -> Starlette:
     async def respond(request: Request) -> Response:
         return await response_url.serve(ws, request)
 
+    async def upload_file(request: Request) -> Response:
+        return await upload.serve(ws, request)
+
+    async def download(request: Request) -> Response:
+        return await upload.fetch(ws, request)
+
+    async def private(request: Request) -> Response:
+        return answer({"error": "not_modelled", "method": "files.slack.com"}, 501)
+
     async def index(request: Request) -> Response:
         file = STATIC / "index.html"
         return (
@@ -78,12 +87,14 @@ def application(ws: Workspace) -> Starlette:
     routes: list[BaseRoute] = [
         Route("/api/{method}", api, methods=["GET", "POST"]),
         Route("/response/{key}", respond, methods=post),
+        Route("/upload/v1/{ticket}", upload_file, methods=post),
         WebSocketRoute("/link", ws.socket_mode.serve),
         Route("/sandbox/state", page.reading(page.state), methods=get),
         Route("/sandbox/messages", page.reading(page.messages), methods=get),
         Route("/sandbox/home", page.reading(page.home), methods=get),
         Route("/sandbox/views", page.reading(page.views), methods=get),
         Route("/sandbox/requests/{id}", page.reading(page.request), methods=get),
+        Route("/sandbox/files/{id}/{name}", download, methods=get),
         Route("/sandbox/fleet", page.reading(page.targets), methods=get),
         Route("/sandbox/clock", page.reading(page.clock), methods=get),
         Route("/sandbox/clock", page.doing(page.set_clock), methods=post),
@@ -96,6 +107,7 @@ def application(ws: Workspace) -> Starlette:
         Route("/sandbox/faults", page.reading(page.faults), methods=["GET", "DELETE"]),
         Route("/sandbox/faults", page.doing(page.set_faults), methods=post),
         WebSocketRoute("/sandbox/live", page.live),
+        Route("/files-pri/{rest:path}", private, methods=get),
         Route("/archives/{channel}/{stamp}", archive, methods=get),
         Route("/", index, methods=get),
         Mount("/page", PageFiles(directory=STATIC, check_dir=False)),

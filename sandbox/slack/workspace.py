@@ -16,6 +16,7 @@ from sandbox.slack.delivery.signed_http import SignedHttp
 from sandbox.slack.delivery.socket_mode import SocketMode
 from sandbox.slack.errors import PageError
 from sandbox.slack.faults import Faults
+from sandbox.slack.files import Files
 from sandbox.slack.handles import Handles
 from sandbox.slack.limits import Limits, Rates
 from sandbox.slack.live import Live
@@ -58,6 +59,7 @@ class Workspace:
         self.faults = Faults()
         self.rates = Rates(self.limits, machine)
         self.messages = Messages(self.store, machine)
+        self.files = Files(self.store, directory / "slack-files", machine)
         self.seats = Seats(self.store, self.cast)
         self.requests = Requests(self.store, self.live, machine)
         self.handles = Handles(self.store, self.limits, machine)

@@ -135,13 +135,16 @@ def test_reading_user_groups_is_limited_to_twenty_a_minute(client: WebClient, ma
 def test_an_update_changes_what_is_given_and_keeps_the_rest(slack: Slack, client: WebClient) -> None:
     metadata = {"event_type": "card", "event_payload": {"stage": "dev"}}
     ts = client.chat_postMessage(channel=SUPPORT, text="x", blocks=[section()], metadata=metadata)["ts"]
-    client.chat_update(channel=SUPPORT, ts=ts, text="y")
+    client.chat_update(channel=SUPPORT, ts=ts, text="w", blocks=[section("more")])
     (shown,) = seen(slack)
-    assert (shown["text"], shown["metadata"], shown["edited"]["user"]) == ("y", metadata, "U0ROLLBOT1")
-    assert [block["type"] for block in shown["blocks"]] == ["section"]
-    client.chat_update(channel=SUPPORT, ts=ts, text="z", blocks=[], metadata={})
+    assert (shown["blocks"][0]["text"]["text"], shown["metadata"], shown["edited"]) == ("more", metadata, None)
+    client.chat_update(channel=SUPPORT, ts=ts, attachments=[{"text": "beside"}])
     (shown,) = seen(slack)
-    assert (shown["blocks"], shown["metadata"]) == ([], None)
+    assert (shown["blocks"][0]["text"]["text"], shown["attachments"]) == ("more", [{"text": "beside"}])
+    client.chat_update(channel=SUPPORT, ts=ts, text="z", metadata={})
+    (shown,) = seen(slack)
+    assert (shown["text"], shown["blocks"], shown["metadata"]) == ("z", [], None)
+    assert shown["edited"]["user"] == "U0ROLLBOT1"
 
 
 def test_an_update_is_refused(slack: Slack, client: WebClient) -> None:
