@@ -23,6 +23,7 @@ def reference(record: Json) -> Json:
 def post(ws: Workspace, channel: str, user: str, *, bot: bool, text: str, **fields: Any) -> Json:
     """Keep and show a new message. With `request` it answers that one, else a private one answers what was asked."""
     record = ws.messages.add(channel, user, bot=bot, text=text, **fields)
+    ws.recorder.message(record["text"], record["blocks"])
     ws.live.send("message", readers(ws, record), message=shown(ws, record))
     parent = ws.messages.get(channel, record["thread_ts"]) if record["thread_ts"] else None
     if parent and not record["to"]:
@@ -42,6 +43,7 @@ def whisper(ws: Workspace, channel: str, user: str, text: str) -> Json:
 def edit(ws: Workspace, record: Json, request: str | None = None, **fields: Any) -> None:
     """Change a message in place. With `request` the change answers that one."""
     record.update(fields)
+    ws.recorder.message(record["text"], record["blocks"])
     ws.messages.changed(record)
     ws.live.send("message_changed", readers(ws, record), message=shown(ws, record))
     if request:

@@ -22,6 +22,7 @@ from sandbox.slack.limits import Limits, Rates
 from sandbox.slack.live import Live
 from sandbox.slack.messages import Messages
 from sandbox.slack.people import Cast, Person
+from sandbox.slack.recorder import Recorder
 from sandbox.slack.requests import Requests
 from sandbox.slack.seats import Seats
 from sandbox.slack.store import Store
@@ -57,6 +58,7 @@ class Workspace:
         self.store = Store(directory)
         self.live = Live()
         self.faults = Faults()
+        self.recorder = Recorder.from_environment()
         self.rates = Rates(self.limits, machine)
         self.messages = Messages(self.store, machine)
         self.files = Files(self.store, directory / "slack-files", machine)
