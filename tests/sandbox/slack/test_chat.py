@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -91,9 +92,9 @@ def test_markdown_text_stands_alone_up_to_its_limit(client: WebClient) -> None:
 
 def test_an_invalid_block_is_pointed_at(client: WebClient) -> None:
     answer = refused(client.chat_postMessage, channel=SUPPORT, text="x", blocks=[section(), section("x" * 3001)])
-    assert answer["response_metadata"]["messages"] == [
-        "[ERROR] must be less than 3001 characters [json-pointer:/blocks/1/text/text]"
-    ]
+    sentence = "must be less than 3001 characters [json-pointer:/blocks/1/text/text]"
+    assert answer["response_metadata"]["messages"] == [f"[ERROR] {sentence}"]
+    assert answer["errors"] == [sentence]
 
 
 def test_a_very_long_text_is_cut_with_a_warning(client: WebClient) -> None:
@@ -211,6 +212,46 @@ def test_a_permalink_leads_to_the_page(slack: Slack, client: WebClient) -> None:
     assert refusal(client.chat_getPermalink, channel=SUPPORT, message_ts="1700000000.000001") == "message_not_found"
 
 
+def test_unfurl_flags_are_kept(slack: Slack, client: WebClient) -> None:
+    client.chat_postMessage(channel=SUPPORT, text="x", unfurl_links=False, unfurl_media=True)
+    client.chat_postMessage(channel=SUPPORT, text="y")
+    assert [(m["unfurl_links"], m["unfurl_media"]) for m in seen(slack)] == [(False, True), (None, None)]
+
+
+def test_ephemeral_messages_keep_no_metadata(slack: Slack, client: WebClient) -> None:
+    metadata = {"event_type": "card", "event_payload": {}}
+    client.chat_postEphemeral(channel="#platform-support", user=QA, text="x", metadata=metadata)
+    assert seen(slack)[0]["metadata"] is None
+
+
+def test_an_ephemeral_reply_is_shown_only_in_a_thread_that_has_replies(slack: Slack, client: WebClient) -> None:
+    root = client.chat_postMessage(channel=SUPPORT, text="root")["ts"]
+    whisper = {"channel": SUPPORT, "user": QA, "thread_ts": root}
+    assert client.chat_postEphemeral(**whisper, text="unseen")["message_ts"]
+    client.chat_postMessage(channel=SUPPORT, text="reply", thread_ts=root)
+    client.chat_postEphemeral(**whisper, text="seen")
+    assert [m["text"] for m in seen(slack, thread=root)] == ["root", "reply", "seen"]
+
+
+def test_without_a_messages_tab_nobody_is_written_to(start: Callable[..., Slack]) -> None:
+    granted = manifest()
+    granted["features"]["app_home"] = {"home_tab_enabled": True, "messages_tab_enabled": False}
+    slack = start(manifest=granted)
+    client = WebClient(slack.bot_token, base_url=slack.api_url)
+    assert refusal(client.chat_postMessage, channel=QA, text="x") == "messages_tab_disabled"
+    assert refusal(client.chat_postMessage, channel="D0SAND0003", text="x") == "messages_tab_disabled"
+    client.chat_postMessage(channel=SUPPORT, text="x")
+    with pytest.raises(LookupError, match="turned off"):
+        slack.command("qa", "hello", "D0SAND0003")
+
+
+def test_attachments_are_kept_with_their_blocks(slack: Slack, client: WebClient) -> None:
+    beside = [{"color": "#2eb67d", "blocks": [section("inside")]}] * 100
+    posted = client.chat_postMessage(channel=SUPPORT, text="x", attachments=beside)["message"]
+    assert posted["attachments"][99]["blocks"][0]["text"]["text"] == "inside"
+    assert len(seen(slack)[0]["attachments"]) == 100
+
+
 def test_uninvited_posts_need_their_scope_or_an_invitation(start: Callable[..., Slack]) -> None:
     slack = start(manifest=manifest(scopes=["chat:write", "commands"]))
     client = WebClient(slack.bot_token, base_url=slack.api_url)
@@ -232,7 +273,11 @@ def test_archived_and_private_channels_are_closed(start: Callable[..., Slack]) -
     cast.channels["C0SECRET"] = people.Channel(id="C0SECRET", name="secret", is_private=True)
     slack = start(cast=cast)
     client = WebClient(slack.bot_token, base_url=slack.api_url)
+    cast.channels["C0OLD"] = dataclasses.replace(cast.channels["C0OLD"], is_archived=False)
+    ts = client.chat_postMessage(channel="C0OLD", text="x")["ts"]
+    cast.channels["C0OLD"] = dataclasses.replace(cast.channels["C0OLD"], is_archived=True)
     assert refusal(client.chat_postMessage, channel="C0OLD", text="x") == "is_archived"
+    assert refusal(client.chat_update, channel="C0OLD", ts=ts, text="y") == "is_inactive"
     assert refusal(client.chat_postMessage, channel="C0SECRET", text="x") == "channel_not_found"
     assert refusal(client.conversations_info, channel="C0SECRET") == "channel_not_found"
     listed = client.conversations_list(types="public_channel,private_channel", exclude_archived=True)["channels"]

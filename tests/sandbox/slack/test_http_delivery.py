@@ -111,6 +111,21 @@ def test_an_event_is_json_and_is_retried_three_times(signed: Slack, http: HttpBo
     assert bodies[0]["authorizations"][0]["user_id"] == "U0ROLLBOT1"
 
 
+def test_an_event_is_acknowledged_by_any_2xx_and_a_command_only_by_200(signed: Slack, http: HttpBot) -> None:
+    http.answer = lambda h, b: (204, {}, b"")
+    signed.until(open_home(signed), lambda r: r["acknowledged"])
+    assert signed.until(signed.command("qa", "/rollout"), lambda r: r["error"])["error"] == "dispatch_failed"
+
+
+def test_opening_the_messages_tab_is_the_same_event_with_another_tab(signed: Slack, http: HttpBot) -> None:
+    request = signed.get("home", **{"as": "qa", "open": "1", "tab": "messages"})["request"]
+    event = json.loads(http.requests.get(timeout=3)[1])["event"]
+    assert (event["type"], event["tab"], "view" in event) == ("app_home_opened", "messages", False)
+    signed.until(request, lambda r: r["acknowledged"])
+    with pytest.raises(LookupError, match="must be home or messages"):
+        signed.get("home", **{"as": "qa", "tab": "about"})
+
+
 def test_an_acknowledged_event_is_not_retried(signed: Slack, http: HttpBot) -> None:
     answers: Iterator[tuple[int, dict[str, str], bytes]] = iter([(500, {}, b""), (200, {}, b"")])
     http.answer = lambda h, b: next(answers)

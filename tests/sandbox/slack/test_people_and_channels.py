@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from slack_sdk import WebClient
 
-from tests.sandbox.slack.playing import GENERAL, GONE, GUEST, OUTSIDER, PARTNER, QA, SUPPORT, Machine, refusal
+from sandbox.slack.server import Slack
+from tests.sandbox.slack.playing import GENERAL, GONE, GUEST, OUTSIDER, PARTNER, QA, SUPPORT, Machine, manifest, refusal
 
 
 def user(client: WebClient, wanted: str) -> dict[str, Any]:
@@ -43,6 +45,16 @@ def test_the_bot_is_a_bot(client: WebClient) -> None:
 
 def test_an_unknown_user_is_not_found(client: WebClient) -> None:
     assert refusal(client.users_info, user="U0NOBODY") == "user_not_found"
+
+
+def test_an_address_finds_an_active_account(start: Callable[..., Slack]) -> None:
+    slack = start(manifest=manifest(scopes=["users:read", "users:read.email"]))
+    client = WebClient(slack.bot_token, base_url=slack.api_url)
+    address = user(client, QA)["profile"]["email"]
+    assert client.users_lookupByEmail(email=address.upper())["user"]["id"] == QA
+    assert refusal(client.users_lookupByEmail, email="nobody@example.com") == "users_not_found"
+    assert refusal(client.users_lookupByEmail, email=user(client, GONE)["profile"]["email"]) == "users_not_found"
+    assert user(client, OUTSIDER)["profile"]["email"] == "outsider@partner.example"
 
 
 def test_the_list_pages_by_cursor(client: WebClient, machine: Machine) -> None:

@@ -74,6 +74,9 @@ def test_a_token_in_a_form_counts(slack: Slack) -> None:
         ("chat:write", lambda c: c.chat_delete(channel=SUPPORT, ts="1.1")),
         ("users:read", lambda c: c.users_info(user=QA)),
         ("users:read", lambda c: c.users_list()),
+        ("users:read.email", lambda c: c.users_lookupByEmail(email="x")),
+        ("files:write", lambda c: c.files_getUploadURLExternal(filename="x", length=1)),
+        ("files:write", lambda c: c.files_completeUploadExternal(files=[])),
         ("usergroups:read", lambda c: c.usergroups_list()),
         ("usergroups:read", lambda c: c.usergroups_users_list(usergroup="S0DEVOPS01")),
         ("channels:read", lambda c: c.conversations_info(channel=SUPPORT)),
@@ -114,6 +117,13 @@ def test_a_method_that_is_not_modelled_says_so(slack: Slack) -> None:
         ("application/json; charset=utf-8", b"[" * 100_000, "invalid_json"),
         ("application/x-www-form-urlencoded", b"\xff\xfe", "invalid_form_data"),
         ("text/csv", b"a,b", "invalid_post_type"),
+        ("multipart/form-data", b"a,b", "invalid_form_data"),
+        ("multipart/form-data; boundary=b", b"--c--", "invalid_form_data"),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: x; name="a"\r\n\r\n\xff\r\n--b--',
+            "invalid_form_data",
+        ),
     ],
 )
 def test_a_body_that_cannot_be_read_is_refused(shared: Slack, kind: str, body: bytes, error: str) -> None:
@@ -129,6 +139,16 @@ def test_a_huge_body_is_refused(slack: Slack) -> None:
 def test_json_without_charset_is_answered_with_a_warning(slack: Slack) -> None:
     headers = {"Authorization": f"Bearer {slack.bot_token}", "Content-Type": "application/json"}
     assert raw(slack, "/api/auth.test", b"{}", headers)[2]["warning"] == "missing_charset"
+
+
+def test_a_form_in_parts_is_read(slack: Slack, client: WebClient) -> None:
+    """As the SDK sends `data`."""
+    assert client.api_call("chat.postMessage", data={"channel": SUPPORT, "text": "in parts"})["ok"]
+    assert slack.get("messages", **{"as": "qa", "channel": SUPPORT})["messages"][0]["text"] == "in parts"
+
+
+def test_a_refusal_names_itself_in_a_header(slack: Slack) -> None:
+    assert raw(slack, "/api/auth.test", b"", {})[1]["x-slack-failure"] == "not_authed"
 
 
 def test_reading_methods_do_not_see_a_json_body(slack: Slack) -> None:
