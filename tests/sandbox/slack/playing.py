@@ -24,7 +24,7 @@ SUPPORT, GENERAL, PARTNER = "C0SUPPORT1", "C0GENERAL1", "C0PARTNER1"
 QA, OUTSIDER, GUEST, GONE = "U0SAND0003", "U0SAND0008", "U0SAND0009", "U0SAND0010"
 SCOPES = [
     *("commands", "chat:write", "users:read", "usergroups:read", "channels:read", "groups:read"),
-    *("channels:history", "groups:history", "im:read", "im:write", "im:history"),
+    *("channels:history", "groups:history", "im:read", "im:write", "im:history", "files:write"),
 ]
 Json = dict[str, Any]
 
@@ -43,12 +43,14 @@ class Machine:
 
     def __init__(self) -> None:
         self.ahead = 0.0
+        self._lock = threading.Lock()
 
     def __call__(self) -> float:
         return time.time() + self.ahead
 
     def advance(self, seconds: float) -> None:
-        self.ahead += seconds
+        with self._lock:
+            self.ahead += seconds
 
 
 def plain(text: str) -> Json:

@@ -23,7 +23,7 @@ DATA = b"stage,target\r\ndev,\xff\x00nightly\n" * 20
 
 @pytest.fixture
 def slack(start: Callable[..., Slack]) -> Slack:
-    return start(manifest=manifest(scopes=[*SCOPES, "files:write"]), limits=Limits(upload_bytes=100_000))
+    return start(limits=Limits(upload_bytes=100_000))
 
 
 def seen(slack: Slack, channel: str = SUPPORT, **more: str) -> list[Json]:
@@ -173,7 +173,7 @@ def test_the_end_of_an_upload_is_refused_and_may_be_repeated(
     cast = people.load()
     cast.channels["C0OLD"] = people.Channel(id="C0OLD", name="old", is_archived=True, bot=True)
     cast.channels["C0SECRET"] = people.Channel(id="C0SECRET", name="secret", is_private=True)
-    slack = start(cast=cast, manifest=manifest(scopes=[*SCOPES, "files:write", "chat:write.public"]))
+    slack = start(cast=cast, manifest=manifest(scopes=[*SCOPES, "chat:write.public"]))
     client = WebClient(slack.bot_token, base_url=slack.api_url)
     files = [{"id": uploaded(client)}]
     assert refusal(client.files_completeUploadExternal, **{"files": files, **fields}) == error
@@ -184,7 +184,7 @@ def test_the_end_of_an_upload_is_refused_and_may_be_repeated(
 
 @pytest.mark.conforms("upload-scope")
 def test_uploads_need_their_scope(start: Callable[..., Slack]) -> None:
-    slack = start(manifest=manifest())
+    slack = start(manifest=manifest(scopes=["chat:write"]))
     client = WebClient(slack.bot_token, base_url=slack.api_url)
     answer = refused(client.files_getUploadURLExternal, filename="a.txt", length=3)
     assert (answer["error"], answer["needed"]) == ("missing_scope", "files:write")
@@ -200,13 +200,12 @@ def test_a_faulty_upload_can_be_repeated(slack: Slack, client: WebClient) -> Non
 
 
 def test_files_survive_a_restart(start: Callable[..., Slack], tmp_path: Path) -> None:
-    granted = manifest(scopes=[*SCOPES, "files:write"])
-    first = start(manifest=granted, state=tmp_path / "kept")
+    first = start(state=tmp_path / "kept")
     WebClient(first.bot_token, base_url=first.api_url).files_upload_v2(
         channel=SUPPORT, file=io.BytesIO(DATA), filename="kept.csv"
     )
     first.workspace.store.save()
-    second = start(manifest=granted, state=tmp_path / "kept")
+    second = start(state=tmp_path / "kept")
     (shown,) = seen(second)
     with urllib.request.urlopen(second.url + shown["files"][0]["url"]) as reply:
         assert reply.read() == DATA
