@@ -155,6 +155,24 @@ LIMITS: list[tuple[str, Callable[[int], Json], int, str]] = [
 ]
 
 
+@pytest.mark.conforms(
+    "slack-ids-255",
+    "slack-section-limits",
+    "slack-header-and-context-limits",
+    "slack-actions-limits",
+    "slack-button-limits",
+    "slack-option-limits",
+    "slack-choice-limits",
+    "slack-image-limits",
+    "slack-input-limits",
+    "slack-confirm-limits",
+    "slack-markdown-block",
+    "slack-table-limits",
+    "slack-data-table",
+    "slack-chart-limits",
+    "slack-card-limits",
+    "slack-container-limits",
+)
 @pytest.mark.parametrize(("grow", "limit", "pointer"), [row[1:] for row in LIMITS], ids=[row[0] for row in LIMITS])
 def test_a_limit_holds_at_its_edge_and_one_past_it(grow: Callable[[int], Json], limit: int, pointer: str) -> None:
     assert check_blocks([grow(limit)], "message") == []
@@ -224,11 +242,25 @@ REFUSED: dict[str, Json] = {
 }
 
 
+@pytest.mark.conforms(
+    "slack-unique-ids",
+    "slack-rich-text",
+    "slack-table-limits",
+    "slack-data-table",
+    "slack-chart-categories",
+    "slack-alert-only-in-modals",
+    "slack-container-limits",
+    "slack-tasks",
+    "slack-unknown-types",
+    "slack-image-url-public",
+    "slack-alt-text-and-caption",
+)
 @pytest.mark.parametrize("block", REFUSED.values(), ids=REFUSED.keys())
 def test_a_message_refuses(block: Json) -> None:
     assert check_blocks([block], "message")
 
 
+@pytest.mark.conforms("slack-blocks-per-surface")
 def test_a_message_takes_fifty_blocks_and_a_view_a_hundred() -> None:
     assert check_blocks([section()] * 50, "message") == []
     assert "no more than 50" in check_blocks([section()] * 51, "message")[0]
@@ -237,20 +269,24 @@ def test_a_message_takes_fifty_blocks_and_a_view_a_hundred() -> None:
         assert check_blocks([section()] * 101, kind)
 
 
+@pytest.mark.conforms("slack-unique-ids")
 def test_block_ids_are_unique() -> None:
     assert "already exists" in check_blocks([section(block_id="a"), section(block_id="a")], "message")[0]
 
 
+@pytest.mark.conforms("slack-unique-ids")
 def test_the_same_action_id_in_two_blocks_is_fine() -> None:
     assert check_blocks([actions(button("a")), actions(button("a"))], "message") == []
 
 
+@pytest.mark.conforms("slack-chart-categories")
 def test_series_names_are_unique() -> None:
     double = series(2)
     double["series"][1]["name"] = "s0"
     assert "unique" in check_blocks([chart(chart=double)], "message")[0]
 
 
+@pytest.mark.conforms("slack-markdown-block", "slack-one-table-two-charts")
 def test_a_message_takes_one_table_two_charts_and_so_much_markdown() -> None:
     assert check_blocks([table(1, 1), chart(), chart()], "message") == []
     assert "only 1 table" in check_blocks([table(1, 1), table(1, 1)], "message")[0]
@@ -258,17 +294,20 @@ def test_a_message_takes_one_table_two_charts_and_so_much_markdown() -> None:
     assert check_blocks([{"type": "markdown", "text": "x" * 7000}] * 2, "message")
 
 
+@pytest.mark.conforms("slack-one-focus")
 def test_only_one_element_takes_the_focus() -> None:
     blocks = [text_input("a", element={"focus_on_load": True}), text_input("b", element={"focus_on_load": True})]
     assert "focus" in check_blocks(blocks, "modal")[0]
 
 
+@pytest.mark.conforms("slack-views-refuse-message-blocks")
 @pytest.mark.parametrize("kind", ["modal", "home"])
 @pytest.mark.parametrize("block", [chart(), table(1, 1), {"type": "markdown", "text": "x"}, card()])
 def test_views_refuse_what_only_messages_take(kind: str, block: Json) -> None:
     assert "unsupported type" in check_blocks([block], kind)[0]
 
 
+@pytest.mark.conforms("slack-alert-only-in-modals")
 def test_alerts_are_for_modals_only() -> None:
     alert = {"type": "alert", "text": plain("x"), "level": "warning"}
     assert check_blocks([alert], "modal") == []
@@ -285,12 +324,14 @@ VIEW_LIMITS: list[tuple[str, Callable[[int], Json], int]] = [
 ]
 
 
+@pytest.mark.conforms("slack-ids-255", "slack-view-word-limits")
 @pytest.mark.parametrize(("grow", "limit"), [row[1:] for row in VIEW_LIMITS], ids=[row[0] for row in VIEW_LIMITS])
 def test_a_view_limit_holds_at_its_edge_and_one_past_it(grow: Callable[[int], Json], limit: int) -> None:
     assert check_view(grow(limit), "modal") == []
     assert check_view(grow(limit + 1), "modal")[0].startswith("[ERROR] must be less than")
 
 
+@pytest.mark.conforms("slack-views-need-their-fields")
 @pytest.mark.parametrize(
     "view",
     [
@@ -308,20 +349,24 @@ def test_a_modal_refuses(view: Any) -> None:
     assert check_view(view, "modal")
 
 
+@pytest.mark.conforms("slack-views-need-their-fields")
 def test_a_home_has_no_submit() -> None:
     assert "invalid additional property: submit" in check_view(home(section(), submit=plain("x")), "home")[0]
 
 
+@pytest.mark.conforms("slack-view-too-large")
 def test_a_view_is_at_most_250_kilobytes() -> None:
     big = modal(*(actions(*(button(f"a{i}", value="x" * 2000) for i in range(2))) for _ in range(70)))
     assert check_view(big, "modal") == []
     assert too_large(big)
 
 
+@pytest.mark.conforms("slack-blocks-too-long")
 def test_all_shown_text_is_counted() -> None:
     assert characters([section("x" * 10), table(1, 2), chart()]) == 10 + 2 + len("Runs") + len("runs") + 8
 
 
+@pytest.mark.conforms("slack-raw-blocks-are-checked", "slack-rich-text", "slack-tasks")
 def test_what_the_sdk_builds_is_accepted() -> None:
     choices = [basic_components.Option(value="a", label="A"), basic_components.Option(value="b", label="B")]
     inside = [
@@ -394,6 +439,7 @@ SDK_LIMITS = [
 ]
 
 
+@pytest.mark.conforms("slack-raw-blocks-are-checked")
 @pytest.mark.parametrize(("build", "surface", "limit"), SDK_LIMITS)
 def test_the_sdk_and_the_validator_draw_the_same_line(
     build: Callable[[int], sdk.Block], surface: str, limit: int

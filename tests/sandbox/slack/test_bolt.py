@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from slack_bolt import Ack, App, BoltRequest, Respond
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
@@ -65,6 +66,7 @@ def play(slack: Slack) -> None:
     assert unknown["acknowledged"] - unknown["delivered"] < 0.5
 
 
+@pytest.mark.conforms("slack-bolt-both-ways")
 def test_a_bolt_app_plays_in_socket_mode(slack: Slack) -> None:
     app = build(slack)
     handler = SocketModeHandler(app, slack.app_token, web_client=app.client, ping_interval=0.2)
@@ -75,6 +77,7 @@ def test_a_bolt_app_plays_in_socket_mode(slack: Slack) -> None:
         leave(slack, handler.client)
 
 
+@pytest.mark.conforms("slack-bolt-both-ways")
 def test_a_bolt_app_plays_over_http(start: Callable[..., Slack]) -> None:
     http = HttpBot()
     slack = start(mode="http", bot_url=http.url)
@@ -91,6 +94,7 @@ def test_a_bolt_app_plays_over_http(start: Callable[..., Slack]) -> None:
         http.stop()
 
 
+@pytest.mark.conforms("slack-no-listener-no-reply")
 def test_what_a_bolt_app_has_no_listener_for_times_out(start: Callable[..., Slack]) -> None:
     """Bolt answers 404 for what it does not know; in Socket Mode that is never acknowledged."""
     slack = start(limits=Limits(ack_seconds=0.4))

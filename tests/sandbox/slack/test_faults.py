@@ -53,7 +53,7 @@ def fault(slack: Slack, **rule: Any) -> Json:
     return dict(slack.post("faults", **rule)["faults"][-1])
 
 
-@pytest.mark.conforms("rate-limit-answer")
+@pytest.mark.conforms("slack-rate-limit-answer")
 def test_too_many_requests_are_429_with_retry_after(slack: Slack, client: WebClient) -> None:
     fault(slack, path="chat.*", kind="429", retry_after=7)
     with pytest.raises(SlackApiError) as error:
@@ -64,7 +64,7 @@ def test_too_many_requests_are_429_with_retry_after(slack: Slack, client: WebCli
     assert texts(slack) == []
 
 
-@pytest.mark.conforms("sdk-retries-connections-only")
+@pytest.mark.conforms("slack-sdk-retries-connections-only")
 def test_the_sdk_by_itself_repeats_after_a_reset_and_not_after_429(
     slack: Slack, client: WebClient, slept: list[float]
 ) -> None:
@@ -76,7 +76,7 @@ def test_the_sdk_by_itself_repeats_after_a_reset_and_not_after_429(
     assert len(slept) == 1
 
 
-@pytest.mark.conforms("sdk-rate-limit-handler")
+@pytest.mark.conforms("slack-sdk-rate-limit-handler")
 def test_the_rate_limit_handler_waits_as_long_as_it_is_told(
     slack: Slack, patient: Callable[..., WebClient], slept: list[float]
 ) -> None:
@@ -86,6 +86,7 @@ def test_the_rate_limit_handler_waits_as_long_as_it_is_told(
     assert texts(slack) == ["x"]
 
 
+@pytest.mark.conforms("slack-sdk-server-error-handler")
 @pytest.mark.parametrize(("kind", "error"), [("500", "internal_error"), ("503", "service_unavailable")])
 def test_the_server_error_handler_asks_again(
     slack: Slack, patient: Callable[..., WebClient], slept: list[float], kind: str, error: str
@@ -97,7 +98,7 @@ def test_the_server_error_handler_asks_again(
     assert (texts(slack), len(slept)) == (["x"], 1)
 
 
-@pytest.mark.conforms("retried-post-posts-twice")
+@pytest.mark.conforms("slack-retried-post-posts-twice")
 def test_a_post_whose_answer_got_lost_stands_twice_after_the_retry(
     slack: Slack, patient: Callable[..., WebClient], slept: list[float]
 ) -> None:
@@ -203,7 +204,7 @@ def test_faults_do_not_survive_a_restart(start: Callable[..., Slack]) -> None:
     assert start().get("faults") == {"faults": []}
 
 
-@pytest.mark.conforms("socket-cut-before-delivery")
+@pytest.mark.conforms("slack-socket-cut-before-delivery")
 def test_a_socket_cut_before_a_delivery_leaves_it_to_another(slack: Slack) -> None:
     bots = [RawBot(slack, lambda envelope: None) for _ in range(2)]
     fault(slack, path="command", kind="drop", times=1)
@@ -214,7 +215,7 @@ def test_a_socket_cut_before_a_delivery_leaves_it_to_another(slack: Slack) -> No
     assert slack.get("state", **{"as": "qa"})["bot"]["connected"] is True
 
 
-@pytest.mark.conforms("socket-cut-loses-commands")
+@pytest.mark.conforms("slack-socket-cut-loses-commands")
 def test_a_socket_cut_after_a_delivery_is_an_error_for_the_person(start: Callable[..., Slack]) -> None:
     slack = start(limits=QUICK)
     only = RawBot(slack)
@@ -231,7 +232,7 @@ def test_a_socket_cut_after_a_delivery_is_an_error_for_the_person(start: Callabl
     assert RawBot(slack).envelopes.empty()
 
 
-@pytest.mark.conforms("socket-cut-repeats-events")
+@pytest.mark.conforms("slack-socket-cut-repeats-events")
 def test_an_event_on_a_cut_socket_is_delivered_again(start: Callable[..., Slack]) -> None:
     slack = start(limits=QUICK)
     bots = [RawBot(slack) for _ in range(3)]
@@ -245,7 +246,7 @@ def test_an_event_on_a_cut_socket_is_delivered_again(start: Callable[..., Slack]
     assert [bot.closed.is_set() for bot in bots].count(True) == 2
 
 
-@pytest.mark.conforms("socket-refresh")
+@pytest.mark.conforms("slack-socket-refresh")
 def test_a_refreshed_socket_took_its_delivery_and_is_told_to_come_back(slack: Slack, bot: RawBot) -> None:
     fault(slack, path="command", kind="refresh", times=1)
     slack.until(slack.command("qa", "/rollout"), lambda r: r["acknowledged"])
@@ -256,7 +257,7 @@ def test_a_refreshed_socket_took_its_delivery_and_is_told_to_come_back(slack: Sl
     slack.until(slack.command("qa", "/rollout"), lambda r: r["acknowledged"])
 
 
-@pytest.mark.conforms("late-command-times-out", "trigger-three-seconds")
+@pytest.mark.conforms("slack-late-command-times-out", "slack-trigger-three-seconds")
 def test_a_command_that_arrives_too_late_has_shown_a_timeout_already(start: Callable[..., Slack]) -> None:
     slack = start(limits=Limits(ack_seconds=0.2, trigger_seconds=0.2))
     bot = RawBot(slack, lambda envelope: None)
@@ -287,7 +288,7 @@ def test_presses_and_submissions_have_their_own_weather(start: Callable[..., Sla
     assert "trouble" in play.stack()[0]["error"]
 
 
-@pytest.mark.conforms("events-at-least-once")
+@pytest.mark.conforms("slack-events-at-least-once")
 def test_an_event_may_come_twice_under_one_id(slack: Slack, bot: RawBot) -> None:
     fault(slack, path="event", kind="duplicate", times=1)
     request = slack.get("home", **{"as": "qa", "open": "1"})["request"]

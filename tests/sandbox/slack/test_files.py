@@ -45,7 +45,7 @@ def uploaded(client: WebClient, name: str = "report.csv", data: bytes = DATA, **
     return str(given["file_id"])
 
 
-@pytest.mark.conforms("upload-in-three-steps", "upload-alt-txt")
+@pytest.mark.conforms("slack-upload-in-three-steps", "slack-upload-alt-txt")
 def test_the_sdk_uploads_a_file_into_a_channel(slack: Slack, client: WebClient) -> None:
     answer = client.files_upload_v2(
         channel=SUPPORT, content=DATA, filename="runs dev.csv", title="Runs", alt_txt="the runs", initial_comment="Look"
@@ -69,12 +69,13 @@ def test_the_sdk_uploads_a_file_into_a_channel(slack: Slack, client: WebClient) 
     assert (told["id"], told["size"], told["alt_txt"], told["mode"]) == (file["id"], len(DATA), "the runs", "hosted")
 
 
-@pytest.mark.conforms("upload-shared-after-answer")
+@pytest.mark.conforms("slack-upload-shared-after-answer")
 def test_the_answer_does_not_say_yet_where_a_file_was_shared(client: WebClient) -> None:
     file = client.files_completeUploadExternal(files=[{"id": uploaded(client)}], channel_id=SUPPORT)["files"][0]
     assert (file["shares"], file["channels"]) == ({}, [])
 
 
+@pytest.mark.conforms("slack-upload-in-threads")
 def test_a_file_goes_into_a_thread(slack: Slack, client: WebClient) -> None:
     root = client.chat_postMessage(channel=SUPPORT, text="root")["ts"]
     client.files_upload_v2(channel=SUPPORT, content="x", filename="a.txt", thread_ts=root)
@@ -82,6 +83,7 @@ def test_a_file_goes_into_a_thread(slack: Slack, client: WebClient) -> None:
     assert [(m["text"], len(m["files"])) for m in seen(slack, thread=root)] == [("root", 0), ("", 1)]
 
 
+@pytest.mark.conforms("slack-upload-in-threads")
 def test_several_files_come_in_one_message_and_into_several_channels(slack: Slack, client: WebClient) -> None:
     two = [{"filename": f"{n}.txt", "content": n, "title": n} for n in ("one", "two")]
     client.files_upload_v2(file_uploads=two, channels=[SUPPORT, QA], initial_comment="both")
@@ -90,6 +92,7 @@ def test_several_files_come_in_one_message_and_into_several_channels(slack: Slac
         assert [file["title"] for file in shown["files"]] == ["one", "two"]
 
 
+@pytest.mark.conforms("slack-upload-in-threads")
 def test_blocks_may_say_something_beside_a_file(slack: Slack, client: WebClient) -> None:
     files = [{"id": uploaded(client)}]
     finish = client.files_completeUploadExternal
@@ -99,14 +102,14 @@ def test_blocks_may_say_something_beside_a_file(slack: Slack, client: WebClient)
     assert seen(slack)[0]["blocks"][0]["text"]["text"] == "said"
 
 
-@pytest.mark.conforms("upload-without-channel")
+@pytest.mark.conforms("slack-upload-without-channel")
 def test_a_file_without_a_channel_is_shown_nowhere(slack: Slack, client: WebClient) -> None:
     file = client.files_completeUploadExternal(files=[{"id": uploaded(client), "title": "private"}])["files"][0]
     assert file["title"] == "private"
     assert seen(slack) == []
 
 
-@pytest.mark.conforms("upload-url-once")
+@pytest.mark.conforms("slack-upload-url-once")
 def test_an_address_takes_one_upload_of_the_announced_length(client: WebClient) -> None:
     given = client.files_getUploadURLExternal(filename="a.txt", length=3)
     assert send(given["upload_url"], b"four")[0] == 400
@@ -130,7 +133,7 @@ def test_a_form_with_one_file_is_taken_too(slack: Slack, client: WebClient) -> N
         assert reply.read() == DATA
 
 
-@pytest.mark.conforms("upload-url-refusals")
+@pytest.mark.conforms("slack-upload-url-refusals")
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
@@ -148,7 +151,7 @@ def test_an_upload_is_refused_before_it_begins(client: WebClient, fields: Json, 
     assert client.files_getUploadURLExternal(filename="a.txt", length=3, alt_txt="x" * 1000)["ok"]
 
 
-@pytest.mark.conforms("upload-channel-id", "upload-membership")
+@pytest.mark.conforms("slack-upload-channel-id", "slack-upload-membership")
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
@@ -182,7 +185,7 @@ def test_the_end_of_an_upload_is_refused_and_may_be_repeated(
     assert refusal(client.files_completeUploadExternal, files=files, channel_id=SUPPORT) == "file_not_found"
 
 
-@pytest.mark.conforms("upload-scope")
+@pytest.mark.conforms("slack-upload-scope")
 def test_uploads_need_their_scope(start: Callable[..., Slack]) -> None:
     slack = start(manifest=manifest(scopes=["chat:write"]))
     client = WebClient(slack.bot_token, base_url=slack.api_url)

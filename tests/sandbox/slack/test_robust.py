@@ -123,7 +123,7 @@ def send(slack: Slack, path: str, body: bytes, kind: str) -> tuple[int, Any]:
         line.close()
 
 
-@pytest.mark.conforms("never-an-internal-error")
+@pytest.mark.conforms("slack-never-an-internal-error")
 @FEW
 @given(st.sampled_from(sorted(METHODS)), st.dictionaries(st.sampled_from(ARGUMENTS), VALUES, max_size=6), st.booleans())
 def test_no_arguments_break_a_method(shared: Slack, method: str, arguments: Json, as_form: bool) -> None:
@@ -153,6 +153,7 @@ def test_no_bytes_break_a_method(shared: Slack, method: str, body: bytes, kind: 
     assert answer.get("error") != "internal_error"
 
 
+@pytest.mark.conforms("slack-invalid-blocks-pointer")
 @FEW
 @given(damaged(SAMPLE))
 def test_no_block_breaks_a_message(shared: Slack, blocks: Any) -> None:
@@ -219,7 +220,7 @@ def test_many_callers_at_once_get_their_own_answers(start: Callable[..., Slack],
     assert sorted(posted) == sorted(f"n{number}" for number in range(0, 200, 4))
 
 
-@pytest.mark.conforms("bearer-handles-not-logged")
+@pytest.mark.conforms("slack-bearer-handles-not-logged")
 def test_no_secret_is_logged(slack: Slack, caplog: pytest.LogCaptureFixture) -> None:
     """Tokens, the signing secret, trigger ids, response_urls and upload addresses are bearer handles."""
     with caplog.at_level(logging.DEBUG):
@@ -247,7 +248,7 @@ def test_no_secret_is_logged(slack: Slack, caplog: pytest.LogCaptureFixture) -> 
 
 
 @pytest.mark.parametrize("path", ["/api/conversations.join", "/api/canvases.create", "/api/chat.scheduleMessage"])
-@pytest.mark.conforms("unknown-methods-say-so")
+@pytest.mark.conforms("slack-unknown-methods-say-so")
 def test_what_is_not_modelled_says_501(shared: Slack, path: str) -> None:
     status, answer = send(shared, path, b"", "")
     assert (status, answer["error"], answer["method"]) == (501, "not_modelled", path[5:])
