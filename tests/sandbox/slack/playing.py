@@ -104,11 +104,30 @@ def refused(call: Callable[..., Any], *values: Any, **named: Any) -> Json:
     raise AssertionError("it was not refused")
 
 
+def connect_sdk(slack: Slack, client: SocketModeClient) -> None:
+    """Connect an SDK client, and wait until the server counts it: its handshake ends a moment before that."""
+    client.connect()
+    connected(slack)
+
+
+def connected(slack: Slack) -> None:
+    """Wait until the bot can be reached."""
+    waited = threading.Event()
+    for _ in range(800):
+        if slack.get("state", **{"as": "qa"})["bot"]["connected"]:
+            return
+        waited.wait(0.01)
+    raise AssertionError("the bot did not connect")
+
+
 def leave(slack: Slack, client: SocketModeClient) -> None:
     """Close an SDK client without its wait for the next bytes: the server hangs up first."""
     client.auto_reconnect_enabled = client.default_auto_reconnect_enabled = False
     slack.post("sockets", disconnect="drop")
-    client.close()
+    try:
+        client.close()
+    except AttributeError:  # its own thread closed the socket between its look and its close
+        client.close()
 
 
 class RawBot:

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack
-from tests.sandbox.slack.playing import Machine, RawBot, leave, refusal
+from tests.sandbox.slack.playing import Machine, RawBot, connect_sdk, leave, refusal
 
 
 def link(slack: Slack) -> str:
@@ -136,7 +136,7 @@ def test_the_sdks_own_client_reconnects_when_it_is_told_to(start: Callable[..., 
         heard.release()
 
     client.socket_mode_request_listeners.append(listen)
-    client.connect()
+    connect_sdk(slack, client)
     try:
         before = client.session_id()
         slack.until(slack.command("qa", "/rollout"), lambda r: r["acknowledged"])
