@@ -25,7 +25,7 @@ FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 16.0
 SLOW_START = 30.0
 KEPT_VARIABLES = ("HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV")
-KEPT_PREFIXES = ("LC_", "PYTHON")
+KEPT_PREFIXES = ("LC_", "PYTHON", "ROLLOUT_RECORD_")  # the last: where the local Slack leaves examples of what it took
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sandbox.slack import acks, closing, escaping, inputs, modals, payloads, posting
 from sandbox.slack.delivery import Outcome, Parcel
 from sandbox.slack.delivery.events import send_event
+from sandbox.slack.delivery.weather import deliver
 from sandbox.slack.errors import PageError
 from sandbox.slack.people import Person
 from sandbox.slack.store import Json
@@ -18,7 +19,7 @@ def _deliver(ws: Workspace, request: Json, parcel: Parcel, then: Callable[[Outco
 
     async def work() -> None:
         parcel.sent = lambda moment: request.update(delivered=moment)
-        outcome = await ws.delivery.deliver(parcel)
+        outcome = await deliver(ws, parcel)
         ws.requests.changed(request, acknowledged=outcome.acknowledged)
         then(outcome)
 
@@ -33,7 +34,7 @@ def say(ws: Workspace, person: Person, channel: str, text: str, thread: str | No
         if thread:
             raise PageError(f"{text.split()[0]} is not supported in threads. Sorry!")
         return _command(ws, person, channel, text)
-    if channel in ws.cast.by_dm and not ws.manifest.messages_tab:
+    if channel in ws.cast.by_dm and not ws.manifest.people_may_write:
         raise PageError("Sending messages to this app has been turned off.")
     if channel in ws.cast.channels and not ws.seats.sees(person, channel):
         raise PageError(f"{person.key} is not in #{ws.channel_name(channel)}.")
@@ -206,20 +207,24 @@ def close(ws: Workspace, person: Person, view_id: str) -> None:
     closing.close(ws, _view(ws, person, {"view": view_id}))
 
 
-def open_home(ws: Workspace, person: Person) -> Json | None:
-    """A person opens the app's Home tab: app_home_opened, where the app subscribed to it. Returns the request."""
-    if not ws.manifest.home_tab or "app_home_opened" not in ws.manifest.bot_events:
+def open_home(ws: Workspace, person: Person, tab: str = "home") -> Json | None:
+    """A person opens the app's Home tab, or its Messages tab: app_home_opened for both, where the app subscribed to
+    it. Returns the request."""
+    if (
+        not (ws.manifest.home_tab if tab == "home" else ws.manifest.messages_tab)
+        or "app_home_opened" not in ws.manifest.bot_events
+    ):
         return None
-    request = ws.requests.open(person.id, person.key, "home", home=True)
+    request = ws.requests.open(person.id, person.key, "home", home=tab == "home")
     inner: Json = {
         "type": "app_home_opened",
         "user": person.id,
         "channel": person.dm,
-        "tab": "home",
+        "tab": tab,
         "event_ts": ws.messages.stamp(),
     }
     shown = modals.home(ws, person)
-    if shown is not None:
+    if shown is not None and tab == "home":
         inner["view"] = shown["view"]
     ws.spawn(send_event(ws, payloads.event(ws, inner), request))
     return request

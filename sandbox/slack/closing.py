@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandbox.slack import modals, payloads
 from sandbox.slack.delivery import Parcel
+from sandbox.slack.delivery.weather import deliver
 from sandbox.slack.store import Json
 from sandbox.slack.workspace import Workspace
 
@@ -22,4 +23,4 @@ def close(ws: Workspace, record: Json, cleared: bool = False) -> list[Json]:
 
 async def _deliver(ws: Workspace, parcel: Parcel) -> None:
     """The person is not told when this fails."""
-    await ws.delivery.deliver(parcel)
+    await deliver(ws, parcel)

@@ -20,6 +20,8 @@ class Refused(Exception):
         body: dict[str, Any] = {"ok": False, "error": self.error, **self.extra}
         if self.messages:
             body["response_metadata"] = {"messages": self.messages}
+        if self.error == "invalid_blocks":
+            body["errors"] = [sentence.removeprefix("[ERROR] ") for sentence in self.messages]
         return body
 
 

@@ -24,6 +24,7 @@ class Limits:
     sockets: int = 10
     modal_stack: int = 3
     body_bytes: int = 1_000_000
+    upload_bytes: int = 20_000_000
     tiers: dict[int, int] = field(default_factory=lambda: {2: 20, 3: 50, 4: 100})
 
 

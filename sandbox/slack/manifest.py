@@ -54,6 +54,7 @@ class Manifest:
     commands: dict[str, Command]
     home_tab: bool
     messages_tab: bool
+    people_may_write: bool
     bot_events: tuple[str, ...]
     interactivity: bool
 
@@ -89,7 +90,9 @@ def load(source: Path | dict[str, Any] | None = None) -> Manifest:
         scopes=tuple(dict.fromkeys([*(scopes.get("bot") or []), *(scopes.get("bot_optional") or [])])),
         commands=commands,
         home_tab=bool(app_home.get("home_tab_enabled")),
-        messages_tab=bool(app_home.get("messages_tab_enabled")) and not app_home.get("messages_tab_read_only_enabled"),
+        messages_tab=bool(app_home.get("messages_tab_enabled", True)),
+        people_may_write=bool(app_home.get("messages_tab_enabled", True))
+        and not app_home.get("messages_tab_read_only_enabled"),
         bot_events=tuple((settings.get("event_subscriptions") or {}).get("bot_events") or ()),
         interactivity=bool((settings.get("interactivity") or {}).get("is_enabled")),
     )

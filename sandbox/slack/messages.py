@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from sandbox.slack.store import Json, Store
 
 KEPT_PER_CHANNEL = 5000
 
 
+# what a new message has unless told otherwise, and one from an older state file that lacks it
+BLANK: dict[str, Any] = {
+    "thread_ts": None,
+    "blocks": [],
+    "attachments": [],
+    "files": [],
+    "metadata": None,
+    "unfurl_links": None,
+    "unfurl_media": None,
+    "edited": None,
+    "to": None,
+    "deleted": False,
+    "request": None,
+    "broadcast": False,
+}
+
+
 class Messages:
-    """Message records. A record has: channel, ts, thread_ts, user, bot, text, blocks, attachments, metadata, edited,
-    to (the only reader of an ephemeral message), deleted, request, broadcast."""
+    """Message records. A record has: channel, ts, user, bot, text, and what BLANK names; `to` is the only reader of an
+    ephemeral message."""
 
     def __init__(self, store: Store, machine: Callable[[], float]) -> None:
         """Index what the store already holds."""
@@ -22,6 +41,7 @@ class Messages:
         self._threads: dict[tuple[str, str], list[str]] = {}
         self._with_metadata: set[tuple[str, str]] = set()
         for record in store.tables["messages"].values():
+            record.update({name: value for name, value in copy.deepcopy(BLANK).items() if name not in record})
             self._index(record)
             self._last = max(self._last, int(record["ts"].replace(".", "")))
 
@@ -43,18 +63,10 @@ class Messages:
         record: Json = {
             "channel": channel,
             "ts": self.stamp(),
-            "thread_ts": None,
             "user": user,
             "bot": bot,
             "text": text,
-            "blocks": [],
-            "attachments": [],
-            "metadata": None,
-            "edited": None,
-            "to": None,
-            "deleted": False,
-            "request": None,
-            "broadcast": False,
+            **copy.deepcopy(BLANK),
             **fields,
         }
         self._store.put("messages", f"{channel}:{record['ts']}", record)

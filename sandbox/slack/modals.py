@@ -56,6 +56,7 @@ def _filled(ws: Workspace, person: Person, view: Json, before: Json | None) -> J
         "app_installed_team_id": ws.cast.team.id,
         "bot_id": ws.cast.bot_id,
     }
+    ws.recorder.view(view)
     for name in ("title", "close", "submit"):
         if full[name]:
             full[name] = {"emoji": True, **full[name]}

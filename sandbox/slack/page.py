@@ -120,9 +120,11 @@ class Page:
         return {"messages": [posting.shown(ws, r) for r in ws.messages.in_channel(channel) if wanted(r)]}
 
     async def home(self, request: Request) -> Json:
-        """GET /sandbox/home; open=1 tells the bot that the tab was opened."""
-        me = self._person(request)
-        asked = acts.open_home(self.ws, me) if request.query_params.get("open") == "1" else None
+        """GET /sandbox/home; open=1 tells the bot that the tab was opened (tab=messages: the other one)."""
+        me, tab = self._person(request), request.query_params.get("tab", "home")
+        if tab not in ("home", "messages"):
+            raise PageError('"tab" must be home or messages.')
+        asked = acts.open_home(self.ws, me, tab) if request.query_params.get("open") == "1" else None
         record = modals.home(self.ws, me)
         return {"view": modals.shown(record) if record else None, "request": asked["id"] if asked else None}
 
@@ -208,6 +210,28 @@ class Page:
         if reason not in ("refresh_requested", "warning", "drop") or not isinstance(count, int | None):
             raise PageError('"disconnect" must be refresh_requested, warning or drop.')
         return {"sockets": await self.ws.socket_mode.recycle(reason, count)}
+
+    async def faults(self, request: Request) -> Json:
+        """GET /sandbox/faults: the bad weather that is set, with the hits so far; DELETE ends it."""
+        if request.method == "DELETE":
+            self.ws.faults.clear()
+        return {"faults": [fault.as_json() for fault in self.ws.faults.rules]}
+
+    async def set_faults(self, body: Json) -> Json:
+        """POST /sandbox/faults: one rule, several under "faults", {"clear": true} or {"clear": NUMBER}."""
+        faults, gone = self.ws.faults, body.get("clear")
+        if gone is True:
+            faults.clear()
+        elif gone and not (isinstance(gone, int) and faults.clear(gone)):
+            raise PageError(f"There is no fault {gone}.", 404)
+        rules = body.get("faults", [body] if "kind" in body else [])
+        try:
+            for rule in rules:
+                fields = {name: value for name, value in rule.items() if name != "clear"}
+                faults.add(str(fields.pop("path", "*")), str(fields.pop("kind", "")), **fields)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise PageError(str(error)) from error
+        return {"faults": [fault.as_json() for fault in faults.rules]}
 
     async def live(self, socket: WebSocket) -> None:
         """WS /sandbox/live: push what changes for this person until either side leaves."""

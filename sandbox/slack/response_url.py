@@ -11,6 +11,7 @@ from sandbox.slack import posting
 from sandbox.slack.api.content import Content
 from sandbox.slack.errors import Refused
 from sandbox.slack.store import Json
+from sandbox.slack.weather import through
 from sandbox.slack.wire import BodyTooLarge, answer, parsed, read_body
 from sandbox.slack.workspace import Workspace
 
@@ -19,6 +20,11 @@ log = logging.getLogger("sandbox.slack.response_url")
 
 async def serve(ws: Workspace, request: Request) -> Response:
     """Answer `POST /response/ID`: "ok", or a 4xx with the error's name."""
+    return await through(ws.faults, "response_url", request, lambda: _answered(ws, request))
+
+
+async def _answered(ws: Workspace, request: Request) -> Response:
+    """The answer in fine weather."""
     key = request.path_params["key"]
     try:
         body = parsed(await read_body(request, ws.limits.body_bytes))
@@ -53,7 +59,8 @@ def _respond(ws: Workspace, handle: Json, body: Json) -> None:
         raise Refused("invalid_response_type")
     content = Content.read(body)
     if body.get("replace_original") is True and original is not None:
-        edited = None if original["to"] else {"user": ws.cast.bot_user, "ts": ws.messages.stamp()}
+        plain = not (original["to"] or content.blocks)  # what is drawn from blocks is not marked as edited
+        edited = original["edited"] if not plain else {"user": ws.cast.bot_user, "ts": ws.messages.stamp()}
         fresh = {**content.fields(), "metadata": content.metadata or original["metadata"]}
         posting.edit(ws, original, handle["request"], **fresh, edited=edited)
         return

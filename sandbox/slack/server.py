@@ -7,11 +7,13 @@ import contextlib
 import json
 import signal
 import socket
+import struct
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from sandbox.slack import response_url
+from sandbox.slack import response_url, upload
 from sandbox.slack.api import call
 from sandbox.slack.page import Page
 from sandbox.slack.store import Json
@@ -56,6 +60,15 @@ def application(ws: Workspace) -> Starlette:
     async def respond(request: Request) -> Response:
         return await response_url.serve(ws, request)
 
+    async def upload_file(request: Request) -> Response:
+        return await upload.serve(ws, request)
+
+    async def download(request: Request) -> Response:
+        return await upload.fetch(ws, request)
+
+    async def private(request: Request) -> Response:
+        return answer({"error": "not_modelled", "method": "files.slack.com"}, 501)
+
     async def index(request: Request) -> Response:
         file = STATIC / "index.html"
         return (
@@ -74,12 +87,14 @@ def application(ws: Workspace) -> Starlette:
     routes: list[BaseRoute] = [
         Route("/api/{method}", api, methods=["GET", "POST"]),
         Route("/response/{key}", respond, methods=post),
+        Route("/upload/v1/{ticket}", upload_file, methods=post),
         WebSocketRoute("/link", ws.socket_mode.serve),
         Route("/sandbox/state", page.reading(page.state), methods=get),
         Route("/sandbox/messages", page.reading(page.messages), methods=get),
         Route("/sandbox/home", page.reading(page.home), methods=get),
         Route("/sandbox/views", page.reading(page.views), methods=get),
         Route("/sandbox/requests/{id}", page.reading(page.request), methods=get),
+        Route("/sandbox/files/{id}/{name}", download, methods=get),
         Route("/sandbox/fleet", page.reading(page.targets), methods=get),
         Route("/sandbox/clock", page.reading(page.clock), methods=get),
         Route("/sandbox/clock", page.doing(page.set_clock), methods=post),
@@ -89,7 +104,10 @@ def application(ws: Workspace) -> Starlette:
         Route("/sandbox/submit", page.doing(page.submit), methods=post),
         Route("/sandbox/close", page.doing(page.close), methods=post),
         Route("/sandbox/sockets", page.doing(page.recycle), methods=post),
+        Route("/sandbox/faults", page.reading(page.faults), methods=["GET", "DELETE"]),
+        Route("/sandbox/faults", page.doing(page.set_faults), methods=post),
         WebSocketRoute("/sandbox/live", page.live),
+        Route("/files-pri/{rest:path}", private, methods=get),
         Route("/archives/{channel}/{stamp}", archive, methods=get),
         Route("/", index, methods=get),
         Mount("/page", PageFiles(directory=STATIC, check_dir=False)),
@@ -105,6 +123,27 @@ def application(ws: Workspace) -> Starlette:
     return Starlette(
         routes=routes, middleware=[Middleware(OnlyLoopback)], lifespan=lifespan, exception_handlers={404: missing}
     )
+
+
+class Edge:
+    """The application as the server calls it: each request can reset its own connection, which a fault may ask for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """`app` is what is served."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on."""
+        cycle = getattr(receive, "__self__", None)
+        if scope["type"] == "http" and isinstance(cycle, RequestResponseCycle):
+            scope["reset"] = partial(_reset, cycle.transport)
+        await self._app(scope, receive, send)
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Break a connection so that the other side sees a reset."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 async def _keep_saved(ws: Workspace) -> None:
@@ -154,7 +193,8 @@ def listen(port: int) -> socket.socket:
 def built(ws: Workspace) -> Server:
     """A server that has not started yet."""
     config = uvicorn.Config(
-        application(ws),
+        Edge(application(ws)),
+        http=H11Protocol,
         log_level="warning",
         access_log=False,
         ws="websockets-sansio",
@@ -205,12 +245,12 @@ class Slack:
         except urllib.error.HTTPError as error:
             raise LookupError(f"{error.code} {json.load(error).get('error')}") from None
 
-    def get(self, path: str, **query: str) -> Any:
+    def get(self, path: str, /, **query: str) -> Any:
         """GET of the page API, such as `get("messages", **{"as": "qa", "channel": "general"})`. Errors: LookupError."""
         tail = urllib.parse.urlencode(query)
         return self._open(urllib.request.Request(f"{self.url}/sandbox/{path}?{tail}"))
 
-    def post(self, path: str, **body: Any) -> Any:
+    def post(self, path: str, /, **body: Any) -> Any:
         """POST of the page API."""
         data = json.dumps(body).encode()
         headers = {"content-type": "application/json"}

@@ -11,6 +11,7 @@ from typing import Any
 Json = dict[str, Any]
 TABLES = (
     "messages",
+    "files",
     "message_state",
     "views",
     "stacks",

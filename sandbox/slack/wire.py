@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from email.message import Message
+from email.parser import BytesParser
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -57,6 +59,23 @@ def strict(text: bytes | str) -> Any:
 
 def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is not JSON")
+
+
+def form_parts(kind: str, body: bytes) -> list[tuple[str, str | None, bytes]]:
+    """The parts of a multipart form with the content type `kind`: (name, file name, data); ValueError for no form."""
+    head = b"Content-Type: " + kind.encode("latin-1", "replace") + b"\r\n\r\n"
+    message = BytesParser().parsebytes(head + body)
+    if message.get_content_type() != "multipart/form-data" or not message.is_multipart() or message.defects:
+        raise ValueError("not a form")
+    parts: list[tuple[str, str | None, bytes]] = []
+    for part in message.get_payload():
+        if not isinstance(part, Message):
+            raise ValueError("not a form")
+        name, data = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
+        if not isinstance(name, str) or not isinstance(data, bytes):
+            raise ValueError("not a form")
+        parts.append((name, part.get_filename(), data))
+    return parts
 
 
 def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

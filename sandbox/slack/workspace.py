@@ -15,11 +15,14 @@ from sandbox.slack.delivery import Delivery
 from sandbox.slack.delivery.signed_http import SignedHttp
 from sandbox.slack.delivery.socket_mode import SocketMode
 from sandbox.slack.errors import PageError
+from sandbox.slack.faults import Faults
+from sandbox.slack.files import Files
 from sandbox.slack.handles import Handles
 from sandbox.slack.limits import Limits, Rates
 from sandbox.slack.live import Live
 from sandbox.slack.messages import Messages
 from sandbox.slack.people import Cast, Person
+from sandbox.slack.recorder import Recorder
 from sandbox.slack.requests import Requests
 from sandbox.slack.seats import Seats
 from sandbox.slack.store import Store
@@ -54,8 +57,11 @@ class Workspace:
         self.tokens = tokens.load(directory)
         self.store = Store(directory)
         self.live = Live()
+        self.faults = Faults()
+        self.recorder = Recorder.from_environment()
         self.rates = Rates(self.limits, machine)
         self.messages = Messages(self.store, machine)
+        self.files = Files(self.store, directory / "slack-files", machine)
         self.seats = Seats(self.store, self.cast)
         self.requests = Requests(self.store, self.live, machine)
         self.handles = Handles(self.store, self.limits, machine)

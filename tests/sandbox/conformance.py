@@ -38,6 +38,8 @@ TITLES = {
     "slack 1.8": "Slack: Socket Mode",
     "slack 1.9": "Slack: files and App Home",
     "slack 1.10": "Slack: people, groups, workspaces",
+    "slack 1.11": "Slack: confirm dialogs and accessibility",
+    "slack 6": "Slack: what an approval must not rely on",
     "databricks a0": "Databricks: client behaviour and errors",
     "databricks a1": "Databricks: runtime versions",
     "databricks a2": "Databricks: clusters",

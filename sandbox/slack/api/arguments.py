@@ -39,6 +39,10 @@ class Arguments:
         """A boolean, also written 1, true, 0, false."""
         return (self.text(name) or "").lower() in ("1", "true")
 
+    def choice(self, name: str) -> bool | None:
+        """As `flag`, or None when it was not given."""
+        return self.flag(name) if name in self else None
+
     def number(self, name: str, default: int, maximum: int) -> int:
         """A whole number from 1 to `maximum`."""
         value = self.text(name)

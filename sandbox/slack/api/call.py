@@ -10,15 +10,16 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sandbox.slack.api import auth, chat, conversations, users, views
+from sandbox.slack.api import auth, chat, conversations, files, users, views
 from sandbox.slack.api.arguments import Arguments
 from sandbox.slack.api.registry import METHODS, Method
 from sandbox.slack.errors import RateLimited, Refused
-from sandbox.slack.wire import BodyTooLarge, answer, parsed, read_body
+from sandbox.slack.weather import through
+from sandbox.slack.wire import BodyTooLarge, answer, form_parts, parsed, read_body
 from sandbox.slack.workspace import Workspace
 
 log = logging.getLogger("sandbox.slack.api")
-FAMILIES = (auth, chat, conversations, users, views)
+FAMILIES = (auth, chat, conversations, files, users, views)
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -29,6 +30,12 @@ async def serve(ws: Workspace, request: Request) -> Response:
     if method is None:
         log.warning("not modelled: %s", name)
         return answer({"ok": False, "error": "not_modelled", "method": name}, 501)
+    return await through(ws.faults, name, request, lambda: _answered(ws, method, request))
+
+
+async def _answered(ws: Workspace, method: Method, request: Request) -> Response:
+    """The answer in fine weather."""
+    name = method.name
     headers = {"X-Slack-Req-Id": secrets.token_hex(16), "X-Accepted-OAuth-Scopes": ",".join(method.scopes)}
     if method.token == "bot":
         headers["X-OAuth-Scopes"] = ",".join(ws.manifest.scopes)
@@ -47,7 +54,7 @@ async def serve(ws: Workspace, request: Request) -> Response:
         return answer(limited.answer(), 429, {**headers, "Retry-After": str(limited.retry_after)})
     except Refused as refused:
         log.info("%s refused: %s %s", name, refused.error, refused.messages)
-        return answer(refused.answer(), 200, headers)
+        return answer(refused.answer(), 200, {**headers, "X-Slack-Failure": refused.error})
     except Exception:
         log.exception("%s failed", name)
         return answer({"ok": False, "error": "internal_error"}, 500, headers)
@@ -72,6 +79,13 @@ def _values(request: Request, body: bytes, method: Method) -> tuple[dict[str, An
         try:
             values.update(parse_qsl(body.decode(), keep_blank_values=True))
         except (UnicodeDecodeError, ValueError):
+            raise Refused("invalid_form_data") from None
+        return values, []
+    if kind == "multipart/form-data":
+        try:
+            parts = form_parts(request.headers["content-type"], body)
+            values.update({name: data.decode() for name, filename, data in parts if filename is None})
+        except ValueError:
             raise Refused("invalid_form_data") from None
         return values, []
     raise Refused("invalid_post_type")

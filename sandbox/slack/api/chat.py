@@ -2,60 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from sandbox.slack import posting
 from sandbox.slack.api.arguments import Arguments
 from sandbox.slack.api.content import Content
+from sandbox.slack.api.places import may_write, place, thread
 from sandbox.slack.api.registry import method
 from sandbox.slack.errors import Refused
 from sandbox.slack.store import Json
 from sandbox.slack.workspace import Workspace
 
 WRITE = ("chat:write",)
-STAMP = re.compile(r"\d{10}\.\d{6}")
-
-
-def _place(ws: Workspace, given: str | None, names: bool = False) -> str:
-    """The channel that a call means: an id, where `names` also a name or a person (their direct messages)."""
-    found = None
-    if given:
-        found = given if ws.seats.knows(given) else None
-        if found is None and names:
-            channel = ws.cast.channel(given)
-            person = ws.cast.by_id.get(given)
-            if person is not None and person.deleted:
-                raise Refused("user_disabled")
-            found = channel.id if channel else person.dm if person else None
-    if found is None or (_private(ws, found) and not ws.seats.bot(found)):
-        raise Refused("channel_not_found")
-    return found
-
-
-def _private(ws: Workspace, channel: str) -> bool:
-    known = ws.cast.channels.get(channel)
-    return bool(known and known.is_private)
-
-
-def _may_write(ws: Workspace, channel: str, uninvited: bool = False) -> None:
-    """The bot must be a member; `uninvited` posting in public needs its own scope."""
-    known = ws.cast.channels.get(channel)
-    if known and known.is_archived:
-        raise Refused("is_archived")
-    if not ws.seats.bot(channel) and not (uninvited and "chat:write.public" in ws.manifest.scopes):
-        raise Refused("not_in_channel")
-
-
-def _thread(ws: Workspace, channel: str, given: str | None) -> str | None:
-    """The root of the thread that a reply goes to."""
-    if not given:
-        return None
-    if not STAMP.fullmatch(given):
-        raise Refused("invalid_thread_ts")
-    parent = ws.messages.get(channel, given)
-    if parent is None or parent["to"] or (parent["deleted"] and not ws.messages.replies(channel, given)):
-        raise Refused("thread_not_found")
-    return parent["thread_ts"] or given
 
 
 def _warned(answer: Json, content: Content) -> Json:
@@ -68,18 +24,18 @@ def _warned(answer: Json, content: Content) -> Json:
 @method("chat.postMessage", scopes=WRITE)
 def post_message(ws: Workspace, arguments: Arguments) -> Json:
     """Post into a channel, a thread, or a person's direct messages; one a second in each."""
-    channel = _place(ws, arguments.text("channel"), names=True)
-    _may_write(ws, channel, uninvited=True)
+    channel = place(ws, arguments.text("channel"), names=True, people=True)
+    may_write(ws, channel, uninvited=True)
     content = Content.read(arguments)
-    thread = _thread(ws, channel, arguments.text("thread_ts"))
+    root = thread(ws, channel, arguments.text("thread_ts"))
     ws.rates.post(channel)
     record = posting.post(
         ws,
         channel,
         ws.cast.bot_user,
         bot=True,
-        thread_ts=thread,
-        broadcast=bool(thread) and arguments.flag("reply_broadcast"),
+        thread_ts=root,
+        broadcast=bool(root) and arguments.flag("reply_broadcast"),
         **content.fields(),
     )
     answer = {"channel": channel, "ts": record["ts"], "message": posting.described(ws, record, metadata=True)}
@@ -88,22 +44,18 @@ def post_message(ws: Workspace, arguments: Arguments) -> Json:
 
 @method("chat.postEphemeral", scopes=WRITE, tier=4)
 def post_ephemeral(ws: Workspace, arguments: Arguments) -> Json:
-    """Show a message to one member of a channel that the bot is in."""
-    channel = _place(ws, arguments.text("channel"))
+    """Show a message to one member of a channel that the bot is in; in a thread only if it has replies already."""
+    channel = place(ws, arguments.text("channel"), names=True)
     user = arguments.required("user")
-    _may_write(ws, channel)
+    may_write(ws, channel)
     if user not in ws.seats.users(channel):
         raise Refused("user_not_in_channel")
     content = Content.read(arguments)
-    record = posting.post(
-        ws,
-        channel,
-        ws.cast.bot_user,
-        bot=True,
-        to=user,
-        thread_ts=_thread(ws, channel, arguments.text("thread_ts")),
-        **content.fields(),
-    )
+    root = thread(ws, channel, arguments.text("thread_ts"))
+    if root and not ws.messages.replies(channel, root):
+        return _warned({"message_ts": ws.messages.stamp()}, content)
+    fields = {**content.fields(), "metadata": None}  # Slack keeps none of ephemeral messages
+    record = posting.post(ws, channel, ws.cast.bot_user, bot=True, to=user, thread_ts=root, **fields)
     return _warned({"message_ts": record["ts"]}, content)
 
 
@@ -120,12 +72,14 @@ def _own(ws: Workspace, channel: str, ts: str, error: str) -> Json:
 @method("chat.update", scopes=WRITE, tier=3)
 def update(ws: Workspace, arguments: Arguments) -> Json:
     """Change one of the bot's own messages."""
-    channel = _place(ws, arguments.text("channel"))
+    channel = place(ws, arguments.text("channel"))
     record = _own(ws, channel, arguments.required("ts"), "cant_update_message")
-    _may_write(ws, channel)
+    may_write(ws, channel, archived="is_inactive")
     content = Content.read(arguments, edited=True)
-    edited = {"user": ws.cast.bot_user, "ts": ws.messages.stamp()}
-    posting.edit(ws, record, **content.changes(), edited=edited)
+    changes = content.changes()
+    if not content.blocks:  # what is drawn from blocks is not marked as edited
+        changes["edited"] = {"user": ws.cast.bot_user, "ts": ws.messages.stamp()}
+    posting.edit(ws, record, **changes)
     answer = {"channel": channel, "ts": record["ts"], "text": record["text"]}
     return {**answer, "message": posting.described(ws, record, metadata=True)}
 
@@ -133,7 +87,7 @@ def update(ws: Workspace, arguments: Arguments) -> Json:
 @method("chat.delete", scopes=WRITE, tier=3)
 def delete(ws: Workspace, arguments: Arguments) -> Json:
     """Delete one of the bot's own messages."""
-    channel = _place(ws, arguments.text("channel"))
+    channel = place(ws, arguments.text("channel"))
     record = _own(ws, channel, arguments.required("ts"), "cant_delete_message")
     posting.delete(ws, record)
     return {"channel": channel, "ts": record["ts"]}
@@ -142,7 +96,7 @@ def delete(ws: Workspace, arguments: Arguments) -> Json:
 @method("chat.getPermalink", reads=True)
 def permalink(ws: Workspace, arguments: Arguments) -> Json:
     """A link to a message."""
-    channel = _place(ws, arguments.text("channel"))
+    channel = place(ws, arguments.text("channel"))
     ts = arguments.required("message_ts")
     record = ws.messages.get(channel, ts)
     if record is None or record["to"] or record["deleted"]:

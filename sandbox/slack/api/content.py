@@ -27,6 +27,8 @@ class Content:
     blocks: list[Json] | None = None
     attachments: list[Json] | None = None
     metadata: Json | None = None
+    unfurl_links: bool | None = None
+    unfurl_media: bool | None = None
     warnings: list[str] = field(default_factory=list)
 
     @classmethod
@@ -38,6 +40,7 @@ class Content:
         content.blocks = content.blocks if content.blocks is not None else _blocks(arguments)
         content.attachments = _attachments(arguments)
         content.metadata = _metadata(arguments)
+        content.unfurl_links, content.unfurl_media = arguments.choice("unfurl_links"), arguments.choice("unfurl_media")
         if not (content.text or "").strip() and not content.blocks and not content.attachments:
             raise Refused("no_text")
         if content.text and edited and len(content.text) > EDITED_TEXT_MAX:
@@ -66,13 +69,16 @@ class Content:
             "blocks": self.blocks or [],
             "attachments": self.attachments or [],
             "metadata": self.metadata or None,
+            "unfurl_links": self.unfurl_links,
+            "unfurl_media": self.unfurl_media,
         }
 
     def changes(self) -> Json:
-        """As changes of a standing message: what was not given stays, an empty array or object removes."""
+        """As changes of a standing message: what was not given stays, an empty array or object removes. Blocks go when
+        only a text is given, since that is then shown instead of them."""
         given: Json = {"text": self.text or ""}
-        if self.blocks is not None:
-            given["blocks"] = self.blocks
+        if self.blocks is not None or self.text:
+            given["blocks"] = self.blocks or []
         if self.attachments is not None:
             given["attachments"] = self.attachments
         if self.metadata is not None:

@@ -12,8 +12,13 @@ from sandbox.slack.workspace import Workspace
 UPDATED = 1_700_000_000
 
 
-def _profile(ws: Workspace, real_name: str, display: str) -> Json:
-    profile = {
+def email(ws: Workspace, person: Person) -> str:
+    """The address of an account."""
+    return f"{person.key}@{ws.cast.team_of(person.team).domain}.example"
+
+
+def _profile(real_name: str, display: str) -> Json:
+    return {
         "real_name": real_name,
         "real_name_normalized": real_name,
         "display_name": display,
@@ -24,9 +29,6 @@ def _profile(ws: Workspace, real_name: str, display: str) -> Json:
         "status_emoji": "",
         "avatar_hash": "",
     }
-    if "users:read.email" in ws.manifest.scopes:
-        profile["email"] = f"{display}@{ws.cast.team.domain}.example"
-    return profile
 
 
 def described(ws: Workspace, person: Person) -> Json:
@@ -37,11 +39,13 @@ def described(ws: Workspace, person: Person) -> Json:
         "team_id": person.team,
         "name": person.key,
         "deleted": person.deleted,
-        "profile": {**_profile(ws, person.name, person.key), "team": person.team},
+        "profile": {**_profile(person.name, person.key), "team": person.team},
         "is_bot": False,
         "is_app_user": False,
         "updated": UPDATED,
     }
+    if "users:read.email" in ws.manifest.scopes:
+        user["profile"]["email"] = email(ws, person)
     if person.deleted:
         return user
     user.update(
@@ -65,8 +69,7 @@ def described(ws: Workspace, person: Person) -> Json:
 
 def _machine_user(ws: Workspace, user_id: str, name: str, is_bot: bool) -> Json:
     """The bot's own user, and Slackbot (which does not call itself a bot)."""
-    profile = _profile(ws, name, name)
-    profile.pop("email", None)
+    profile = _profile(name, name)
     if is_bot:
         profile.update(bot_id=ws.cast.bot_id, api_app_id=ws.cast.app_id)
     return {
@@ -109,6 +112,16 @@ def list_users(ws: Workspace, arguments: Arguments) -> Json:
     everybody.append(_machine_user(ws, ws.cast.bot_user, ws.cast.bot_name, True))
     members, cursor = page(everybody, arguments, 1000)
     return {"members": members, "cache_ts": int(ws.machine()), "response_metadata": {"next_cursor": cursor}}
+
+
+@method("users.lookupByEmail", scopes=("users:read.email",), tier=3, reads=True)
+def lookup_by_email(ws: Workspace, arguments: Arguments) -> Json:
+    """The active account with this address."""
+    wanted = (arguments.text("email") or "").lower()
+    for person in ws.cast.people.values():
+        if email(ws, person).lower() == wanted and not person.deleted:
+            return {"user": described(ws, person)}
+    raise Refused("users_not_found")
 
 
 def _active(ws: Workspace, group: Group) -> list[str]:

@@ -45,10 +45,20 @@ TABLE = shape(
     },
     _even_rows,
 )
+
+
+def _plain_header(value: dict[str, Any], pointer: str, problems: Problems) -> None:
+    """The header of a data table holds no rich text."""
+    for index, cell in enumerate(value["rows"][0]):
+        if cell["type"] == "rich_text":
+            problem(problems, "rich_text is not supported in the header", f"{pointer}/rows/0/{index}")
+
+
 DATA_TABLE = shape(
     {**TYPE, "caption": string(None, 1), "rows": array(array(CELL, 1, 20), 2, 101)},
     {"block_id": IDENTIFIER, "page_size": integer(1, 100), "row_header_column_index": integer(0, 19)},
     _even_rows,
+    _plain_header,
 )
 
 LABEL = string(20, 1)

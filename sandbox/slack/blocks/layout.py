@@ -36,9 +36,11 @@ def _some_content(value: dict[str, Any], pointer: str, problems: Problems) -> No
 
 
 def _container(value: dict[str, Any], pointer: str, problems: Problems) -> None:
-    """A container needs a title, and no header divider when it folds."""
+    """A container needs a title; it starts folded only if it folds, and has no header divider then."""
     if value.get("title") is None and value.get("rich_text_title") is None:
         problem(problems, "must provide either title or rich_text_title", pointer)
+    if value.get("default_collapsed") and not value.get("is_collapsible"):
+        problem(problems, "default_collapsed requires is_collapsible to be true", pointer)
     if value.get("is_collapsible") and value.get("has_header_divider"):
         problem(problems, "has_header_divider cannot be set when is_collapsible is true", pointer)
 

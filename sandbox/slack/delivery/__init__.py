@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 OPERATION_TIMEOUT = "operation_timeout"
 DISPATCH_FAILED = "dispatch_failed"
+NAMES = {"slash_commands": "command", "events_api": "event"}
+
+
+class Cut(Enum):
+    """When the way to the bot breaks: never, just before the payload is sent, or just after it was."""
+
+    NEVER = 0
+    BEFORE = 1
+    AFTER = 2
 
 
 @dataclass
@@ -20,6 +30,12 @@ class Parcel:
     sent: Callable[[float], None] = lambda moment: None
     attempt: int = 0
     reason: str = ""
+    cut: Cut = Cut.NEVER
+
+    @property
+    def name(self) -> str:
+        """What it is to a person: a command, an action, a view or an event."""
+        return NAMES.get(self.kind) or ("action" if self.payload.get("type") == "block_actions" else "view")
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,8 @@ class Delivery(Protocol):
     """A way to the bot."""
 
     mode: str
+    timed_out: str
+    """What a retry is told when nothing came back in time."""
 
     async def deliver(self, parcel: Parcel) -> Outcome:
         """Send to one consumer and wait for its acknowledgement, at most Slack's 3 s."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from sandbox.slack.delivery import Parcel
+from sandbox.slack.delivery.weather import deliver
 from sandbox.slack.store import Json
 from sandbox.slack.workspace import Workspace
 
@@ -23,11 +24,14 @@ async def send_event(ws: Workspace, payload: Json, request: Json | None = None) 
     for attempt in range(len(ws.limits.event_retry_delays) + 1):
         if attempt:
             await asyncio.sleep(ws.limits.event_retry_delays[attempt - 1])
-        outcome = await ws.delivery.deliver(Parcel("events_api", payload, False, sent, attempt, reason))
+        outcome = await deliver(ws, Parcel("events_api", payload, False, sent, attempt, reason))
         if outcome.error is None:
             if request is not None:
                 ws.requests.changed(request, acknowledged=outcome.acknowledged)
-            return
+            if attempt or ws.faults.strike("event", "duplicate") is None:
+                return
+            reason = ws.delivery.timed_out  # the acknowledgement got lost on its way
+            continue
         reason = outcome.reason
         log.info("event %s was not acknowledged: %s", payload["event_id"], reason)
         if outcome.no_retry:

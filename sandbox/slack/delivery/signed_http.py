@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from sandbox.slack.delivery import DISPATCH_FAILED, OPERATION_TIMEOUT, Outcome, Parcel
+from sandbox.slack.delivery import DISPATCH_FAILED, OPERATION_TIMEOUT, Cut, Outcome, Parcel
 from sandbox.slack.limits import Limits
 from sandbox.slack.outbound import Answer, call
 from sandbox.slack.wire import strict
@@ -20,6 +20,7 @@ class SignedHttp:
     """Delivery to `url`, which takes commands, interactions and events alike."""
 
     mode = "http"
+    timed_out = "http_timeout"
 
     def __init__(self, url: str, secret: str, limits: Limits, machine: Callable[[], float]) -> None:
         """`secret` is the signing secret."""
@@ -50,7 +51,9 @@ class SignedHttp:
         }
 
     async def deliver(self, parcel: Parcel) -> Outcome:
-        """POST and read the answer: 200 acknowledges, anything else is dispatch_failed."""
+        """POST and read the answer: 200 acknowledges (an event: any 2xx), anything else is dispatch_failed."""
+        if parcel.cut is Cut.BEFORE:
+            return Outcome(error=DISPATCH_FAILED, reason="connection_failed")
         content_type, body = self._encode(parcel)
         headers = self.signed(content_type, body)
         if parcel.attempt:
@@ -60,11 +63,13 @@ class SignedHttp:
         try:
             answer = await asyncio.wait_for(call("POST", self.url, headers, body), self._limits.ack_seconds)
         except TimeoutError:
-            return Outcome(error=OPERATION_TIMEOUT, reason="http_timeout")
+            return Outcome(error=OPERATION_TIMEOUT, reason=self.timed_out)
         except OSError:
             return Outcome(error=DISPATCH_FAILED, reason="connection_failed")
         moment = self._machine()
-        if answer.status != 200:
+        if parcel.cut is Cut.AFTER:
+            return Outcome(error=DISPATCH_FAILED, reason="connection_failed")
+        if answer.status != 200 and not (parcel.kind == "events_api" and 200 <= answer.status < 300):
             stop = answer.headers.get("x-slack-no-retry") == "1"
             return Outcome(error=DISPATCH_FAILED, reason="http_error", no_retry=stop)
         return Outcome(acknowledged=moment, body=self._body(answer) if parcel.accepts_response else None)

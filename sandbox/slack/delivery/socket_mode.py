@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from sandbox.slack.delivery import DISPATCH_FAILED, OPERATION_TIMEOUT, Outcome, Parcel
+from sandbox.slack.delivery import DISPATCH_FAILED, OPERATION_TIMEOUT, Cut, Outcome, Parcel
 from sandbox.slack.limits import Limits
 from sandbox.slack.wire import parsed
 
@@ -35,6 +35,7 @@ class SocketMode:
     """All sockets of the app, and the envelopes that wait for their acknowledgement."""
 
     mode = "socket"
+    timed_out = "timeout"
 
     def __init__(self, app_id: str, limits: Limits, machine: Callable[[], float]) -> None:
         """`machine` gives machine time; set `on_change` to hear that the number of sockets changed."""
@@ -126,6 +127,8 @@ class SocketMode:
             envelope.update(retry_attempt=parcel.attempt, retry_reason=parcel.reason)
         waiting: asyncio.Future[tuple[float, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[key] = waiting
+        if parcel.cut is Cut.BEFORE and (doomed := self._next()) is not None:
+            await self._close(doomed)
         try:
             while True:
                 link = self._next()
@@ -134,6 +137,8 @@ class SocketMode:
                 try:
                     parcel.sent(self._machine())
                     await self._send(link.socket, envelope)
+                    if parcel.cut is Cut.AFTER:
+                        await self._close(link)
                     break
                 except (WebSocketDisconnect, RuntimeError, OSError):
                     if link in self.links:
@@ -141,7 +146,7 @@ class SocketMode:
             moment, body = await asyncio.wait_for(waiting, self._limits.ack_seconds)
             return Outcome(acknowledged=moment, body=body if parcel.accepts_response else None)
         except TimeoutError:
-            return Outcome(error=OPERATION_TIMEOUT, reason="timeout")
+            return Outcome(error=OPERATION_TIMEOUT, reason=self.timed_out)
         finally:
             self._waiting.pop(key, None)
 

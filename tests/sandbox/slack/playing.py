@@ -24,7 +24,7 @@ SUPPORT, GENERAL, PARTNER = "C0SUPPORT1", "C0GENERAL1", "C0PARTNER1"
 QA, OUTSIDER, GUEST, GONE = "U0SAND0003", "U0SAND0008", "U0SAND0009", "U0SAND0010"
 SCOPES = [
     *("commands", "chat:write", "users:read", "usergroups:read", "channels:read", "groups:read"),
-    *("channels:history", "groups:history", "im:read", "im:write", "im:history"),
+    *("channels:history", "groups:history", "im:read", "im:write", "im:history", "files:write"),
 ]
 Json = dict[str, Any]
 
@@ -43,12 +43,14 @@ class Machine:
 
     def __init__(self) -> None:
         self.ahead = 0.0
+        self._lock = threading.Lock()
 
     def __call__(self) -> float:
         return time.time() + self.ahead
 
     def advance(self, seconds: float) -> None:
-        self.ahead += seconds
+        with self._lock:
+            self.ahead += seconds
 
 
 def plain(text: str) -> Json:
@@ -102,11 +104,30 @@ def refused(call: Callable[..., Any], *values: Any, **named: Any) -> Json:
     raise AssertionError("it was not refused")
 
 
+def connect_sdk(slack: Slack, client: SocketModeClient) -> None:
+    """Connect an SDK client, and wait until the server counts it: its handshake ends a moment before that."""
+    client.connect()
+    connected(slack)
+
+
+def connected(slack: Slack) -> None:
+    """Wait until the bot can be reached."""
+    waited = threading.Event()
+    for _ in range(800):
+        if slack.get("state", **{"as": "qa"})["bot"]["connected"]:
+            return
+        waited.wait(0.01)
+    raise AssertionError("the bot did not connect")
+
+
 def leave(slack: Slack, client: SocketModeClient) -> None:
     """Close an SDK client without its wait for the next bytes: the server hangs up first."""
     client.auto_reconnect_enabled = client.default_auto_reconnect_enabled = False
     slack.post("sockets", disconnect="drop")
-    client.close()
+    try:
+        client.close()
+    except AttributeError:  # its own thread closed the socket between its look and its close
+        client.close()
 
 
 class RawBot:

@@ -60,6 +60,7 @@ def test_a_press_arrives_as_slack_sends_it(slack: Slack, client: WebClient, bot:
     }
 
 
+@pytest.mark.conforms("slack-user-team-in-presses", "slack-team-of-a-press", "slack-everybody-who-sees-may-press")
 def test_the_team_of_a_press_is_ours_and_the_users_own_is_beside_it(
     slack: Slack, client: WebClient, bot: RawBot
 ) -> None:
@@ -140,6 +141,7 @@ def test_what_no_client_would_send_is_refused(
         act(slack, posted(client, actions(element)), action_id="stage", **given)
 
 
+@pytest.mark.conforms("slack-stale-buttons")
 def test_a_press_on_what_is_not_there_is_refused(slack: Slack, client: WebClient) -> None:
     ts = posted(client, actions(button()))
     with pytest.raises(LookupError, match="no element"):
@@ -161,11 +163,23 @@ def test_an_input_in_a_message_waits_unless_it_dispatches(slack: Slack, client: 
     assert payload["state"]["values"]["why"]["text"]["value"] == "because"
 
 
+@pytest.mark.conforms("slack-dispatch-failed")
 def test_a_press_that_is_not_taken_is_an_error_of_the_request(slack: Slack, client: WebClient) -> None:
     request = act(slack, posted(client, actions(button())))
     assert slack.until(request, lambda r: r["error"])["error"] == "dispatch_failed"
 
 
+@pytest.mark.conforms("slack-confirm-unseen")
+def test_nobody_can_tell_a_confirmed_press_from_any_other(slack: Slack, client: WebClient, bot: RawBot) -> None:
+    dialog = {"title": plain("Sure?"), "text": plain("x"), "confirm": plain("Yes"), "deny": plain("No")}
+    seen = []
+    for element in (button(), button(confirm=dialog)):
+        act(slack, posted(client, actions(element, block_id="row")))
+        seen.append({**bot.payload()["actions"][0], "action_ts": ""})
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.conforms("slack-double-click")
 def test_a_double_click_is_two_presses(slack: Slack, client: WebClient, bot: RawBot) -> None:
     ts = posted(client, actions(button()))
     act(slack, ts)
@@ -173,6 +187,7 @@ def test_a_double_click_is_two_presses(slack: Slack, client: WebClient, bot: Raw
     assert bot.payload()["trigger_id"] != bot.payload()["trigger_id"]
 
 
+@pytest.mark.conforms("slack-feedback-buttons")
 def test_feedback_buttons_send_the_chosen_one(slack: Slack, client: WebClient, bot: RawBot) -> None:
     both = {name: {"text": plain(name), "value": name} for name in ("positive_button", "negative_button")}
     element = {"type": "feedback_buttons", "action_id": "press", **both}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from slack_sdk.errors import SlackObjectFormationError
 from slack_sdk.models import blocks as sdk
 from slack_sdk.models.blocks import basic_components, block_elements
 
@@ -55,6 +56,20 @@ def confirm(title: int = 1, text: int = 1, yes: int = 1) -> Json:
     return {"title": plain("x" * title), "text": plain("x" * text), "confirm": plain("x" * yes), "deny": plain("no")}
 
 
+def data_table(**more: Any) -> Json:
+    return {**table(2, 1), "type": "data_table", "caption": "c", **more}
+
+
+def feedback(action_id: str) -> Json:
+    both = {name: {"text": plain("x"), "value": name} for name in ("positive_button", "negative_button")}
+    return {"type": "feedback_buttons", "action_id": action_id, **both}
+
+
+def group(label: str) -> Json:
+    return {"label": plain(label), "options": [option("x")]}
+
+
+AXIS = {"categories": ["13.3", "17.3"]}
 IMAGE = {"type": "image", "image_url": "https://example.com/a.png", "alt_text": "a"}
 
 # what grows, its limit, and where the pointer leads one past it
@@ -109,10 +124,28 @@ LIMITS: list[tuple[str, Callable[[int], Json], int, str]] = [
     ),
     ("pie segments", pie, 6, "/chart/segments"),
     ("card title", lambda n: card(title=mrkdwn("x" * n)), 150, "/title/text"),
+    ("card subtitle", lambda n: card(subtitle=mrkdwn("x" * n)), 150, "/subtitle/text"),
     ("card body", lambda n: card(body=mrkdwn("x" * n)), 200, "/body/text"),
     ("card actions", lambda n: card(actions=[button(f"a{i}") for i in range(n)]), 3, "/actions"),
     ("carousel", lambda n: {"type": "carousel", "elements": [card()] * n}, 10, "/elements"),
     ("container", lambda n: {"type": "container", "title": plain("t"), "child_blocks": [section()] * n}, 10, "blocks"),
+    (
+        "context actions",
+        lambda n: {"type": "context_actions", "elements": [feedback(f"f{i}") for i in range(n)]},
+        5,
+        "/elements",
+    ),
+    ("group label", lambda n: placed(select(option_groups=[group("x" * n)])), 75, "/option_groups/0/label/text"),
+    (
+        "confirm deny",
+        lambda n: actions(button(confirm={**confirm(), "deny": plain("x" * n)})),
+        30,
+        "/confirm/deny/text",
+    ),
+    ("markdown text in a context", lambda n: {"type": "context", "elements": [mrkdwn("x" * n)]}, 3000, "/text"),
+    ("data table page", lambda n: data_table(page_size=n), 100, "/page_size"),
+    ("chart axis y", lambda n: chart(chart={"axis_config": {**AXIS, "y_label": "x" * n}}), 50, "/y_label"),
+    ("pie label", lambda n: pie(1, label="x" * n), 20, "/segments/0/label"),
     (
         "container title",
         lambda n: {"type": "container", "title": plain("x" * n), "child_blocks": [section()]},
@@ -122,6 +155,24 @@ LIMITS: list[tuple[str, Callable[[int], Json], int, str]] = [
 ]
 
 
+@pytest.mark.conforms(
+    "slack-ids-255",
+    "slack-section-limits",
+    "slack-header-and-context-limits",
+    "slack-actions-limits",
+    "slack-button-limits",
+    "slack-option-limits",
+    "slack-choice-limits",
+    "slack-image-limits",
+    "slack-input-limits",
+    "slack-confirm-limits",
+    "slack-markdown-block",
+    "slack-table-limits",
+    "slack-data-table",
+    "slack-chart-limits",
+    "slack-card-limits",
+    "slack-container-limits",
+)
 @pytest.mark.parametrize(("grow", "limit", "pointer"), [row[1:] for row in LIMITS], ids=[row[0] for row in LIMITS])
 def test_a_limit_holds_at_its_edge_and_one_past_it(grow: Callable[[int], Json], limit: int, pointer: str) -> None:
     assert check_blocks([grow(limit)], "message") == []
@@ -132,6 +183,7 @@ def test_a_limit_holds_at_its_edge_and_one_past_it(grow: Callable[[int], Json], 
     assert any(p.rstrip("]").endswith(pointer) for p in problems)
 
 
+RICH = {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": "x"}]}]}
 REFUSED: dict[str, Json] = {
     "an unknown block": {"type": "marquee"},
     "a block without type": {"text": plain("x")},
@@ -166,6 +218,16 @@ REFUSED: dict[str, Json] = {
     "a series in another order": chart(chart={"axis_config": {"categories": ["17.3", "13.3"]}}),
     "a point that is no number": pie(1, value="7"),
     "an empty pie segment": pie(1, value=0),
+    "a data table with one row": data_table(rows=[[{"type": "raw_text", "text": "x"}]]),
+    "a data table with rich text in its header": data_table(rows=[[RICH], [RICH]]),
+    "a container that starts folded and cannot fold": {
+        "type": "container",
+        "title": plain("t"),
+        "child_blocks": [section()],
+        "default_collapsed": True,
+    },
+    "an image that Slack cannot reach": {**IMAGE, "image_url": "http://10.0.0.7/a.png"},
+    "a canvas block": {"type": "canvas"},
     "a data table without caption": {**table(2, 1), "type": "data_table"},
     "an unknown rich text part": {"type": "rich_text", "elements": [{"type": "rich_text_poem", "elements": []}]},
     "an unknown task status": {"type": "task_card", "task_id": "1", "title": "t", "status": "soon"},
@@ -180,11 +242,25 @@ REFUSED: dict[str, Json] = {
 }
 
 
+@pytest.mark.conforms(
+    "slack-unique-ids",
+    "slack-rich-text",
+    "slack-table-limits",
+    "slack-data-table",
+    "slack-chart-categories",
+    "slack-alert-only-in-modals",
+    "slack-container-limits",
+    "slack-tasks",
+    "slack-unknown-types",
+    "slack-image-url-public",
+    "slack-alt-text-and-caption",
+)
 @pytest.mark.parametrize("block", REFUSED.values(), ids=REFUSED.keys())
 def test_a_message_refuses(block: Json) -> None:
     assert check_blocks([block], "message")
 
 
+@pytest.mark.conforms("slack-blocks-per-surface")
 def test_a_message_takes_fifty_blocks_and_a_view_a_hundred() -> None:
     assert check_blocks([section()] * 50, "message") == []
     assert "no more than 50" in check_blocks([section()] * 51, "message")[0]
@@ -193,20 +269,24 @@ def test_a_message_takes_fifty_blocks_and_a_view_a_hundred() -> None:
         assert check_blocks([section()] * 101, kind)
 
 
+@pytest.mark.conforms("slack-unique-ids")
 def test_block_ids_are_unique() -> None:
     assert "already exists" in check_blocks([section(block_id="a"), section(block_id="a")], "message")[0]
 
 
+@pytest.mark.conforms("slack-unique-ids")
 def test_the_same_action_id_in_two_blocks_is_fine() -> None:
     assert check_blocks([actions(button("a")), actions(button("a"))], "message") == []
 
 
+@pytest.mark.conforms("slack-chart-categories")
 def test_series_names_are_unique() -> None:
     double = series(2)
     double["series"][1]["name"] = "s0"
     assert "unique" in check_blocks([chart(chart=double)], "message")[0]
 
 
+@pytest.mark.conforms("slack-markdown-block", "slack-one-table-two-charts")
 def test_a_message_takes_one_table_two_charts_and_so_much_markdown() -> None:
     assert check_blocks([table(1, 1), chart(), chart()], "message") == []
     assert "only 1 table" in check_blocks([table(1, 1), table(1, 1)], "message")[0]
@@ -214,17 +294,20 @@ def test_a_message_takes_one_table_two_charts_and_so_much_markdown() -> None:
     assert check_blocks([{"type": "markdown", "text": "x" * 7000}] * 2, "message")
 
 
+@pytest.mark.conforms("slack-one-focus")
 def test_only_one_element_takes_the_focus() -> None:
     blocks = [text_input("a", element={"focus_on_load": True}), text_input("b", element={"focus_on_load": True})]
     assert "focus" in check_blocks(blocks, "modal")[0]
 
 
+@pytest.mark.conforms("slack-views-refuse-message-blocks")
 @pytest.mark.parametrize("kind", ["modal", "home"])
 @pytest.mark.parametrize("block", [chart(), table(1, 1), {"type": "markdown", "text": "x"}, card()])
 def test_views_refuse_what_only_messages_take(kind: str, block: Json) -> None:
     assert "unsupported type" in check_blocks([block], kind)[0]
 
 
+@pytest.mark.conforms("slack-alert-only-in-modals")
 def test_alerts_are_for_modals_only() -> None:
     alert = {"type": "alert", "text": plain("x"), "level": "warning"}
     assert check_blocks([alert], "modal") == []
@@ -241,12 +324,14 @@ VIEW_LIMITS: list[tuple[str, Callable[[int], Json], int]] = [
 ]
 
 
+@pytest.mark.conforms("slack-ids-255", "slack-view-word-limits")
 @pytest.mark.parametrize(("grow", "limit"), [row[1:] for row in VIEW_LIMITS], ids=[row[0] for row in VIEW_LIMITS])
 def test_a_view_limit_holds_at_its_edge_and_one_past_it(grow: Callable[[int], Json], limit: int) -> None:
     assert check_view(grow(limit), "modal") == []
     assert check_view(grow(limit + 1), "modal")[0].startswith("[ERROR] must be less than")
 
 
+@pytest.mark.conforms("slack-views-need-their-fields")
 @pytest.mark.parametrize(
     "view",
     [
@@ -264,20 +349,24 @@ def test_a_modal_refuses(view: Any) -> None:
     assert check_view(view, "modal")
 
 
+@pytest.mark.conforms("slack-views-need-their-fields")
 def test_a_home_has_no_submit() -> None:
     assert "invalid additional property: submit" in check_view(home(section(), submit=plain("x")), "home")[0]
 
 
+@pytest.mark.conforms("slack-view-too-large")
 def test_a_view_is_at_most_250_kilobytes() -> None:
     big = modal(*(actions(*(button(f"a{i}", value="x" * 2000) for i in range(2))) for _ in range(70)))
     assert check_view(big, "modal") == []
     assert too_large(big)
 
 
+@pytest.mark.conforms("slack-blocks-too-long")
 def test_all_shown_text_is_counted() -> None:
     assert characters([section("x" * 10), table(1, 2), chart()]) == 10 + 2 + len("Runs") + len("runs") + 8
 
 
+@pytest.mark.conforms("slack-raw-blocks-are-checked", "slack-rich-text", "slack-tasks")
 def test_what_the_sdk_builds_is_accepted() -> None:
     choices = [basic_components.Option(value="a", label="A"), basic_components.Option(value="b", label="B")]
     inside = [
@@ -316,6 +405,45 @@ def test_what_the_sdk_builds_is_accepted() -> None:
         sdk.TableBlock(rows=[[{"type": "raw_text", "text": "x"}]], column_settings=[{"align": "right"}]),
         sdk.TaskCardBlock(task_id="1", title="t", status="pending"),
         sdk.CardBlock(title="t", body="b"),
+        sdk.PlanBlock(title="p", tasks=[sdk.TaskCardBlock(task_id="2", title="t", status="error").to_dict()]),
+        sdk.CarouselBlock(elements=[sdk.CardBlock(title="t", body="b")]),
+        sdk.ContainerBlock(title="t", child_blocks=[sdk.DividerBlock()], is_collapsible=True, default_collapsed=True),
+        sdk.ContextActionsBlock(
+            elements=[
+                block_elements.FeedbackButtonsElement(
+                    positive_button=basic_components.FeedbackButtonObject(text="+", value="1"),
+                    negative_button=basic_components.FeedbackButtonObject(text="-", value="0"),
+                ),
+                block_elements.IconButtonElement(icon="trash", text="Delete"),
+            ]
+        ),
         *(sdk.InputBlock(label="l", element=element) for element in typed),
     ]
     assert check_blocks([block.to_dict() for block in message], "message") == []
+    assert check_blocks([sdk.AlertBlock(text="a", level="warning").to_dict()], "modal") == []
+
+
+SDK_LIMITS = [
+    (lambda n: sdk.HeaderBlock(text="x" * n), "message", 150),
+    (lambda n: sdk.SectionBlock(fields=["x"] * n), "message", 10),
+    (lambda n: sdk.ContextBlock(elements=[basic_components.MarkdownTextObject(text="x")] * n), "message", 10),
+    (lambda n: sdk.ImageBlock(image_url="https://a.bc/d", alt_text="x" * n), "message", 2000),
+    (lambda n: sdk.MarkdownBlock(text="x" * n), "message", 12000),
+    (lambda n: sdk.CardBlock(title="x" * n), "message", 150),
+    (lambda n: sdk.CardBlock(body="x" * n), "message", 200),
+    (lambda n: sdk.ContainerBlock(title="t", child_blocks=[sdk.DividerBlock()] * n), "message", 10),
+    (lambda n: sdk.InputBlock(label="x" * n, element=block_elements.EmailInputElement()), "modal", 2000),
+    (lambda n: sdk.DividerBlock(block_id="x" * n), "home", 255),
+    (lambda n: sdk.ActionsBlock(elements=[block_elements.ButtonElement(text="x" * n)]), "home", 75),
+    (lambda n: sdk.ActionsBlock(elements=[block_elements.ButtonElement(text="x", value="x" * n)]), "home", 2000),
+]
+
+
+@pytest.mark.conforms("slack-raw-blocks-are-checked")
+@pytest.mark.parametrize(("build", "surface", "limit"), SDK_LIMITS)
+def test_the_sdk_and_the_validator_draw_the_same_line(
+    build: Callable[[int], sdk.Block], surface: str, limit: int
+) -> None:
+    assert check_blocks([build(limit).to_dict()], surface) == []
+    with pytest.raises(SlackObjectFormationError):
+        build(limit + 1).to_dict()

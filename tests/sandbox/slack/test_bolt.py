@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from slack_bolt import Ack, App, BoltRequest, Respond
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
 
 from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack
-from tests.sandbox.slack.playing import HttpBot, actions, button, home, leave, modal, section, text_input
+from tests.sandbox.slack.playing import (
+    HttpBot,
+    actions,
+    button,
+    connect_sdk,
+    connected,
+    home,
+    leave,
+    modal,
+    section,
+    text_input,
+)
 
 
 def build(slack: Slack) -> App:
@@ -65,16 +77,18 @@ def play(slack: Slack) -> None:
     assert unknown["acknowledged"] - unknown["delivered"] < 0.5
 
 
+@pytest.mark.conforms("slack-bolt-both-ways")
 def test_a_bolt_app_plays_in_socket_mode(slack: Slack) -> None:
     app = build(slack)
     handler = SocketModeHandler(app, slack.app_token, web_client=app.client, ping_interval=0.2)
-    handler.client.connect()
+    connect_sdk(slack, handler.client)
     try:
         play(slack)
     finally:
         leave(slack, handler.client)
 
 
+@pytest.mark.conforms("slack-bolt-both-ways")
 def test_a_bolt_app_plays_over_http(start: Callable[..., Slack]) -> None:
     http = HttpBot()
     slack = start(mode="http", bot_url=http.url)
@@ -91,14 +105,43 @@ def test_a_bolt_app_plays_over_http(start: Callable[..., Slack]) -> None:
         http.stop()
 
 
+@pytest.mark.conforms("slack-no-listener-no-reply")
 def test_what_a_bolt_app_has_no_listener_for_times_out(start: Callable[..., Slack]) -> None:
     """Bolt answers 404 for what it does not know; in Socket Mode that is never acknowledged."""
     slack = start(limits=Limits(ack_seconds=0.4))
     app = App(client=WebClient(slack.bot_token, base_url=slack.api_url))
     handler = SocketModeHandler(app, slack.app_token, web_client=app.client, ping_interval=0.2)
-    handler.client.connect()
+    connect_sdk(slack, handler.client)
     try:
         seen = slack.until(slack.command("qa", "/rollout"), lambda r: r["error"])
         assert seen["error"] == "operation_timeout"
+    finally:
+        leave(slack, handler.client)
+
+
+@pytest.mark.conforms("slack-socket-refresh", "slack-socket-cut-before-delivery")
+def test_a_bolt_app_comes_back_after_refreshed_and_cut_sockets(start: Callable[..., Slack]) -> None:
+    """A person who tries again comes through: for a while after a reconnection the SDK closes its old socket and does
+    not read the new one, so that what comes in then is not acknowledged in time."""
+    slack = start(limits=Limits(ack_seconds=0.5))
+    app = build(slack)
+    handler = SocketModeHandler(app, slack.app_token, web_client=app.client, ping_interval=0.2)
+    connect_sdk(slack, handler.client)
+    try:
+        for kind in ("refresh", "drop"):
+            slack.post("faults", clear=True, path="command", kind=kind, times=1)
+            before = handler.client.session_id()
+            slack.until(slack.command("qa", "/rollout status"), lambda r: r["acknowledged"] or r["error"])
+            for _ in range(60):
+                connected(slack)
+                seen = slack.until(slack.command("qa", "/rollout status"), lambda r: r["acknowledged"] or r["error"])
+                if seen["acknowledged"] and handler.client.session_id() != before:
+                    break
+            else:
+                raise AssertionError(f"it never came back: {seen}")
+            seen = slack.until(seen["id"], lambda r: r["answers"])
+            assert [answer["message"]["text"] for answer in seen["answers"]] == ["status"]
+            assert handler.client.session_id() != before
+            assert slack.get("faults")["faults"][0]["hits"] == 1
     finally:
         leave(slack, handler.client)

@@ -17,6 +17,7 @@ def texts(answered: dict[str, Any]) -> list[str]:
     return [answer["message"]["text"] for answer in answered["answers"]]
 
 
+@pytest.mark.conforms("slack-command-fields", "slack-user-team-in-presses")
 def test_the_payload_has_slacks_fields(slack: Slack, bot: RawBot) -> None:
     slack.command("tech-lead", "/rollout status dev")
     envelope = bot.next()
@@ -39,6 +40,7 @@ def test_the_payload_has_slacks_fields(slack: Slack, bot: RawBot) -> None:
     }
 
 
+@pytest.mark.conforms("slack-everybody-who-sees-may-press")
 @pytest.mark.parametrize("person", ["outsider", "guest", "deactivated"])
 def test_commands_of_everybody_are_delivered(slack: Slack, bot: RawBot, person: str) -> None:
     slack.command(person, "/rollout status")
@@ -48,6 +50,7 @@ def test_commands_of_everybody_are_delivered(slack: Slack, bot: RawBot, person: 
     assert payload["channel_id"] == (PARTNER if person == "outsider" else SUPPORT)
 
 
+@pytest.mark.conforms("slack-command-anywhere")
 def test_a_command_may_be_typed_where_the_bot_is_not_and_in_direct_messages(slack: Slack, bot: RawBot) -> None:
     slack.command("qa", "/rollout", GENERAL)
     assert bot.payload()["channel_name"] == "general"
@@ -55,6 +58,7 @@ def test_a_command_may_be_typed_where_the_bot_is_not_and_in_direct_messages(slac
     assert bot.payload()["channel_name"] == "directmessage"
 
 
+@pytest.mark.conforms("slack-should-escape")
 def test_names_channels_and_links_are_escaped(slack: Slack, bot: RawBot) -> None:
     slack.command("qa", "/rollout assign @tech-lead @devops-2 #general @nobody <@U1> a&b https://x.net/?a=1&b=2 now")
     assert bot.payload()["text"] == (
@@ -63,11 +67,13 @@ def test_names_channels_and_links_are_escaped(slack: Slack, bot: RawBot) -> None
     )
 
 
+@pytest.mark.conforms("slack-should-escape")
 def test_groups_and_display_names_are_escaped_too(slack: Slack, bot: RawBot) -> None:
     slack.command("qa", "/rollout ask @platform-devops @Theo Techlead @channel")
     assert bot.payload()["text"] == "ask <!subteam^S0DEVOPS01> <@U0SAND0002> <!channel>"
 
 
+@pytest.mark.conforms("slack-should-escape-off")
 def test_text_arrives_as_typed_without_should_escape(start: Callable[..., Slack]) -> None:
     slack = start(manifest=manifest(escape=False))
     bot = RawBot(slack, lambda envelope: None)
@@ -75,17 +81,20 @@ def test_text_arrives_as_typed_without_should_escape(start: Callable[..., Slack]
     assert bot.payload()["text"] == "ask @tech-lead <!channel>"
 
 
+@pytest.mark.conforms("slack-unknown-command")
 def test_an_unknown_command_is_not_sent(slack: Slack) -> None:
     with pytest.raises(LookupError, match="400 /foo is not a valid command"):
         slack.command("qa", "/foo bar")
 
 
+@pytest.mark.conforms("slack-command-not-in-threads")
 def test_a_command_cannot_be_used_in_a_thread(slack: Slack, client: WebClient) -> None:
     ts = client.chat_postMessage(channel=SUPPORT, text="root")["ts"]
     with pytest.raises(LookupError, match="not supported in threads"):
         slack.post("command", **{"as": "qa", "channel": SUPPORT, "text": "/rollout", "thread": ts})
 
 
+@pytest.mark.conforms("slack-dispatch-failed")
 def test_without_a_bot_the_person_sees_dispatch_failed_at_once(slack: Slack) -> None:
     seen = slack.until(slack.command("qa", "/rollout status"), lambda r: r["error"] and r["answers"], seconds=1)
     assert seen["error"] == "dispatch_failed"
@@ -94,6 +103,7 @@ def test_without_a_bot_the_person_sees_dispatch_failed_at_once(slack: Slack) -> 
     assert seen["answers"][0]["message"]["ephemeral"]
 
 
+@pytest.mark.conforms("slack-ack-three-seconds")
 def test_an_unacknowledged_command_times_out_after_three_seconds(slack: Slack) -> None:
     bot = RawBot(slack)
     request = slack.command("qa", "/rollout status")
@@ -115,6 +125,7 @@ def test_delivery_and_acknowledgement_are_timed(slack: Slack, bot: RawBot) -> No
     assert seen["answers"] == []
 
 
+@pytest.mark.conforms("slack-command-acknowledgement-answers")
 @pytest.mark.parametrize(
     ("payload", "ephemeral"),
     [
@@ -130,6 +141,7 @@ def test_an_acknowledgement_may_answer(slack: Slack, payload: dict[str, Any], ep
     assert seen["answers"][0]["message"]["ephemeral"] is ephemeral
 
 
+@pytest.mark.conforms("slack-command-acknowledgement-answers")
 @pytest.mark.parametrize("payload", [{"blocks": [{"type": "nonsense"}]}, {"text": "x", "response_type": "loud"}, ["x"]])
 def test_a_bad_answer_in_the_acknowledgement_shows_an_error(slack: Slack, payload: Any) -> None:
     RawBot(slack, lambda envelope: payload)
@@ -137,6 +149,7 @@ def test_a_bad_answer_in_the_acknowledgement_shows_an_error(slack: Slack, payloa
     assert texts(seen) == ['/rollout failed with the error "invalid_command_response"']
 
 
+@pytest.mark.conforms("slack-anybody-can-say-approved")
 def test_plain_words_become_a_message_of_that_person(slack: Slack) -> None:
     slack.command("qa", "is @tech-lead here? <3")
     (message,) = slack.get("messages", **{"as": "developer", "channel": SUPPORT})["messages"]
@@ -165,6 +178,7 @@ def test_answers_are_what_the_person_sees_and_not_ordinary_posts(slack: Slack, c
     assert after["changed"] > before["changed"]
 
 
+@pytest.mark.conforms("slack-defaults-are-slacks", "slack-event-retries")
 def test_slacks_own_limits_are_the_defaults() -> None:
     limits = Limits()
     assert (limits.ack_seconds, limits.trigger_seconds, limits.modal_stack, limits.sockets) == (3.0, 3.0, 3, 10)

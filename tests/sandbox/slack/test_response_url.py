@@ -22,6 +22,7 @@ def seen(slack: Slack, person: str = "qa") -> list[dict[str, Any]]:
     return list(slack.get("messages", **{"as": person, "channel": SUPPORT})["messages"])
 
 
+@pytest.mark.conforms("slack-response-type")
 def test_a_response_is_private_unless_told_otherwise(slack: Slack, respond: WebhookClient) -> None:
     assert respond.send(text="only you").body == "ok"
     assert respond.send(text="everybody", response_type="in_channel").status_code == 200
@@ -30,11 +31,13 @@ def test_a_response_is_private_unless_told_otherwise(slack: Slack, respond: Webh
     assert [a["message"]["text"] for a in slack.request("r1")["answers"]] == ["only you", "everybody"]
 
 
+@pytest.mark.conforms("slack-response-url-five-uses")
 def test_it_works_five_times(respond: WebhookClient) -> None:
     assert [respond.send(text="x").status_code for _ in range(6)] == [200] * 5 + [404]
     assert '"used_url"' in respond.send(text="x").body
 
 
+@pytest.mark.conforms("slack-response-url-thirty-minutes")
 def test_it_works_for_thirty_minutes(respond: WebhookClient, machine: Machine) -> None:
     machine.advance(1799)
     assert respond.send(text="x").status_code == 200
@@ -43,6 +46,7 @@ def test_it_works_for_thirty_minutes(respond: WebhookClient, machine: Machine) -
     assert (answer.status_code, '"expired_url"' in answer.body) == (404, True)
 
 
+@pytest.mark.conforms("slack-response-url-returns-4xx")
 def test_a_refused_response_is_no_use(respond: WebhookClient) -> None:
     for _ in range(6):
         answer = respond.send(text="x", blocks=[{"type": "nonsense"}])
@@ -50,6 +54,7 @@ def test_a_refused_response_is_no_use(respond: WebhookClient) -> None:
     assert respond.send(text="x").status_code == 200
 
 
+@pytest.mark.conforms("slack-response-url-returns-4xx")
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
@@ -64,6 +69,7 @@ def test_a_response_is_refused(respond: WebhookClient, fields: dict[str, Any], e
     assert (answer.status_code, f'"{error}"' in answer.body) == (404, True)
 
 
+@pytest.mark.conforms("slack-response-url-replaces")
 def test_it_replaces_and_deletes_the_message_that_was_pressed(slack: Slack, client: WebClient, bot: RawBot) -> None:
     sent = client.chat_postEphemeral(channel=SUPPORT, user=QA, text="sure?", blocks=[actions(button())])
     where = {"as": "qa", "container": {"channel": SUPPORT, "ts": sent["message_ts"]}, "action_id": "press"}
@@ -79,6 +85,7 @@ def test_it_replaces_and_deletes_the_message_that_was_pressed(slack: Slack, clie
     assert slack.request(request)["changed"] > answered["changed"]
 
 
+@pytest.mark.conforms("slack-update-keeps-or-removes")
 def test_a_replaced_card_is_marked_as_edited(slack: Slack, client: WebClient, bot: RawBot) -> None:
     ts = client.chat_postMessage(channel=SUPPORT, text="card", blocks=[actions(button())])["ts"]
     slack.post("act", **{"as": "qa", "container": {"channel": SUPPORT, "ts": ts}, "action_id": "press"})
@@ -87,6 +94,7 @@ def test_a_replaced_card_is_marked_as_edited(slack: Slack, client: WebClient, bo
     assert (shown["text"], shown["blocks"], bool(shown["edited"])) == ("new", [], True)
 
 
+@pytest.mark.conforms("slack-response-url-replaces")
 def test_without_an_original_a_replacement_is_a_new_message(slack: Slack, respond: WebhookClient) -> None:
     respond.send(text="first")
     respond.send(text="second", replace_original=True)

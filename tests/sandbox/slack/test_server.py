@@ -34,6 +34,7 @@ def status(slack: Slack, path: str, method: str = "GET", body: bytes | None = No
     return code
 
 
+@pytest.mark.conforms("slack-only-loopback")
 def test_only_loopback_names_are_answered(shared: Slack) -> None:
     assert status(shared, "/sandbox/state?as=qa", Host="localhost") == 200
     assert status(shared, "/sandbox/state?as=qa", Host="evil.example:8800") == 403
@@ -43,6 +44,7 @@ def test_only_loopback_names_are_answered(shared: Slack) -> None:
         connect(url, additional_headers={"Host": "evil.example"})
 
 
+@pytest.mark.conforms("slack-only-loopback")
 def test_foreign_pages_are_not_answered(shared: Slack) -> None:
     assert status(shared, "/sandbox/state?as=qa", Origin=shared.url) == 200
     assert status(shared, "/sandbox/state?as=qa", Origin="https://evil.example") == 403

@@ -16,13 +16,14 @@ from websockets.sync.client import connect
 
 from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack
-from tests.sandbox.slack.playing import Machine, RawBot, leave, refusal
+from tests.sandbox.slack.playing import Machine, RawBot, connect_sdk, leave, refusal
 
 
 def link(slack: Slack) -> str:
     return str(WebClient(base_url=slack.api_url).apps_connections_open(app_token=slack.app_token)["url"])
 
 
+@pytest.mark.conforms("slack-hello")
 def test_hello_counts_the_connections(slack: Slack) -> None:
     first, second = RawBot(slack), RawBot(slack)
     assert (first.hello["type"], first.hello["num_connections"]) == ("hello", 1)
@@ -30,6 +31,7 @@ def test_hello_counts_the_connections(slack: Slack) -> None:
     assert second.hello["connection_info"]["app_id"] == "A0ROLLOUT1"
 
 
+@pytest.mark.conforms("slack-socket-address")
 def test_an_address_is_good_for_one_socket(slack: Slack) -> None:
     url = link(slack)
     with connect(url) as socket:
@@ -38,6 +40,7 @@ def test_an_address_is_good_for_one_socket(slack: Slack) -> None:
             connect(url)
 
 
+@pytest.mark.conforms("slack-socket-address")
 def test_an_address_gets_old(slack: Slack, machine: Machine) -> None:
     url = link(slack)
     machine.advance(31)
@@ -45,6 +48,7 @@ def test_an_address_gets_old(slack: Slack, machine: Machine) -> None:
         connect(url)
 
 
+@pytest.mark.conforms("slack-ten-sockets")
 def test_the_eleventh_socket_is_sent_away(slack: Slack) -> None:
     bots = [RawBot(slack) for _ in range(10)]
     eleventh = RawBot(slack)
@@ -53,6 +57,7 @@ def test_the_eleventh_socket_is_sent_away(slack: Slack) -> None:
     assert bots[-1].hello["num_connections"] == 10
 
 
+@pytest.mark.conforms("slack-one-socket-each")
 def test_each_payload_goes_to_one_socket_and_all_get_some(slack: Slack) -> None:
     bots = [RawBot(slack, lambda envelope: None) for _ in range(3)]
     requests = [slack.command("qa", f"/rollout {number}") for number in range(6)]
@@ -63,6 +68,7 @@ def test_each_payload_goes_to_one_socket_and_all_get_some(slack: Slack) -> None:
     assert min(counts) >= 1
 
 
+@pytest.mark.conforms("slack-ack-over-any-socket")
 def test_an_acknowledgement_may_come_over_another_socket(slack: Slack) -> None:
     bots = [RawBot(slack), RawBot(slack)]
     request = slack.command("qa", "/rollout")
@@ -73,16 +79,19 @@ def test_an_acknowledgement_may_come_over_another_socket(slack: Slack) -> None:
     assert slack.until(request, lambda r: r["acknowledged"])["error"] is None
 
 
+@pytest.mark.conforms("slack-ack-over-any-socket")
 def test_a_client_that_talks_nonsense_does_no_harm(slack: Slack, bot: RawBot) -> None:
     for nonsense in ("hello?", "[1]", "{}", '{"envelope_id": 7}', '{"envelope_id": "unknown"}', "[" * 5000):
         bot.socket.send(nonsense)
     slack.until(slack.command("qa", "/rollout"), lambda r: r["acknowledged"])
 
 
+@pytest.mark.conforms("slack-pings")
 def test_pings_are_answered(slack: Slack, bot: RawBot) -> None:
     assert bot.socket.ping().wait(3)
 
 
+@pytest.mark.conforms("slack-socket-refresh")
 def test_a_recycled_socket_gets_nothing_new_and_is_closed(start: Callable[..., Slack]) -> None:
     slack = start(limits=Limits(refresh_grace_seconds=0.3))
     old = RawBot(slack, lambda envelope: None)
@@ -96,12 +105,14 @@ def test_a_recycled_socket_gets_nothing_new_and_is_closed(start: Callable[..., S
     assert old.closed.wait(3)
 
 
+@pytest.mark.conforms("slack-socket-warning")
 def test_a_warned_socket_still_works(slack: Slack, bot: RawBot) -> None:
     slack.post("sockets", disconnect="warning")
     assert bot.next()["reason"] == "warning"
     slack.until(slack.command("qa", "/rollout"), lambda r: r["acknowledged"])
 
 
+@pytest.mark.conforms("slack-commands-not-retried")
 def test_a_command_on_a_dropped_socket_is_lost_and_not_repeated(start: Callable[..., Slack]) -> None:
     slack = start(limits=Limits(ack_seconds=0.3))
     bot = RawBot(slack)
@@ -112,6 +123,7 @@ def test_a_command_on_a_dropped_socket_is_lost_and_not_repeated(start: Callable[
     assert slack.until(request, lambda r: r["error"])["error"] == "operation_timeout"
 
 
+@pytest.mark.conforms("slack-socket-refresh")
 def test_the_sdks_own_client_reconnects_when_it_is_told_to(start: Callable[..., Slack]) -> None:
     slack = start(limits=Limits(refresh_grace_seconds=0.1))
     client = SocketModeClient(
@@ -124,7 +136,7 @@ def test_the_sdks_own_client_reconnects_when_it_is_told_to(start: Callable[..., 
         heard.release()
 
     client.socket_mode_request_listeners.append(listen)
-    client.connect()
+    connect_sdk(slack, client)
     try:
         before = client.session_id()
         slack.until(slack.command("qa", "/rollout"), lambda r: r["acknowledged"])
@@ -141,6 +153,7 @@ def test_the_sdks_own_client_reconnects_when_it_is_told_to(start: Callable[..., 
         leave(slack, client)
 
 
+@pytest.mark.conforms("slack-socket-address")
 def test_http_apps_get_no_socket(start: Callable[..., Slack]) -> None:
     slack = start(mode="http", bot_url="http://127.0.0.1:9/slack/events")
     client = WebClient(base_url=slack.api_url)

@@ -57,6 +57,7 @@ def test_a_client_checks_what_was_typed(play: Play, element: Json, value: str, c
     assert complaint in play.submit(view)["errors"]["why"]
 
 
+@pytest.mark.conforms("slack-user-team-in-presses", "slack-submission-team")
 def test_the_submission_carries_the_state(play: Play) -> None:
     choice = {"type": "static_select", "action_id": "stage", "options": [option("dev"), option("test")]}
     stage = {"type": "input", "block_id": "where", "label": plain("Stage"), "element": choice}
@@ -92,6 +93,7 @@ def test_a_select_may_ask_for_a_response_url(play: Play) -> None:
     assert given["response_url"].startswith(play.slack.url)
 
 
+@pytest.mark.conforms("slack-submission-answers")
 def test_an_acknowledgement_may_show_errors(play: Play) -> None:
     view = play.open(text_input(optional=True))
     seen = play.submit(view, {"response_action": "errors", "errors": {"why": "Not good enough."}})
@@ -99,6 +101,7 @@ def test_an_acknowledgement_may_show_errors(play: Play) -> None:
     assert play.stack()[0]["errors"] == {"why": "Not good enough."}
 
 
+@pytest.mark.conforms("slack-submission-answers")
 def test_an_acknowledgement_may_update_push_and_clear(play: Play) -> None:
     view = play.open(text_input(optional=True))
     seen = play.submit(view, {"response_action": "update", "view": modal(section("working"), submit=plain("More"))})
@@ -111,6 +114,7 @@ def test_an_acknowledgement_may_update_push_and_clear(play: Play) -> None:
     assert play.stack() == []
 
 
+@pytest.mark.conforms("slack-submission-answers")
 @pytest.mark.parametrize(
     "response",
     [
@@ -133,6 +137,7 @@ def test_a_bad_acknowledgement_shows_the_person_an_error(play: Play, response: A
     assert (shown["id"], shown["error"]) == (view, "We had some trouble connecting. Try again?")
 
 
+@pytest.mark.conforms("slack-modal-stack")
 def test_a_push_beyond_three_by_acknowledgement_is_an_error(play: Play) -> None:
     view = play.open(text_input(optional=True))
     for _ in range(2):
@@ -142,6 +147,7 @@ def test_a_push_beyond_three_by_acknowledgement_is_an_error(play: Play) -> None:
     assert [len(play.stack()), play.stack()[0]["id"]] == [3, view]
 
 
+@pytest.mark.conforms("slack-ack-three-seconds")
 def test_an_unacknowledged_submission_shows_an_error_and_can_be_repeated(start: Callable[..., Slack]) -> None:
     slack = start(limits=Limits(ack_seconds=0.2))
     bot = RawBot(slack)

@@ -32,6 +32,7 @@ def play(slack: Slack) -> Play:
     return Play(slack)
 
 
+@pytest.mark.conforms("slack-submission-team")
 def test_a_modal_opens_as_the_answer_to_its_command(play: Play) -> None:
     view = play.open(callback_id="start", private_metadata="{}")
     (answer,) = play.slack.request(play.request)["answers"]
@@ -42,23 +43,27 @@ def test_a_modal_opens_as_the_answer_to_its_command(play: Play) -> None:
     assert (shown["team_id"], shown["app_installed_team_id"]) == ("T0SANDBOX1", "T0SANDBOX1")
 
 
+@pytest.mark.conforms("slack-trigger-once")
 def test_a_trigger_works_once(play: Play) -> None:
     trigger = play.trigger()
     play.client.views_open(trigger_id=trigger, view=modal(section()))
     assert refusal(play.client.views_open, trigger_id=trigger, view=modal(section())) == "exchanged_trigger_id"
 
 
+@pytest.mark.conforms("slack-trigger-three-seconds")
 def test_a_trigger_lives_three_seconds(play: Play, machine: Machine) -> None:
     trigger = play.trigger()
     machine.advance(3.1)
     assert refusal(play.client.views_open, trigger_id=trigger, view=modal(section())) == "expired_trigger_id"
 
 
+@pytest.mark.conforms("slack-trigger-unknown")
 def test_an_unknown_trigger_and_a_missing_one_are_refused(play: Play) -> None:
     assert refusal(play.client.views_open, trigger_id="1.2.3", view=modal(section())) == "invalid_trigger_id"
     assert refusal(play.client.views_open, view=modal(section())) == "invalid_arguments"
 
 
+@pytest.mark.conforms("slack-refused-view-costs-no-trigger", "slack-invalid-blocks-pointer")
 def test_an_invalid_view_is_pointed_at_and_costs_no_trigger(play: Play) -> None:
     trigger = play.trigger()
     answer = refused(play.client.views_open, trigger_id=trigger, view=modal(section(), title=plain("x" * 25)))
@@ -69,11 +74,13 @@ def test_an_invalid_view_is_pointed_at_and_costs_no_trigger(play: Play) -> None:
     play.client.views_open(trigger_id=trigger, view=modal(section()))
 
 
+@pytest.mark.conforms("slack-view-too-large")
 def test_a_view_over_250_kilobytes_is_too_large(play: Play) -> None:
     big = modal(*(actions(*(button(f"a{i}", value="x" * 2000) for i in range(2))) for _ in range(70)))
     assert refusal(play.client.views_open, trigger_id=play.trigger(), view=big) == "view_too_large"
 
 
+@pytest.mark.conforms("slack-modal-stack")
 def test_three_views_fit_on_a_stack(play: Play) -> None:
     view = play.open(PRESS)
     for _ in range(2):
@@ -87,6 +94,7 @@ def test_three_views_fit_on_a_stack(play: Play) -> None:
     assert refusal(play.client.views_push, trigger_id=trigger, view=modal(PRESS)) == "push_limit_reached"
 
 
+@pytest.mark.conforms("slack-views-push-from-a-modal")
 def test_only_a_trigger_from_a_modal_can_push(play: Play) -> None:
     assert refusal(play.client.views_push, trigger_id=play.trigger(), view=modal(section())) == "not_found"
 
@@ -106,6 +114,7 @@ def test_a_covered_modal_cannot_be_used(play: Play) -> None:
         play.press(view)
 
 
+@pytest.mark.conforms("slack-views-update")
 def test_an_update_keeps_what_was_entered_and_changes_the_hash(play: Play) -> None:
     view = play.open()
     play.enter(view, "because")
@@ -126,6 +135,7 @@ def test_an_update_counts_as_an_answer(play: Play) -> None:
     assert after["answers"][0]["view"]["blocks"][0]["text"]["text"] == "done"
 
 
+@pytest.mark.conforms("slack-views-update")
 def test_an_update_is_refused(play: Play) -> None:
     view = play.open(external_id="mine")
     update = play.client.views_update
@@ -139,6 +149,7 @@ def test_an_update_is_refused(play: Play) -> None:
     assert good["view"]["id"] == view
 
 
+@pytest.mark.conforms("slack-views-push-from-a-modal")
 def test_an_external_id_is_used_once(play: Play) -> None:
     view = play.open(PRESS, external_id="mine")
     trigger = play.press(view)["trigger_id"]
@@ -146,6 +157,7 @@ def test_an_external_id_is_used_once(play: Play) -> None:
     assert answer == "duplicate_external_id"
 
 
+@pytest.mark.conforms("slack-view-closed")
 def test_closing_tells_the_bot_only_if_it_asked(play: Play) -> None:
     quiet = play.open()
     play.slack.post("close", **{"as": "qa", "view": quiet})
@@ -156,6 +168,7 @@ def test_closing_tells_the_bot_only_if_it_asked(play: Play) -> None:
     assert play.stack() == []
 
 
+@pytest.mark.conforms("slack-view-closed")
 def test_clear_on_close_closes_the_whole_stack(play: Play) -> None:
     view = play.open(PRESS, notify_on_close=True)
     trigger = play.press(view)["trigger_id"]
@@ -177,6 +190,7 @@ def test_nobody_uses_the_modal_of_another(play: Play) -> None:
         play.slack.post("submit", **{"as": "developer", "view": view})
 
 
+@pytest.mark.conforms("slack-publish-per-person")
 def test_a_home_is_published_per_person(play: Play) -> None:
     first = play.client.views_publish(user_id=QA, view=home(section("yours")))["view"]
     assert play.slack.get("home", **{"as": "qa"})["view"]["id"] == first["id"]
@@ -186,6 +200,7 @@ def test_a_home_is_published_per_person(play: Play) -> None:
     assert refusal(play.client.views_publish, user_id=QA, view=home(), hash=first["hash"]) == "hash_conflict"
 
 
+@pytest.mark.conforms("slack-views-refuse-message-blocks")
 def test_a_home_refuses_charts_modals_and_unknown_people(play: Play) -> None:
     chart = {"type": "data_visualization", "title": "x", "chart": {"type": "pie", "segments": []}}
     answer = refused(play.client.views_publish, user_id=QA, view=home(chart))
@@ -195,6 +210,7 @@ def test_a_home_refuses_charts_modals_and_unknown_people(play: Play) -> None:
     assert refusal(play.client.views_publish, user_id="U0NOBODY", view=home()) == "user_not_found"
 
 
+@pytest.mark.conforms("slack-publish-per-person")
 def test_without_a_home_tab_nothing_is_published(start: Callable[..., Slack]) -> None:
     slack = start(manifest=manifest(home=False))
     client = WebClient(slack.bot_token, base_url=slack.api_url)
