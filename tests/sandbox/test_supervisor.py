@@ -172,7 +172,7 @@ def test_a_killed_bot_is_started_again(start: Start, tmp_path: Path) -> None:
     before = pids(tmp_path / "state")
     os.kill(before["bot"], signal.SIGKILL)
     (died, back) = lines_until(process, "the bot is ready again")
-    assert died.startswith("the bot ended (killed by SIGKILL) and is started again in 1 s; see ")
+    assert died.startswith("the bot ended (killed by SIGKILL) and is started again at once; see ")
     assert back == "the bot is ready again"
     after = pids(tmp_path / "state")
     assert after["bot"] != before["bot"]
