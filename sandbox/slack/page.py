@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from sandbox.slack import acts, calendar_clock, modals, posting, weather
+from sandbox.slack import acts, calendar_clock, databricks_weather, modals, posting
 from sandbox.slack.errors import PageError, Refused
 from sandbox.slack.fleet import Fleet
 from sandbox.slack.killing import Killing
@@ -207,11 +207,11 @@ class Page:
 
     async def weather(self, request: Request) -> Json:
         """GET /sandbox/weather: the faults of the Databricks side."""
-        return await weather.told(self.ws)
+        return await databricks_weather.told(self.ws)
 
     async def make_weather(self, body: Json) -> Json:
         """POST /sandbox/weather: set or clear faults of the Databricks side."""
-        return await weather.change(self.ws, body)
+        return await databricks_weather.change(self.ws, body)
 
     async def recycle(self, body: Json) -> Json:
         """POST /sandbox/sockets {"disconnect": "refresh_requested"|"warning"|"drop", "count"?}."""
