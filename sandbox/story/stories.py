@@ -25,6 +25,7 @@ def canary_night(player: Player) -> None:
     for hour in (20, 21, 22, 23, 0, 1, 2):
         player.skip_to(hour)
         player.look(CALM)
+    player.run_at(0)  # whoever looks at the story finds this hour, however slow the machine is
     player.tell("canary baked through the evening; it is two in the morning")
     player.says("on-call", "Still awake. Let me see how canary is doing.")
     player.does("on-call", "/rollout status canary")

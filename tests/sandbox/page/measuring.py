@@ -10,7 +10,7 @@ FLAWS = """root => {
   const found = [];
   const name = (element) => `${element.tagName.toLowerCase()}.${element.className?.baseVal ?? element.className}`;
   const say = (what, element) => found.push(`${what}: ${name(element)} "${element.textContent.slice(0, 60)}"`);
-  const apart = "select, input, textarea, option, .emoji, .overflow-menu, [hidden]";
+  const apart = "select, input, textarea, option, .emoji, .overflow-menu, .hover-tools, [hidden]";
   const scrolls = ".table-scroll, .multi-list, .weather-rules, .scroll, .dialog-body";
   const edge = root.getBoundingClientRect();
 
@@ -46,8 +46,11 @@ FLAWS = """root => {
     if (!node.data.trim() || holder.closest(apart) || holder.closest("title, text[transform]")) continue;
     const range = document.createRange();
     range.selectNodeContents(node);
-    for (const box of range.getClientRects())
-      if (box.width > 1 && box.height > 1) words.push({ box, holder });
+    const frame = holder.closest(scrolls)?.getBoundingClientRect();
+    for (const box of range.getClientRects()) {
+      const away = frame && (box.bottom > frame.bottom + 1 || box.top < frame.top - 1); // scrolled out of sight
+      if (box.width > 1 && box.height > 1 && !away) words.push({ box, holder });
+    }
   }
   for (let one = 0; one < words.length; one += 1)
     for (let other = one + 1; other < words.length; other += 1) {
