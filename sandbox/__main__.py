@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.directory import Refused
+from sandbox.story.stories import STORIES
 from sandbox.supervisor import Commands, Options, Supervisor
 
 HIGHEST_PORT = 65535
@@ -36,7 +37,10 @@ def parse(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--state", metavar="DIR", type=Path, default=Path(".sandbox"), help="kept between starts")
     parser.add_argument("--fresh", action="store_true", help="forget what DIR holds first")
     parser.add_argument("--without-bot", action="store_true", help="print the bot's settings instead of starting it")
+    parser.add_argument("--story", choices=STORIES, help="begin at an interesting moment; needs the sample fleet")
     given = parser.parse_args(arguments)
+    if given.story and (given.without_bot or given.fleet not in (None, "sample")):
+        parser.error("--story needs the bot and the sample fleet: leave --without-bot and --fleet away")
     return Options(
         port=given.port,
         speed=given.speed,
@@ -46,6 +50,7 @@ def parse(arguments: Sequence[str] | None) -> Options:
         state=given.state,
         with_bot=not given.without_bot,
         fresh=given.fresh,
+        story=given.story,
     )
 
 

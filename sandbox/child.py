@@ -21,12 +21,19 @@ PR_SET_PDEATHSIG = 1
 class Child:
     """A process in a session of its own; its output goes to a log file and is searched for the line that says ready."""
 
-    def __init__(self, name: str, log: Path, is_ready: Callable[[Mapping[str, Any]], bool]) -> None:
-        """Take the name for messages, the log to append to, and which JSON line on stdout means ready."""
+    def __init__(
+        self,
+        name: str,
+        log: Path,
+        is_ready: Callable[[Mapping[str, Any]], bool],
+        hear: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Take the name for messages, the log to append to, which JSON line means ready, and who hears every line."""
         self.name = name
         self.log = log
         self.tail: deque[str] = deque(maxlen=LINES_KEPT)
         self._is_ready = is_ready
+        self._hear = hear
         self._ready: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -74,6 +81,7 @@ class Child:
                 log.write(line)
                 text = line.decode(errors="replace").rstrip()
                 self.tail.append(text)
+                self._hear(text)
                 if not self._ready.done() and text.startswith("{"):
                     with suppress(ValueError):
                         message = json.loads(text)

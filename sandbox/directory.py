@@ -37,6 +37,11 @@ class Directory:
         return self.path / "clock.json"
 
     @property
+    def pids(self) -> Path:
+        """Who runs: the process ids of the sandbox and its children."""
+        return self.path / "pids.json"
+
+    @property
     def database(self) -> str:
         """The bot's database when none is named."""
         return f"sqlite:///{self.path / 'rollout.db'}"
@@ -65,10 +70,18 @@ class Directory:
             else:
                 entry.unlink()
 
-    def agree_on(self, fleet: str | None) -> str:
-        """The fleet to run: the one asked for, which must be the one that the directory was made with."""
+    def agree_on(self, fleet: str | None, story: str | None = None) -> str:
+        """The fleet to run: the one asked for, which must be the one that the directory was made with.
+
+        A story is only told from the first page on: Refused where the directory was used before.
+        """
         made = self.path / MADE
         if made.exists():
+            if story is not None:
+                raise Refused(
+                    f"{self.path} holds a story already, so {story} cannot begin in it: add --fresh to forget that one "
+                    "first, or leave --story away to go on with it."
+                )
             before = str(json.loads(made.read_text())["fleet"])
             if fleet is not None and fleet != before:
                 raise Refused(f"{self.path} holds the fleet {before}, not {fleet}: add --fresh to start anew with it.")
@@ -97,12 +110,12 @@ class Directory:
         return path.read_text().strip()
 
     def write_pids(self, pids: Mapping[str, int | None]) -> None:
-        """Leave the process ids where tests find them (pids.json)."""
-        replace(self.path / "pids.json", pids)
+        """Leave the process ids where the local Slack and tests find them (pids.json)."""
+        replace(self.pids, pids)
 
     def forget_pids(self) -> None:
         """Nothing runs any more."""
-        (self.path / "pids.json").unlink(missing_ok=True)
+        self.pids.unlink(missing_ok=True)
 
 
 def replace(path: Path, content: Mapping[str, Any]) -> None:

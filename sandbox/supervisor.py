@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sandbox import calendar
 from sandbox.child import Child, ending
 from sandbox.directory import Directory, Refused
 from sandbox.slack import tokens
@@ -40,15 +41,17 @@ class Options:
     state: Path
     with_bot: bool
     fresh: bool
+    story: str | None = None
 
 
 @dataclass(frozen=True)
 class Commands:
-    """The three programs; tests put smaller ones in their place."""
+    """The programs; tests put smaller ones in their place."""
 
     databricks: Sequence[str] = (sys.executable, "-m", "sandbox.databricks")
     slack: Sequence[str] = (sys.executable, "-m", "sandbox.slack")
     bot: Sequence[str] = (sys.executable, "app.py")
+    story: Sequence[str] = (sys.executable, "-m", "sandbox.story")
 
 
 class Ended(Exception):
@@ -72,6 +75,8 @@ class Supervisor:
         self._databricks: Child | None = None
         self._slack: Child | None = None
         self._bot: Child | None = None
+        self._story: Child | None = None
+        self._bot_stands = asyncio.Event()
 
     async def run(self) -> int:
         """Run until a signal, or until it cannot go on; return the exit code. No process is left behind."""
@@ -96,7 +101,7 @@ class Supervisor:
             again = asyncio.create_task(signals.get())
             await asyncio.wait({stopping, again}, return_when=asyncio.FIRST_COMPLETED)
             if not stopping.done():  # asked twice: no more patience
-                for child in (self._bot, self._slack, self._databricks):
+                for child in (self._story, self._bot, self._slack, self._databricks):
                     if child:
                         child.kill()
             await stopping
@@ -112,20 +117,20 @@ class Supervisor:
     async def _serve(self) -> NoReturn:
         settings, url = await self._start_servers()
         if self._options.with_bot:
-            task = self._keep_bot(settings, url)
+            tasks = [self._keep_bot(settings), self._begin(url)]
         else:
             for name, value in settings.items():
                 print(f"{name}={value}")
             say(f"ready: {url}")
-            task = forever()
+            tasks = [forever()]
         assert self._databricks
         assert self._slack
-        await first_failure(task, watch(self._databricks), watch(self._slack))
+        await first_failure(*tasks, watch(self._databricks), watch(self._slack))
 
     async def _start_servers(self) -> tuple[dict[str, str], str]:
         """Start both servers, side by side where the ports are known before; return the bot's settings and the page."""
         options, home = self._options, self._home
-        fleet = home.agree_on(options.fleet)
+        fleet = home.agree_on(options.fleet, options.story)
         home.start_clock(options.speed)
         common = ("--state", str(home.path), "--clock", str(home.clock))
         port = options.port
@@ -143,8 +148,10 @@ class Supervisor:
         if options.mode == "http":
             settings |= {"ROLLOUT_HOST": "127.0.0.1", "PORT": str(free_port())}
             delivery += ["--bot-url", f"http://127.0.0.1:{settings['PORT']}/slack/events"]
-        flags = ("--port", str(port), "--databricks-admin", admin)
-        await slack.start((*self._commands.slack, *flags, *delivery, *common), self._environment, REPOSITORY)
+        links = ("--databricks-admin", admin, "--pids", str(home.pids))
+        await slack.start(
+            (*self._commands.slack, "--port", str(port), *links, *delivery, *common), self._environment, REPOSITORY
+        )
         self._leave_pids()
         url = str((await answered(slack))["url"]).rstrip("/")
         workspaces = workspaces or await answered(databricks)
@@ -168,10 +175,28 @@ class Supervisor:
             settings |= {f"{prefix}_HOST": workspace["host"], f"{prefix}_TOKEN": workspace["token"]}
         return settings
 
-    async def _keep_bot(self, settings: Mapping[str, str], url: str) -> NoReturn:
-        """Start the bot, say when it is ready, start it again when it dies; give up when its settings are refused."""
+    async def _begin(self, url: str) -> NoReturn:
+        """Once the bot stands: play the story, if one is wanted, and say that all is ready."""
+        await self._bot_stands.wait()
+        if self._options.story:
+            await self._play(self._options.story, url)
+        say(f"ready: {url}")
+        await forever()
+
+    async def _play(self, name: str, url: str) -> None:
+        """Play a story to its end; its lines go to the terminal. It sets the calendar as it likes: ours comes after."""
+        self._story = story = Child(f"the story {name}", self._home.path / "story.log", lambda line: False, say)
+        command = (*self._commands.story, name, "--port", url.rpartition(":")[2])
+        await story.start(command, self._environment, REPOSITORY)
+        code = await story.ended()
+        if code:
+            raise Ended(f"{story.name} was not built ({ending(code)}); see {story.log}", 1)
+        calendar.set_speed(self._home.clock, self._options.speed)
+
+    async def _keep_bot(self, settings: Mapping[str, str]) -> NoReturn:
+        """Start the bot, and start it again when it dies; give up when its settings are refused."""
         environment = {**self._environment, **settings, "ROLLOUT_LOG": "json", "PYTHONUNBUFFERED": "1"}
-        was_ready, backoff = False, FIRST_BACKOFF
+        backoff = FIRST_BACKOFF
         while True:
             self._bot = bot = Child("the bot", self._home.path / "bot.log", lambda line: line.get("event") == "ready")
             await bot.start(self._commands.bot, environment, REPOSITORY)
@@ -180,14 +205,18 @@ class Supervisor:
             ready = await bot.ready()
             slow.cancel()
             if ready:
-                say("the bot is ready again" if was_ready else f"ready: {url}")
-                was_ready, backoff = True, FIRST_BACKOFF
+                if self._bot_stands.is_set():
+                    say("the bot is ready again")
+                self._bot_stands.set()
+                backoff = FIRST_BACKOFF
             code = await bot.ended()
             if code == 2:
                 raise Ended("\n".join([*bot.tail, "The bot refused its settings (exit code 2)."]), 2)
-            say(f"the bot ended ({ending(code)}) and is started again in {backoff:g} s; see {bot.log}")
-            await asyncio.sleep(backoff)
-            if not ready and code >= 0:  # it fails by itself, not because somebody killed it: no hurry
+            killed = code == -signal.SIGKILL  # by somebody, not by itself: it need not be given time to think
+            wait = 0.0 if killed and ready else backoff
+            say(f"the bot ended ({ending(code)}) and is started again {soon(wait)}; see {bot.log}")
+            await asyncio.sleep(wait)
+            if not ready and code >= 0:  # it fails by itself: no hurry
                 backoff = min(2 * backoff, LONGEST_BACKOFF)
 
     def _leave_pids(self) -> None:
@@ -197,7 +226,9 @@ class Supervisor:
         )
 
     async def _stop(self) -> None:
-        """The bot first, so that it can still finish the call in hand; then the servers; last the calendar."""
+        """The story first; the bot, so that it can still finish the call in hand; the servers; last the calendar."""
+        if self._story:
+            await self._story.stop(SERVER_PATIENCE)
         if self._bot:
             await self._bot.stop(BOT_PATIENCE)
         await asyncio.gather(*(server.stop(SERVER_PATIENCE) for server in (self._slack, self._databricks) if server))
@@ -236,6 +267,11 @@ async def first_failure(*endless: Coroutine[Any, Any, NoReturn]) -> NoReturn:
     finally:
         for task in tasks:
             task.cancel()
+
+
+def soon(seconds: float) -> str:
+    """When something happens that waits so long."""
+    return f"in {seconds:g} s" if seconds else "at once"
 
 
 def says_ready(line: Mapping[str, Any]) -> bool:

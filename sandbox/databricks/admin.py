@@ -34,9 +34,12 @@ def answer(databricks: Databricks, call: Call) -> Json:
 
 
 def set_faults(databricks: Databricks, call: Call) -> Json:
-    """One rule, several under `faults`, or {"clear": true}."""
-    if call.method == "DELETE" or call.body.get("clear"):
+    """One rule, several under `faults`, {"clear": true} or {"clear": NUMBER}."""
+    gone = call.method == "DELETE" or call.body.get("clear")
+    if gone is True:
         databricks.faults.clear()
+    elif gone and not (isinstance(gone, int) and databricks.faults.clear(gone)):
+        raise ApiError(404, "NOT_FOUND", f"there is no fault {gone}")
     rules = call.body.get("faults", [call.body] if "kind" in call.body else [])
     try:
         for rule in rules:

@@ -80,9 +80,12 @@ class Faults:
         self.rules.append(fault)
         return fault
 
-    def clear(self) -> None:
-        """Fine weather."""
-        self.rules.clear()
+    def clear(self, number: int | None = None) -> bool:
+        """Take one rule away, or all; whether there was any such."""
+        left = [fault for fault in self.rules if number is not None and fault.number != number]
+        found = len(left) < len(self.rules)
+        self.rules = left
+        return found
 
     def strike(self, workspace: str, method: str, path: str) -> Fault | None:
         """The fault that hits this call, if any; counts it."""

@@ -9,7 +9,7 @@ from sandbox.say import entering, finding, text
 from sandbox.say.client import Json, Page, Trouble
 from sandbox.say.finding import Button, Field
 from sandbox.say.inline import Names, words
-from sandbox.say.settling import Answer, settle, shown_error
+from sandbox.say.settling import STILL, Answer, settle, shown_error
 
 RECENT = 25  # how many messages back a press still looks for a name that is given in full
 
@@ -31,6 +31,7 @@ class Stage:
     wait: float
     at_home: bool
     tell: Callable[[str], None]
+    still: float = STILL
 
     def say(self, what: str) -> Answer | None:
         """Send a command or a message (it has no answer). Nobody types behind a dialog: that is closed first."""
@@ -39,7 +40,7 @@ class Stage:
         made = self.page.post("command", channel=self.channel, text=what)
         if not what.startswith("/") or not made.get("request"):
             return None
-        return settle(self.page, str(made["request"]), self.wait)
+        return settle(self.page, str(made["request"]), self.wait, self.still)
 
     def _top(self) -> Json | None:
         views = self.page.views()
@@ -113,7 +114,7 @@ class Stage:
     def _act(self, container: Json, block: Json, element: Json, value: Json) -> Answer | None:
         ids = {"block_id": block.get("block_id"), "action_id": element.get("action_id")}
         made = self.page.post("act", container=container, **ids, **value)
-        return settle(self.page, str(made["request"]), self.wait) if made.get("request") else None
+        return settle(self.page, str(made["request"]), self.wait, self.still) if made.get("request") else None
 
     def select(self, assignment: str, pressing: bool = False) -> Answer | None:
         """Choose LABEL=OPTION; in a dialog this shows the dialog as it then is, unless a press follows."""
@@ -161,7 +162,7 @@ class Stage:
     def _send(self, view: str) -> Answer:
         made = self.page.post("submit", view=view)
         if made.get("request"):
-            answer = settle(self.page, str(made["request"]), self.wait)
+            answer = settle(self.page, str(made["request"]), self.wait, self.still)
         else:
             answer = Answer({"id": None, "errors": made.get("errors")})
         if answer.errors and not answer.views:

@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, default=Path(".sandbox"), help="where messages and tokens are kept")
     parser.add_argument("--clock", type=Path, help="the calendar file")
     parser.add_argument("--databricks-admin", help="URL of the Databricks double's admin API")
+    parser.add_argument("--pids", type=Path, help="the sandbox's process ids, so that the page can kill the bot")
     parser.add_argument("--mode", choices=("socket", "http"), default="socket", help="how payloads reach the bot")
     parser.add_argument("--bot-url", help="where the bot takes signed requests (with --mode http)")
     parser.add_argument("--people", type=Path, help="who and what exists (people.yml)")
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
             bot_url=options.bot_url,
             clock=options.clock,
             databricks_admin=options.databricks_admin,
+            pids=options.pids,
         )
         server.serve(ws, options.port)
     except (OSError, ValueError, KeyError) as error:

@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from sandbox.slack import acts, calendar_clock, modals, posting
+from sandbox.slack import acts, calendar_clock, databricks_weather, modals, posting
 from sandbox.slack.errors import PageError, Refused
 from sandbox.slack.fleet import Fleet
+from sandbox.slack.killing import Killing
 from sandbox.slack.people import Person
 from sandbox.slack.store import Json
 from sandbox.slack.wire import BodyTooLarge, answer, parsed, read_body
@@ -29,6 +30,7 @@ class Page:
         """`fleet` is shared by all pages."""
         self.ws = ws
         self.fleet = Fleet(ws)
+        self.killing = Killing(ws)
 
     def reading(self, handler: Callable[[Request], Awaitable[Any]]) -> Serve:
         """Serve a GET; refusals become a plain sentence."""
@@ -86,6 +88,7 @@ class Page:
                 "name": ws.manifest.name,
                 "connected": await ws.delivery.connected(),
                 "mode": ws.delivery.mode,
+                "kill": self.killing.told(),
             },
             "clock": await calendar_clock.told(ws),
         }
@@ -203,6 +206,14 @@ class Page:
     async def targets(self, request: Request) -> bytes:
         """GET /sandbox/fleet, from the Databricks side."""
         return await self.fleet.fetch(request.url.query)
+
+    async def weather(self, request: Request) -> Json:
+        """GET /sandbox/weather: the faults of the Databricks side."""
+        return await databricks_weather.told(self.ws)
+
+    async def make_weather(self, body: Json) -> Json:
+        """POST /sandbox/weather: set or clear faults of the Databricks side."""
+        return await databricks_weather.change(self.ws, body)
 
     async def recycle(self, body: Json) -> Json:
         """POST /sandbox/sockets {"disconnect": "refresh_requested"|"warning"|"drop", "count"?}."""

@@ -98,6 +98,9 @@ def application(ws: Workspace) -> Starlette:
         Route("/sandbox/fleet", page.reading(page.targets), methods=get),
         Route("/sandbox/clock", page.reading(page.clock), methods=get),
         Route("/sandbox/clock", page.doing(page.set_clock), methods=post),
+        Route("/sandbox/weather", page.reading(page.weather), methods=get),
+        Route("/sandbox/weather", page.doing(page.make_weather), methods=post),
+        Route("/sandbox/kill", page.doing(page.killing.kill), methods=post),
         Route("/sandbox/command", page.doing(page.command), methods=post),
         Route("/sandbox/act", page.doing(page.act), methods=post),
         Route("/sandbox/input", page.doing(page.input), methods=post),
@@ -279,7 +282,7 @@ class Slack:
 def running(state_dir: Path, port: int = 0, **options: Any) -> Iterator[Slack]:
     """A local Slack in a thread of this process, on a free port unless told otherwise.
 
-    `options` are those of Workspace: cast, manifest, limits, machine, mode, bot_url, clock, databricks_admin.
+    `options` are those of Workspace: cast, manifest, limits, machine, mode, bot_url, clock, databricks_admin, pids.
     """
     ws = Workspace(Path(state_dir), **options)
     listener = listen(port)

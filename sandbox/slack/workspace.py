@@ -45,6 +45,7 @@ class Workspace:
         bot_url: str | None = None,
         clock: Path | None = None,
         databricks_admin: str | None = None,
+        pids: Path | None = None,
     ) -> None:
         """Read what DIR holds and build the parts. `machine` gives machine time in seconds."""
         self.cast = cast or people.load()
@@ -53,6 +54,7 @@ class Workspace:
         self.machine = machine
         self.clock = clock
         self.databricks_admin = databricks_admin.rstrip("/") if databricks_admin else None
+        self.pids = pids
         self.url = ""
         self.tokens = tokens.load(directory)
         self.store = Store(directory)

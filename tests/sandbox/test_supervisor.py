@@ -39,6 +39,11 @@ wait()
 say(event="stopped")
 """
 
+CLOCK = '{"anchor": "2026-11-25T09:00:00+00:00", "machine": 0, "speed": 0}'
+STORY = """
+print("dev passed", sys.argv[1:])
+"""
+
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -48,9 +53,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def begin(
-        *flags: str, databricks: str = DATABRICKS, slack: str = SLACK, bot: str = BOT, state: Path | None = None
+        *flags: str,
+        databricks: str = DATABRICKS,
+        slack: str = SLACK,
+        bot: str = BOT,
+        story: str = STORY,
+        state: Path | None = None,
     ) -> subprocess.Popen[str]:
-        programs = {name: WAIT + code for name, code in {"databricks": databricks, "slack": slack, "bot": bot}.items()}
+        given = {"databricks": databricks, "slack": slack, "bot": bot, "story": story}
+        programs = {name: WAIT + code for name, code in given.items()}
         script = (
             "import json, sys; from sandbox.__main__ import main; from sandbox.supervisor import Commands\n"
             "programs = {name: (sys.executable, '-S', '-c', code) for name, code in json.loads(sys.argv[1]).items()}\n"
@@ -172,11 +183,61 @@ def test_a_killed_bot_is_started_again(start: Start, tmp_path: Path) -> None:
     before = pids(tmp_path / "state")
     os.kill(before["bot"], signal.SIGKILL)
     (died, back) = lines_until(process, "the bot is ready again")
-    assert died.startswith("the bot ended (killed by SIGKILL) and is started again in 1 s; see ")
+    assert died.startswith("the bot ended (killed by SIGKILL) and is started again at once; see ")
     assert back == "the bot is ready again"
     after = pids(tmp_path / "state")
     assert after["bot"] != before["bot"]
     assert after["slack"] == before["slack"]
+
+
+def test_a_bot_that_dies_before_it_stands_is_given_time(start: Start, tmp_path: Path) -> None:
+    process = start(bot="print('no'); sys.exit(1)")
+    first, second = (lines_until(process, "the bot ended")[-1] for _ in range(2))
+    assert "is started again in 1 s" in first
+    assert "is started again in 2 s" in second
+
+
+def test_a_story_is_played_before_ready_and_the_calendar_then_runs_as_asked(start: Start, tmp_path: Path) -> None:
+    clock = str(tmp_path / "state" / "clock.json")
+    story = f"print('dev passed', sys.argv[1:])\nfrom pathlib import Path\nPath({clock!r}).write_text({CLOCK!r})"
+    process = start("--story", "rollback", "--speed", "7", story=story)
+    assert lines_until(process, "ready:") == ["dev passed ['rollback', '--port', '8']", "ready: http://127.0.0.1:8"]
+    assert json.loads(Path(clock).read_text())["speed"] == 7
+    process.terminate()
+    assert process.wait(5) == 0
+    again = start("--story", "rollback")
+    assert again.wait(5) == 2
+    assert again.stdout
+    assert "add --fresh to forget that one" in again.stdout.read()
+    lines_until(start("--story", "fresh", "--fresh"), "ready:")
+
+
+def test_a_story_that_fails_ends_it_with_its_last_words(start: Start) -> None:
+    process = start("--story", "rollback", story="print('dev is not to be started'); sys.exit(1)")
+    assert process.wait(8) == 1
+    assert process.stdout
+    output = process.stdout.read()
+    assert "dev is not to be started\nthe story rollback was not built (exit code 1); see " in output
+    assert "ready:" not in output
+
+
+def test_a_signal_ends_a_story_that_is_played(start: Start, tmp_path: Path) -> None:
+    process = start("--story", "rollback", story="print('it begins', flush=True); wait()")
+    lines_until(process, "it begins")
+    process.terminate()
+    assert process.wait(5) == 0
+    assert not (tmp_path / "state" / "pids.json").exists()
+
+
+@pytest.mark.parametrize("flags", [("--without-bot",), ("--fleet", "large")])
+def test_a_story_needs_the_bot_and_the_sample_fleet(start: Start, flags: tuple[str, ...]) -> None:
+    assert start("--story", "rollback", *flags).wait(5) == 2
+
+
+def test_the_local_slack_is_told_where_the_process_ids_are(start: Start, tmp_path: Path) -> None:
+    lines_until(start(), "ready:")
+    seen = log(tmp_path / "state", "slack")[0]["seen"]
+    assert seen[seen.index("--pids") + 1] == str(tmp_path / "state" / "pids.json")
 
 
 def test_refused_settings_end_it_with_2_and_the_bots_words(start: Start, tmp_path: Path) -> None:

@@ -14,7 +14,10 @@ async function ask(path, options) {
   } catch {
     body = null;
   }
-  if (!answer.ok) throw new Error((body && body.error) || `The local Slack answered ${answer.status}.`);
+  if (!answer.ok) {
+    const problem = new Error((body && body.error) || `The local Slack answered ${answer.status}.`);
+    throw Object.assign(problem, { status: answer.status });
+  }
   return body;
 }
 

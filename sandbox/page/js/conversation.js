@@ -160,7 +160,7 @@ function hint(empty) {
         app.verbs.includes("plan") ? suggestion(`${command} plan`, "what would change; changes nothing") : null,
         app.verbs.includes("help") ? suggestion(`${command} help`, "all commands") : null,
       ]),
-      h("p.quiet", {}, "On the right: the workspaces being upgraded, and a calendar that you may run fast."),
+      h("p.quiet", {}, "On the right: a calendar that you may run fast, weather that you may make bad, and the workspaces being upgraded."),
     ]),
   );
 }

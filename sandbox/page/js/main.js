@@ -13,6 +13,8 @@ import { drawEntries, drawSidebar, prepareSidebar } from "./sidebar.js";
 import { app, channelById, channelNamed, loadState, rememberPlace } from "./state.js";
 import { closeThread, openThread, refreshThread } from "./thread.js";
 import { failure } from "./toast.js";
+import { refreshKill } from "./weather/kill.js";
+import { prepareWeather, refreshWeather } from "./weather/weather.js";
 
 let hangUp = () => {};
 let box = null;
@@ -97,11 +99,13 @@ function everything() {
   refreshModals();
   refreshCalendar();
   refreshFleet();
+  refreshWeather();
 }
 
 const refreshState = coalesce(async () => {
   await loadState();
   drawSidebar();
+  refreshKill();
 });
 
 /** Something changed on the server; what it was says only what to fetch again. */
@@ -125,6 +129,7 @@ function changed(event) {
   else if (type === "home") refreshHome();
   else if (type === "clock") refreshCalendar();
   else if (type === "fleet") refreshFleet();
+  else if (type === "weather") refreshWeather();
   else if (type === "bot") refreshState();
 }
 
@@ -153,7 +158,8 @@ async function start() {
   await loadState();
   await become(app.as, word);
   document.body.dataset.ready = "true";
-  await Promise.allSettled([prepareCalendar(), prepareFleet()]);
+  await Promise.allSettled([prepareCalendar(), prepareWeather(), prepareFleet()]);
+  refreshKill();
 }
 
 start().catch((problem) => {

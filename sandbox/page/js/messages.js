@@ -2,6 +2,7 @@
 import { h } from "./dom.js";
 import { contextFor } from "./acting.js";
 import { renderBlocks } from "./blocks/render.js";
+import { fileLink } from "./files.js";
 import { app, hueOf, initials, marksOf, personById, userName } from "./state.js";
 import { mrkdwn } from "./text/mrkdwn.js";
 import { clockOf, dateOf, dayName, fullTime } from "./text/time.js";
@@ -65,7 +66,8 @@ export function drawMessages(list, messages, options = {}) {
   return added;
 }
 
-const hasBlocks = (message) => message.bot && message.blocks && message.blocks.length > 0;
+const hasBlocks = (message) =>
+  (message.bot && message.blocks && message.blocks.length > 0) || (message.files && message.files.length > 0);
 
 function keep(kept, key, signature, make) {
   const old = kept.get(key);
@@ -112,6 +114,7 @@ function draw(message, joined, options) {
         ? [h("div.block.message-text", {}, mrkdwn(message.text))]
         : [];
   for (const part of message.attachments || []) blocks.push(attachment(part, context));
+  for (const file of message.files || []) blocks.push(fileLink(file));
   return h(
     `article.message${joined ? ".joined" : ""}${message.ephemeral ? ".ephemeral" : ""}`,
     {

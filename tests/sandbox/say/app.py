@@ -1,5 +1,6 @@
 """A tiny Bolt app that shows what the tests of the page and the terminal need to see."""
 
+import re
 import threading
 import time
 from typing import Any
@@ -37,9 +38,19 @@ def build(client: WebClient) -> tuple[App, list[Json]]:
             client.views_update(view_id=opened["view"]["id"], view={**view, "blocks": [section("*20* changes")]})
         elif verb == "card":
             client.chat_postMessage(channel="C0SUPPORT1", text="card", blocks=blocks.CARD)
+        elif verb == "everything":
+            client.views_open(trigger_id=body["trigger_id"], view=blocks.EVERYTHING)
         elif verb == "gallery":
-            for part in (blocks.CARD, blocks.TEXTS, [*blocks.TABLE, *blocks.CHARTS], blocks.WIDE, blocks.MORE_CHARTS):
+            for part in (
+                blocks.CARD,
+                blocks.TEXTS,
+                [*blocks.TABLE, *blocks.CHARTS],
+                blocks.WIDE,
+                blocks.MORE_CHARTS,
+            ):
                 respond(text="part", blocks=part, response_type="in_channel")
+        elif verb == "selects":
+            respond(text="part", blocks=blocks.SELECTS, response_type="in_channel")
         elif verb == "stack":
             client.views_open(trigger_id=body["trigger_id"], view=blocks.LOWER)
         elif verb == "refuse":
@@ -81,6 +92,16 @@ def build(client: WebClient) -> tuple[App, list[Json]]:
 
     for name in ("rollback", "stage", "attest", "share", "s1", "s2", "day", "how", "told", "more"):
         app.action(name)(_acknowledge(seen))
+
+    @app.view("everything")
+    def everything(ack: Ack, body: Json) -> None:
+        seen.append(body)
+        ack(response_action="errors", errors={f"e{n}": f"Not so, says the app of field {n}." for n in range(21)})
+
+    @app.action(re.compile("pick.*"))
+    def picked(ack: Ack, body: Json) -> None:
+        seen.append(body)
+        ack()
 
     @app.view("form")
     def form(ack: Ack, body: Json, client: WebClient) -> None:

@@ -266,6 +266,60 @@ MODAL: Json = {
     ],
 }
 
+LONGEST = "A stage with a name that is as long as Slack lets an option be: 75 letters"
+PICKERS: list[tuple[str, Json]] = [
+    ("Static", {"type": "static_select", "option_groups": [
+        {"label": plain("Early"), "options": [option("dev"), option("test")]},
+        {"label": plain("Production"), "options": [option(LONGEST)]},
+    ]}),
+    ("Several", {"type": "multi_static_select", "options": [option(f"Target {n}", str(n)) for n in range(1, 13)],
+                 "initial_options": [option("Target 2", "2")]}),
+    ("Person", {"type": "users_select", "initial_user": "U0SAND0003"}),
+    ("People", {"type": "multi_users_select", "initial_users": ["U0SAND0002", "U0SAND0009"]}),
+    ("Conversation", {"type": "conversations_select", "filter": {"exclude_external_shared_channels": True}}),
+    ("Conversations", {"type": "multi_conversations_select"}),
+    ("Channel", {"type": "channels_select", "initial_channel": "C0SUPPORT1"}),
+    ("Channels", {"type": "multi_channels_select", "max_selected_items": 1}),
+    ("Asked", {"type": "external_select", "initial_option": option("From the app", "x")}),
+    ("Asked more", {"type": "multi_external_select"}),
+    ("Boxes", {"type": "checkboxes", "options": [option("One", "1", "with a description below it"), option("Two", "2")],
+               "initial_options": [option("Two", "2")]}),
+    ("Radio", {"type": "radio_buttons", "options": [option("At once", "now", "restarts what runs"), option("Later")]}),
+    ("Date", {"type": "datepicker", "initial_date": "2026-11-24"}),
+    ("Time", {"type": "timepicker", "initial_time": "22:30"}),
+    ("Moment", {"type": "datetimepicker", "initial_date_time": 1795516200}),
+]  # fmt: skip
+TYPED: list[tuple[str, Json]] = [
+    ("Words", {"type": "plain_text_input", "initial_value": "one line"}),
+    ("Lines", {"type": "plain_text_input", "multiline": True}),
+    ("Mail", {"type": "email_text_input"}),
+    ("Address", {"type": "url_text_input"}),
+    ("Number", {"type": "number_input", "is_decimal_allowed": False, "min_value": "1"}),
+    ("Rich", {"type": "rich_text_input"}),
+]
+LEVELS = ("default", "info", "warning", "error", "success")
+EVERYTHING: Json = {
+    "type": "modal",
+    "callback_id": "everything",
+    "title": plain("Everything"),
+    "submit": plain("Send"),
+    "blocks": [
+        *({"type": "alert", "text": mark(f"An alert of the level *{level}*."), "level": level} for level in LEVELS),
+        *(entry(f"e{n}", name, element, optional=n % 2 == 0 or name == "Asked more", hint=plain("A hint."))
+          for n, (name, element) in enumerate([*PICKERS, *TYPED])),
+    ],
+}  # fmt: skip
+SELECTS = [
+    actions(*({**element, "action_id": f"pick{n}"} for n, (_, element) in enumerate(PICKERS)), block_id="picks"),
+    section("A section with a date", {"type": "datepicker", "action_id": "pick90"}),
+    section("One with a time", {"type": "timepicker", "action_id": "pick91"}),
+    section("One with several people", {"type": "multi_users_select", "action_id": "pick92"}),
+    section("One with boxes", {"type": "checkboxes", "action_id": "pick93", "options": [option("One"), option("Two")]}),
+    section(
+        "One with a picture", {"type": "image", "image_url": "https://example.invalid/x.png", "alt_text": "nothing"}
+    ),
+]
+
 LOWER: Json = {
     "type": "modal",
     "title": plain("Targets"),

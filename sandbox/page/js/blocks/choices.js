@@ -1,4 +1,4 @@
-/* Elements that choose among options: selects, multi-selects, radio buttons, checkboxes, overflow menus. */
+/* Elements that choose among options: selects, multi-selects, radio buttons, checkboxes. */
 import { h } from "../dom.js";
 import { app, marksOf } from "../state.js";
 import { CHARACTERS } from "../text/emoji.js";
@@ -10,6 +10,8 @@ const bareText = (object) =>
     /:([a-z0-9_+'-]+):/g,
     (whole, name) => CHARACTERS[name] || whole,
   );
+
+const entryOf = (option) => ({ key: option.value, label: bareText(option.text), chosen: option });
 
 /** What can be chosen: [{label, description, key, payload-part}] with group names. */
 function choices(element) {
@@ -23,39 +25,45 @@ function choices(element) {
         })),
       },
     ];
-  if (["channels_select", "conversations_select"].includes(element.type))
-    return [
-      { options: app.channels.map((channel) => ({ key: channel.id, label: `#${channel.name}`, chosen: channel.id })) },
-    ];
+  if (/(channels|conversations)_select$/.test(element.type)) {
+    const shared = !(element.filter && element.filter.exclude_external_shared_channels);
+    const channels = app.channels.filter((channel) => shared || !channel.ext_shared);
+    return [{ options: channels.map((channel) => ({ key: channel.id, label: `#${channel.name}`, chosen: channel.id })) }];
+  }
   const groups = element.option_groups || [{ options: element.options || [] }];
   return groups.map((group) => ({
     label: group.label ? bareText(group.label) : "",
-    options: group.options.map((option) => ({
-      key: option.value,
-      label: bareText(option.text),
-      option,
-      chosen: option,
-    })),
+    options: group.options.map(entryOf),
   }));
 }
 
-const SINGLE = {
+/* What the element holds, and what it begins with. */
+const HOLDS = {
   users_select: ["selected_user", "initial_user"],
   channels_select: ["selected_channel", "initial_channel"],
   conversations_select: ["selected_conversation", "initial_conversation"],
+  multi_users_select: ["selected_users", "initial_users"],
+  multi_channels_select: ["selected_channels", "initial_channels"],
+  multi_conversations_select: ["selected_conversations", "initial_conversations"],
 };
 
+/** Options that the app would be asked for while a person types; the local Slack does not ask. */
+const asked = (element) => element.type.endsWith("external_select");
+const NOT_ASKED = "This sandbox does not ask the app for these options.";
+
 export function select({ element, held, hooks, send }) {
-  const [key, initial] = SINGLE[element.type] || ["selected_option", "initial_option"];
+  const [key, initial] = HOLDS[element.type] || ["selected_option", "initial_option"];
   const current = key in held ? held[key] : element[initial];
   const currentKey = current && typeof current === "object" ? current.value : current;
-  const groups = choices(element);
+  const groups = asked(element) ? [{ options: current ? [entryOf(current)] : [] }] : choices(element);
   const option = (choice) => h("option", { value: choice.key }, choice.label);
   const placeholder = (element.placeholder && bareText(element.placeholder)) || "Choose";
   const node = h(
     "select.entry",
     {
       ...hooks,
+      disabled: asked(element),
+      title: asked(element) ? NOT_ASKED : null,
       onchange: async (event) => {
         const choice = groups.flatMap((group) => group.options).find((each) => each.key === event.target.value);
         if (choice && !(await send({ [key]: choice.chosen }, event.target))) event.target.value = currentKey || "";
@@ -71,11 +79,10 @@ export function select({ element, held, hooks, send }) {
 }
 
 export function multiSelect({ element, held, hooks, send }) {
-  const users = element.type === "multi_users_select";
-  const key = users ? "selected_users" : "selected_options";
-  const initial = held[key] || element[users ? "initial_users" : "initial_options"] || [];
-  const picked = new Set(initial.map((each) => (users ? each : each.value)));
-  const all = choices(element).flatMap((group) => group.options);
+  const [key, begin] = HOLDS[element.type] || ["selected_options", "initial_options"];
+  const initial = held[key] || element[begin] || [];
+  const picked = new Set(initial.map((each) => (typeof each === "object" ? each.value : each)));
+  const all = asked(element) ? initial.map(entryOf) : choices(element).flatMap((group) => group.options);
   const limit = element.max_selected_items || Infinity;
   const summary = h("p.multi-summary");
   const boxes = all.map((choice) => {
@@ -97,7 +104,8 @@ export function multiSelect({ element, held, hooks, send }) {
     return h("label.choice", { dataset: { label: choice.label.toLowerCase() } }, box, h("span", {}, choice.label));
   });
   const tell = () => {
-    summary.textContent = picked.size ? `${picked.size} of ${all.length} chosen` : `None of ${all.length} chosen`;
+    if (asked(element)) summary.textContent = NOT_ASKED;
+    else summary.textContent = picked.size ? `${picked.size} of ${all.length} chosen` : `None of ${all.length} chosen`;
   };
   tell();
   const filter =
@@ -178,69 +186,4 @@ export function checkList({ element, held, hooks, send }) {
       ),
     ),
   );
-}
-
-export function overflow({ element, hooks, send }) {
-  const frame = h("div.overflow");
-  const opener = h(
-    "button.button.overflow-button",
-    {
-      ...hooks,
-      type: "button",
-      "aria-label": "More actions",
-      "aria-haspopup": "menu",
-      "aria-expanded": "false",
-      onclick: () => (menu.hidden ? open() : close()),
-    },
-    "⋯",
-  );
-  const menu = h(
-    "div.overflow-menu",
-    { role: "menu", hidden: true },
-    (element.options || []).map((option) =>
-      h(
-        "button",
-        {
-          type: "button",
-          role: "menuitem",
-          onclick: () => {
-            close();
-            if (option.url && /^https?:/i.test(option.url)) window.open(option.url, "_blank", "noopener");
-            send({ selected_option: option }, opener);
-          },
-        },
-        textObject(option.text),
-      ),
-    ),
-  );
-  const outside = (event) => {
-    if (!frame.contains(event.target) || event.key === "Escape") close();
-  };
-  const open = () => {
-    menu.hidden = false;
-    opener.setAttribute("aria-expanded", "true");
-    document.addEventListener("pointerdown", outside);
-    frame.addEventListener("keydown", keys);
-    menu.querySelector("button")?.focus();
-  };
-  const close = () => {
-    menu.hidden = true;
-    opener.setAttribute("aria-expanded", "false");
-    document.removeEventListener("pointerdown", outside);
-    frame.removeEventListener("keydown", keys);
-  };
-  const keys = (event) => {
-    const items = [...menu.querySelectorAll("button")];
-    const at = items.indexOf(document.activeElement);
-    if (event.key === "Escape") {
-      event.stopPropagation();
-      close();
-      opener.focus();
-    } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-      event.preventDefault();
-      items[(at + (event.key === "ArrowDown" ? 1 : -1) + items.length) % items.length]?.focus();
-    }
-  };
-  frame.append(opener, menu);
-  return frame;
 }

@@ -2,7 +2,8 @@
 import { h } from "../dom.js";
 import { confirmDialog } from "../confirm.js";
 import { plainText, textObject } from "../text/mrkdwn.js";
-import { checkList, multiSelect, overflow, radioList, select } from "./choices.js";
+import { checkList, multiSelect, radioList, select } from "./choices.js";
+import { overflow } from "./overflow.js";
 import { failure } from "../toast.js";
 
 /** The element for `element` of `block`; `field` holds id and aria hooks when it stands in an input block. */
@@ -35,7 +36,10 @@ const MAKERS = {
   conversations_select: select,
   channels_select: select,
   multi_static_select: multiSelect,
+  multi_external_select: multiSelect,
   multi_users_select: multiSelect,
+  multi_conversations_select: multiSelect,
+  multi_channels_select: multiSelect,
   radio_buttons: radioList,
   checkboxes: checkList,
   datepicker: (parts) => moment(parts, "date", "selected_date", "initial_date"),
@@ -44,6 +48,8 @@ const MAKERS = {
   plain_text_input: textInput,
   email_text_input: (parts) => textInput(parts, "email"),
   url_text_input: (parts) => textInput(parts, "url"),
+  rich_text_input: (parts) => textInput({ ...parts, element: { ...parts.element, ...plainly(parts) } }),
+  file_input: ({ hooks }) => h("p.quiet", { ...hooks }, "This page does not upload files."),
   number_input: (parts) => textInput(parts, "text", "decimal"),
 };
 
@@ -118,6 +124,13 @@ function dateTime({ element, held, hooks, send }) {
         event.target,
       ),
   });
+}
+
+/** A rich text input is written here as plain lines; the server makes rich text of them. */
+function plainly({ element, held }) {
+  const rich = held.rich_text_value || element.initial_value;
+  const parts = rich ? rich.elements.flatMap((part) => part.elements || []) : [];
+  return { multiline: true, initial_value: parts.map((part) => part.text || "").join("") };
 }
 
 function textInput({ element, held, hooks, send, context, block }, type = "text", mode = null) {

@@ -93,7 +93,7 @@ function input(block, context) {
   const id = `field-${numbers}`;
   const problem = context.errors && context.errors[block.block_id];
   const element = block.element || {};
-  const group = ["radio_buttons", "checkboxes", "multi_static_select", "multi_users_select"].includes(element.type);
+  const group = /^(radio_buttons|checkboxes|multi_.*)$/.test(element.type || "");
   const described = [block.hint ? `${id}-hint` : null, `${id}-error`].filter(Boolean).join(" ");
   const made = control(element, block, context, { id, describedby: described, invalid: Boolean(problem) });
   const label = [...textObject(block.label), block.optional ? h("span.optional", {}, " (optional)") : null];

@@ -1,0 +1,1 @@
+"""Stories: the sandbox brought to an interesting moment by what its people type and press."""
