@@ -10,8 +10,18 @@ from dataclasses import dataclass
 
 from sandbox import calendar
 from sandbox.calendar import Clock
-from sandbox.databricks import clusters, identity, jobs, runs
-from sandbox.databricks.call import Call, Routes
+from sandbox.databricks import (
+    clusters,
+    identity,
+    jobs,
+    runs,
+    statements,
+    unity,
+    unity_access,
+    unity_storage,
+    warehouses,
+)
+from sandbox.databricks.call import Answer, Call, Routes
 from sandbox.databricks.errors import ApiError, Json
 from sandbox.databricks.faults import Faults
 from sandbox.databricks.routes import Router
@@ -19,7 +29,9 @@ from sandbox.databricks.workspace import Workspace
 
 logger = logging.getLogger("sandbox.databricks")
 
-FAMILIES: tuple[Routes, ...] = (clusters.ROUTES, jobs.ROUTES, runs.ROUTES, identity.ROUTES)
+DATA = (warehouses.ROUTES, statements.ROUTES, unity.ROUTES, unity_access.ROUTES, unity_storage.ROUTES)
+
+FAMILIES: tuple[Routes, ...] = (clusters.ROUTES, jobs.ROUTES, runs.ROUTES, identity.ROUTES, *DATA)
 """Every method that is modelled. A new API family is a new module and its ROUTES here."""
 
 ROUTER = Router(FAMILIES)
@@ -125,7 +137,12 @@ class Databricks:
         """Grows with whatever happens."""
         return sum(ws.changes for ws in self.workspaces.values())
 
-    def answer(self, ws: Workspace, call: Call, authorization: str) -> Json:
+    def close(self) -> None:
+        """End what goes on beside the answering of requests."""
+        for ws in self.workspaces.values():
+            ws.lake.close()
+
+    def answer(self, ws: Workspace, call: Call, authorization: str) -> Answer:
         """The answer of a workspace to a request with a token; raises ApiError."""
         handler = identity.OPEN.get((call.method, call.path))
         if handler is None:

@@ -227,9 +227,9 @@ def _cut(session: Session, table: Table, log: Log, state: State, feature: str, l
             "DELTA_FEATURE_DROP_WAIT_FOR_RETENTION_PERIOD",
             f"Dropping {feature} was partially successful.\n\nThe feature is now no longer used in the current version "
             "of the table. However, the feature is still present in historical versions of the table. The table "
-            "feature cannot be dropped from the table protocol until these historical versions have expired.\n\nTo drop the "
-            "table feature from the protocol, please wait for the historical versions to expire, and then repeat this "
-            "command. The retention period for historical versions is currently configured as "
+            "feature cannot be dropped from the table protocol until these historical versions have expired.\n\nTo "
+            "drop the table feature from the protocol, please wait for the historical versions to expire, and then "
+            "repeat this command. The retention period for historical versions is currently configured as "
             f"{kept(state.properties, LOG_KEPT) // HOUR} hours.\n\n{_TRY_LATER.format(waits // HOUR)}",
             "22KD0",
         )

@@ -60,8 +60,13 @@ def told(
 
 def write(lake: Lake, table: Table, log: Log, at: int, info: Json, actions: Iterable[Json]) -> Table:
     """Commit, and register what the table now looks like."""
-    version = log.commit(at, info, actions)
-    state = log.state(version)
+    log.commit(at, info, actions)
+    return register(lake, table, log)
+
+
+def register(lake: Lake, table: Table, log: Log) -> Table:
+    """Let the register know what the newest version of a table looks like."""
+    state = log.state()
     return lake.put(
         dataclasses.replace(
             table,

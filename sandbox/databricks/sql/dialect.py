@@ -16,7 +16,7 @@ def _division(self: Generator, node: exp.Div) -> str:
     The word has a random end, so that it is not cast before it is known whether it is needed.
     """
     above, below = self.sql(node, "this"), self.sql(node, "expression")
-    failing = f"CAST(CONCAT('DIVIDED_BY_', CAST(random() AS VARCHAR)) AS DOUBLE)"
+    failing = "CAST(CONCAT('DIVIDED_BY_', CAST(random() AS VARCHAR)) AS DOUBLE)"
     return f"(CAST({above} AS DOUBLE) / CASE WHEN ({below}) = 0 THEN {failing} ELSE CAST({below} AS DOUBLE) END)"
 
 

@@ -67,8 +67,8 @@ def run(sql: str, tables: Mapping[str, Path]) -> Rows:
 
 
 _MALFORMED = (
-    'The value \'{value}\' of the type "STRING" cannot be cast to "{type}" because it is malformed. Correct the value as '
-    "per the syntax, or change its target type. Use `try_cast` to tolerate malformed input and return NULL instead."
+    'The value \'{value}\' of the type "STRING" cannot be cast to "{type}" because it is malformed. Correct the value '
+    "as per the syntax, or change its target type. Use `try_cast` to tolerate malformed input and return NULL instead."
 )
 _WORDED = [
     # what the engine says, condition, sentence, SQLSTATE
@@ -192,23 +192,39 @@ def values_of(rows: Rows) -> list[list[Any]]:
     return [list(row) for row in zip(*columns, strict=True)] if columns else []
 
 
-def rows_of(columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> Rows:
-    """Python values as rows; `columns` are names and Delta types, instants in milliseconds."""
-    found: dict[str, Any] = {}
+def rows_of(columns: Mapping[str, str], rows: Sequence[Sequence[Any]], scratch: Path) -> Rows:
+    """Python values as rows; `columns` are names and Delta types.
+
+    Instants and dates come in milliseconds, an `array` as one text with commas; `a.b` is the field b of a struct a.
+    """
+    raw: dict[str, Any] = {}
     for index, (name, kind) in enumerate(columns.items()):
         values: list[Any] = [row[index] for row in rows]
-        if kind == "timestamp":
+        if kind in ("timestamp", "date"):
             micros = Array([None if v is None else v * 1000 for v in values], type=DataType.int64())
-            found[name] = micros.cast(DataType.timestamp("us", tz="UTC"))
+            raw[name] = micros.cast(DataType.timestamp("us", tz="UTC"))
         else:
-            found[name] = Array(values, type=ARROW[kind]())
-    return Rows.from_pydict(found)
+            raw[name] = Array(values, type=ARROW[kind]())
+    fields: dict[str, list[str]] = {}
+    for name, kind in columns.items():
+        value = {"array": f"string_to_array(\"{name}\", ',')", "date": f'CAST("{name}" AS DATE)'}.get(kind, f'"{name}"')
+        fields.setdefault(name.partition(".")[0], []).append(value)
+    parts = []
+    for name, inner in fields.items():
+        named = [f"'{key.partition('.')[2]}', {value}" for key, value in zip(_below(columns, name), inner, strict=True)]
+        parts.append(
+            f'named_struct({", ".join(named)}) AS "{name}"' if name not in columns else f'{inner[0]} AS "{name}"'
+        )
+    return run(f"SELECT {', '.join(parts)} FROM t", {"t": as_table(Rows.from_pydict(raw), scratch)})
+
+
+def _below(columns: Mapping[str, str], name: str) -> list[str]:
+    return [key for key in columns if key.partition(".")[0] == name]
 
 
 ARROW = {
     "string": DataType.string,
+    "array": DataType.string,
     "long": DataType.int64,
-    "integer": DataType.int32,
     "double": DataType.float64,
-    "boolean": DataType.bool,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sqlglot.dialects import Databricks
 from sqlglot.errors import TokenError
@@ -18,13 +18,12 @@ from sandbox.databricks.sql.errors import SqlError, quoted, syntax
 
 NAMING = {"FROM", "JOIN", "INTO", "TABLE", "UPDATE", "OVERWRITE", "CLONE", "HISTORY", "DETAIL", "VACUUM", "OPTIMIZE"}
 """After these words comes a name, where a parameter has no business."""
-TYPES = ("STRING", "INT", "BIGINT", "SMALLINT", "TINYINT", "DOUBLE", "FLOAT", "BOOLEAN", "DATE", "TIMESTAMP", "VOID")
 
 
-class _Tokens(Databricks.Tokenizer):
+class _Tokens(Databricks.Tokenizer):  # type: ignore[misc]
     """sqlglot's, which would leave what follows VACUUM or SHOW in one piece."""
 
-    COMMANDS: ClassVar = set()
+    COMMANDS: ClassVar[set[object]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,24 +121,6 @@ def _literal(name: str, parameters: Mapping[str, tuple[str | None, str]]) -> str
     if kind in ("INT", "BIGINT") and re.fullmatch(r"-?\d+", value):
         return value if kind == "BIGINT" else f"CAST({value} AS INT)"
     return f"CAST({text} AS {kind})"
-
-
-def parameters_of(given: Any) -> dict[str, tuple[str | None, str]]:
-    """The `parameters` of a request as `bind` takes them. Raises ValueError with a sentence."""
-    found: dict[str, tuple[str | None, str]] = {}
-    for entry in given or []:
-        if not isinstance(entry, dict) or not entry.get("name"):
-            raise ValueError("Parameters must be named: positional parameters are not supported.")
-        kind = str(entry.get("type") or "STRING").upper()
-        if kind not in TYPES and not re.fullmatch(r"DECIMAL(\(\s*\d+\s*(,\s*\d+\s*)?\))?", kind):
-            raise ValueError(f"Unsupported type for parameter {entry['name']}: {kind}")
-        value = entry.get("value")
-        if value is not None and not isinstance(value, str):
-            raise ValueError(f"The value of parameter {entry['name']} must be a string.")
-        if entry["name"] in found:
-            raise ValueError(f"Duplicate parameter: {entry['name']}")
-        found[str(entry["name"])] = (value, kind)
-    return found
 
 
 def parts_of(name: str) -> list[str]:

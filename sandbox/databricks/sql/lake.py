@@ -79,6 +79,8 @@ class Lake:
     def __init__(self) -> None:
         self.tables: Mapping[str, Table] = {}
         self.schemas: Mapping[str, Json] = {}
+        self.running: dict[str, Future[Json]] = {}
+        """Statements that the thread has been given, by id; what their ends bring is written down by the server."""
         self._home: Path | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._logs: dict[str, Log] = {}

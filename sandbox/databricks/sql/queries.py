@@ -160,7 +160,7 @@ class Reading:
             raise no_table(full.split("."))
         if (full, "") not in self.seen:
             columns, rows = self.session.system[full]
-            self.seen[full, ""] = self.add(engine.rows_of(columns, rows))
+            self.seen[full, ""] = self.add(engine.rows_of(columns, rows, self.scratch))
         return self.seen[full, ""]
 
 

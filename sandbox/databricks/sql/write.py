@@ -177,7 +177,7 @@ def _columns(tree: exp.Create, properties: dict[str, str]) -> list[Json]:
         if isinstance(part, exp.ColumnDef):
             column: Json = {
                 "name": part.name,
-                "type": delta_of(exp.DataType.build(part.kind).sql("databricks")),
+                "type": delta_of(part.args["kind"].sql("databricks")),
                 "nullable": True,
                 "metadata": {},
             }
