@@ -11,7 +11,7 @@ from sandbox.databricks.model import Job, Run
 if TYPE_CHECKING:
     from sandbox.databricks.workspace import Workspace
 
-KEPT = 500
+KEPT = 100
 """Writes of a table that nobody looks at; of more, the oldest are forgotten."""
 
 

@@ -125,7 +125,8 @@ def _expression(column: Json, index: int, table: Table) -> str:
         limit = {"short": 30_000, "byte": 100}.get(kind, 10**9)
         return f"CAST({'n' if index == 0 else mixed} % {limit} AS {text_of(kind)})"
     if kind == "string":
-        return f"concat('{column['name']}-', CAST({mixed} % 17 AS VARCHAR))"
+        many = 3 if column["name"] in table.partitions else 17
+        return f"concat('{column['name']}-', CAST({mixed} % {many} AS VARCHAR))"
     if kind in ("double", "float"):
         return f"CAST({mixed} / 100.0 AS {text_of(kind)})"
     if isinstance(kind, str) and kind.startswith("decimal"):
