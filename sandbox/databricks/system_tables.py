@@ -27,7 +27,7 @@ RESULTS = {
 """result_state by the code of a run; all others are FAILED."""
 TRIGGERS = {"PERIODIC": "CRON", "ONE_TIME": "ONETIME", "CONTINUOUS": "CONTINUOUS", "FILE_ARRIVAL": "FILE_ARRIVAL"}
 DBU_PER_CORE_HOUR = 0.15
-CORRECTED = 0.03
+CORRECTED = 0.06
 """Share of the hours whose usage is taken back and stated anew."""
 
 

@@ -214,9 +214,13 @@ def _check_partitions(columns: list[Json], partitions: list[str]) -> None:
 
 def insert(session: Session, tree: exp.Insert) -> int:
     """INSERT INTO and INSERT OVERWRITE; returns the number of rows."""
-    if tree.args.get("partition") or tree.args.get("where") or tree.args.get("conflict"):
-        raise not_modelled("INSERT with PARTITION, REPLACE WHERE or the like")
+    if any(tree.args.get(name) for name in ("partition", "where", "conflict", "by_name")):
+        raise not_modelled("INSERT with PARTITION, REPLACE WHERE, BY NAME or the like")
     target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    if not isinstance(target, exp.Table):
+        raise not_modelled("INSERT into a table that is called as a keyword, without backticks")
+    if target.args.get("partition"):
+        raise not_modelled("INSERT with PARTITION")
     table, log = session.delta([part.name for part in target.parts], "INSERT", "MODIFY")
     _writable(table)
     state, overwrite = log.state(), bool(tree.args.get("overwrite"))

@@ -25,8 +25,8 @@ def state(w: WorkspaceClient, statement: str | None) -> StatementState | None:
 @pytest.mark.conforms("statement-values-are-strings", "statement-manifest-tells-the-schema")
 def test_every_value_is_a_string_or_null_and_the_manifest_tells_the_types(w: WorkspaceClient) -> None:
     text = (
-        "SELECT id, amount, at, CAST(NULL AS STRING) AS nothing, id > 1 AS more, amount / 4 AS part, DATE '2024-02-03' AS day "
-        "FROM shop.sales.orders WHERE id <= 2 ORDER BY id"
+        "SELECT id, amount, at, CAST(NULL AS STRING) AS nothing, id > 1 AS more, amount / 4 AS part, "
+        "DATE '2024-02-03' AS day FROM shop.sales.orders WHERE id <= 2 ORDER BY id"
     )
     answer: Any = w.api_client.do("POST", PATH, body={"statement": text, "warehouse_id": "wh-main"})
     assert answer["status"] == {"state": "SUCCEEDED"}
@@ -99,6 +99,7 @@ def test_requests_that_make_no_sense_are_refused(w: WorkspaceClient, body: dict[
         w.api_client.do("POST", PATH, body={"statement": "SELECT 1", "warehouse_id": "wh-main", **body})
 
 
+@pytest.mark.soak
 def test_a_statement_just_below_the_limit_of_its_text_is_taken(w: WorkspaceClient) -> None:
     text = "SELECT 1 -- " + "x" * (16 * 1024 * 1024 - 20)
     sent = w.statement_execution.execute_statement(text, "wh-main", wait_timeout="50s")
