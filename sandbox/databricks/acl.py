@@ -6,7 +6,8 @@ A thing is named as in the permissions API, `clusters/ID`. Only lists that someb
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from sandbox.databricks.errors import Json
 
@@ -34,7 +35,7 @@ SHELVES = {
     "warehouses": "warehouses",
 }
 """Where things of the other API families stand."""
-MAKERS = ("creator_user_name", "creator_name", "creator")
+MAKERS = ("creator_user_name", "creator_name", "creator", "owner")
 
 
 def maker(ws: Workspace, kind: str, name: str) -> str | None:
@@ -118,3 +119,22 @@ def level(ws: Workspace, kind: str, name: str) -> str:
 def may_use(ws: Workspace, kind: str, name: str) -> bool:
     """Whether the bot may use a policy or a pool for its compute: any level will do."""
     return bool(level(ws, kind, name))
+
+
+def grant(ws: Workspace, kind: str, name: str, entry: Mapping[str, Any]) -> None:
+    """What the fleet says of rights on a thing: `permission` is the bot's own, `acl` stands for what all users have."""
+    if "permission" not in entry and "acl" not in entry:
+        return
+    entries = unwritten(ws, kind, maker(ws, kind, name) or "")
+    if "permission" in entry:
+        entries = [one for one in entries if one.get("service_principal_name") != ws.client_id]
+        entries.append({"service_principal_name": ws.client_id, "permission_level": entry["permission"]})
+    if "acl" in entry:
+        entries = [one for one in entries if one.get("group_name") != "users"]
+    given = [dict(one) for one in entry.get("acl", [])]
+    named = [{field: one.get(field) for field in PRINCIPALS} for one in given]
+    kept = [one for one in entries if {field: one.get(field) for field in PRINCIPALS} not in named]
+    for one in [*kept, *given]:
+        if one["permission_level"] not in LEVELS[kind]:
+            raise ValueError(f"{kind}/{name}: {one['permission_level']} is none of {', '.join(LEVELS[kind])}")
+    write(ws, kind, name, [*kept, *given])

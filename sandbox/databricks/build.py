@@ -19,6 +19,7 @@ from sandbox.databricks import (
     libraries,
     library_life,
     policies,
+    unity_fleet,
 )
 from sandbox.databricks.errors import Json
 from sandbox.databricks.model import Cluster, Habit
@@ -27,19 +28,21 @@ from sandbox.databricks.workspace import Workspace
 
 def _govern(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
     """Who the bot is there, the policies, the pools, and the libraries that are meant for all clusters."""
-    restricted = any("permission" in entry for kind in ("clusters", "jobs") for entry in content.get(kind, []))
+    restricted = any(
+        "permission" in entry for kind in ("clusters", "jobs", "warehouses") for entry in content.get(kind, [])
+    )
     ws.admin = bool(content.get("admin", not restricted))
     for entry in content.get("policies", []):
         policies.put_in_place(ws, entry, now)
-        _grant(ws, "cluster-policies", entry["policy_id"], entry)
+        acl.grant(ws, "cluster-policies", entry["policy_id"], entry)
     for entry in content.get("pools", []):
         instance_pools.put_in_place(ws, entry)
-        _grant(ws, "instance-pools", entry["instance_pool_id"], entry)
+        acl.grant(ws, "instance-pools", entry["instance_pool_id"], entry)
     for number, library in enumerate(content.get("libraries_for_all_clusters", [])):
         ws.shelf(libraries.EVERYWHERE)[str(number)] = dict(library)
 
 
-FURNISH: tuple[Callable[[Workspace, Mapping[str, Any], int], None], ...] = (_govern,)
+FURNISH: tuple[Callable[[Workspace, Mapping[str, Any], int], None], ...] = (_govern, unity_fleet.furnish)
 """What other API families put into a workspace from the fleet (its content, now), before the clusters and jobs."""
 
 DAY = 86_400_000
@@ -74,7 +77,7 @@ def fill(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
         owner = entry["owner"]
         settings = _settled(ws, entry["settings"])
         job = jobs.add(ws, entry["id"], settings, owner, entry.get("run_as") or owner, now - age, habit)
-        _grant(ws, "jobs", str(job.job_id), entry)
+        acl.grant(ws, "jobs", str(job.job_id), entry)
     ws.advance(now - 1)
     ws.rehearsing = False
     ws.now = now
@@ -98,7 +101,7 @@ def _cluster(ws: Workspace, entry: Mapping[str, Any], now: int) -> None:
     cluster.resizes, cluster.restarts_late = int(entry.get("resizes", 0)), int(entry.get("restarts_late", 0))
     cluster.restarted = now - int((2 + 60 * ws.chance(cluster.cluster_id, "up")) * 60 * MINUTE)
     ws.clusters[cluster.cluster_id] = cluster
-    _grant(ws, "clusters", cluster.cluster_id, entry)
+    acl.grant(ws, "clusters", cluster.cluster_id, entry)
     for library in entry.get("libraries", []):
         library_life.add(ws, cluster, library, ws.now)
 
@@ -113,25 +116,6 @@ def _settled(ws: Workspace, settings: Json) -> Json:
         cluster.clear()
         cluster.update(spec)
     return result
-
-
-def _grant(ws: Workspace, kind: str, name: str, entry: Mapping[str, Any]) -> None:
-    """What the fleet says of rights on a thing: `permission` is the bot's own, `acl` stands for what all users have."""
-    if "permission" not in entry and "acl" not in entry:
-        return
-    entries = acl.unwritten(ws, kind, acl.maker(ws, kind, name) or "")
-    if "permission" in entry:
-        entries = [one for one in entries if one.get("service_principal_name") != ws.client_id]
-        entries.append({"service_principal_name": ws.client_id, "permission_level": entry["permission"]})
-    if "acl" in entry:
-        entries = [one for one in entries if one.get("group_name") != "users"]
-    given = [dict(one) for one in entry.get("acl", [])]
-    named = [{field: one.get(field) for field in acl.PRINCIPALS} for one in given]
-    kept = [one for one in entries if {field: one.get(field) for field in acl.PRINCIPALS} not in named]
-    for one in [*kept, *given]:
-        if one["permission_level"] not in acl.LEVELS[kind]:
-            raise ValueError(f"{kind}/{name}: {one['permission_level']} is none of {', '.join(acl.LEVELS[kind])}")
-    acl.write(ws, kind, name, [*kept, *given])
 
 
 def _open(ws: Workspace, cluster: Cluster, entry: Mapping[str, Any], now: int) -> None:

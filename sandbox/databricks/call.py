@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from sandbox.databricks.errors import Json, invalid
@@ -47,8 +47,11 @@ class Call:
         return int(value)
 
 
-Handler = Callable[[Workspace, Call], Json]
-"""Takes a request, changes or reads the workspace, returns the JSON of the answer or raises ApiError."""
+Answer = Json | Awaitable[Json]
+"""The JSON of an answer, at once or, where something must be waited for, later."""
+
+Handler = Callable[[Workspace, Call], Answer]
+"""Takes a request, changes or reads the workspace, returns the answer or raises ApiError."""
 
 Routes = dict[tuple[str, str], Handler]
 """By method and path; `{name}` in a path stands for one part of it, `{name...}` at its end for the rest."""

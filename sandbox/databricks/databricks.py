@@ -21,14 +21,21 @@ from sandbox.databricks import (
     policies,
     policy_families,
     runs,
+    statements,
+    unity,
+    unity_access,
+    unity_storage,
+    warehouses,
 )
-from sandbox.databricks.call import Call, Routes
+from sandbox.databricks.call import Answer, Call, Routes
 from sandbox.databricks.errors import ApiError, Json
 from sandbox.databricks.faults import Faults
 from sandbox.databricks.routes import Router
 from sandbox.databricks.workspace import Workspace
 
 logger = logging.getLogger("sandbox.databricks")
+
+DATA = (warehouses.ROUTES, statements.ROUTES, unity.ROUTES, unity_access.ROUTES, unity_storage.ROUTES)
 
 FAMILIES: tuple[Routes, ...] = (
     clusters.ROUTES,
@@ -41,6 +48,7 @@ FAMILIES: tuple[Routes, ...] = (
     compliance.ROUTES,
     instance_pools.ROUTES,
     libraries.ROUTES,
+    *DATA,
 )
 """Every method that is modelled. A new API family is a new module and its ROUTES here."""
 
@@ -147,7 +155,12 @@ class Databricks:
         """Grows with whatever happens."""
         return sum(ws.changes for ws in self.workspaces.values())
 
-    def answer(self, ws: Workspace, call: Call, authorization: str) -> Json:
+    def close(self) -> None:
+        """End what goes on beside the answering of requests."""
+        for ws in self.workspaces.values():
+            ws.lake.close()
+
+    def answer(self, ws: Workspace, call: Call, authorization: str) -> Answer:
         """The answer of a workspace to a request with a token; raises ApiError."""
         handler = identity.OPEN.get((call.method, call.path))
         if handler is None:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from sandbox.databricks import admin, faults, identity
+from sandbox.databricks import admin, faults, identity, statements
 from sandbox.databricks.call import Call
 from sandbox.databricks.databricks import Databricks
 from sandbox.databricks.errors import ApiError, Json, invalid, malformed
@@ -24,6 +24,8 @@ from sandbox.databricks.workspace import Workspace
 logger = logging.getLogger("sandbox.databricks")
 
 LARGEST_BODY = 10 * 1024 * 1024
+LARGEST_STATEMENT = 40 * 1024 * 1024
+"""A statement has a limit of its own (16 MiB of text), which is about its text and not about the request."""
 LOCAL = ("127.0.0.1", "localhost")
 
 _transports: dict[tuple[str, int], asyncio.Transport] = {}
@@ -89,7 +91,7 @@ class Application:
     async def _answer(self, ws: Workspace, call: Call, request: Request) -> Json:
         if urllib.parse.urlsplit(f"//{request.headers.get('host', '')}").hostname not in LOCAL:
             raise ApiError(403, "PERMISSION_DENIED", "only requests to 127.0.0.1 and localhost are answered")
-        raw = await _body(request)
+        raw = await _body(request, LARGEST_STATEMENT if call.path == statements.PATH else LARGEST_BODY)
         query = request.scope.get("query_string", b"")
         if query:
             call.query = urllib.parse.parse_qs(query.decode("latin-1"), keep_blank_values=True)
@@ -110,6 +112,8 @@ class Application:
             if refused is not None:
                 raise refused
         found = self.databricks.answer(ws, call, request.headers.get("authorization", ""))
+        if not isinstance(found, dict):
+            found = await found
         if struck is not None and struck.kind == "lost-answer":
             raise _NoAnswer
         return found
@@ -119,13 +123,13 @@ class _NoAnswer(Exception):
     """The connection breaks instead of an answer."""
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, largest: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > LARGEST_BODY:
-            raise ApiError(413, "MAX_REQUEST_SIZE_EXCEEDED", f"the request is larger than {LARGEST_BODY} bytes")
+        if size > largest:
+            raise ApiError(413, "MAX_REQUEST_SIZE_EXCEEDED", f"the request is larger than {largest} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from sandbox.databricks.errors import Json
 from sandbox.databricks.model import Cluster, Run, draw
-from sandbox.databricks.workspace import Workspace
+
+if TYPE_CHECKING:
+    from sandbox.databricks.workspace import Workspace
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 

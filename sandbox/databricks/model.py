@@ -62,6 +62,8 @@ class Habit:
     minutes: float = 8.0
     spread: float = 0.2
     failure: float = 0.01
+    writes: list[str] = field(default_factory=list)
+    """Tables (catalog.schema.table) that get a new version whenever a run succeeds."""
     breaks: Json | None = None
     """{from: 17, error: CAST_INVALID_INPUT}: fails on runtimes from that major version on."""
     slower: Json | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.databricks import cluster_life, outcome
+from sandbox.databricks import cluster_life, outcome, writes
 from sandbox.databricks.errors import Json
 from sandbox.databricks.model import Cluster, Job, Run
 
@@ -109,6 +109,7 @@ def close(ws: Workspace, run: Run, at: int) -> None:
     job.active.pop(run.run_id, None)
     if run.code == "SUCCESS":
         job.ok += 1
+        writes.note(ws, job, run, at)
     elif not run.cancelled:
         job.failed += 1
     while job.waiting and len(job.active) < job.shape.max_concurrent:

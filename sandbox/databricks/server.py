@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import shutil
 import socket
 import tempfile
 import threading
@@ -28,6 +29,8 @@ logger = logging.getLogger("sandbox.databricks")
 
 PATIENCE = 1.0
 """Seconds that answers under way get at the end."""
+TABLES = "lake"
+"""Where the tables are, in the state directory."""
 SAVE_EVERY = 2.0
 """Seconds of machine time between two looks whether there is something to save."""
 
@@ -39,14 +42,24 @@ def prepare(fleet: Fleet, clock_path: Path, state_dir: Path | None) -> Databrick
     clock = calendar.make(clock_path)
     saved = state_dir / persist.FILE if state_dir else None
     if saved and saved.exists():
-        return Databricks(persist.load(saved), clock)
+        return _opened(Databricks(persist.load(saved), clock), state_dir)
+    if state_dir:
+        shutil.rmtree(state_dir / TABLES, ignore_errors=True)
     collecting = gc.isenabled()
     gc.disable()  # tens of thousands of objects that all stay: looking through them again and again is in vain
     try:
-        return Databricks(build.workspaces(fleets.load(fleet), clock.milliseconds()), clock)
+        return _opened(Databricks(build.workspaces(fleets.load(fleet), clock.milliseconds()), clock), state_dir)
     finally:
         if collecting:
             gc.enable()
+
+
+def _opened(databricks: Databricks, state_dir: Path | None) -> Databricks:
+    """With the tables of its workspaces at hand; without a state directory they are in a temporary one."""
+    for ws in databricks.workspaces.values():
+        home = (state_dir / TABLES / ws.key).resolve() if state_dir else None
+        ws.lake.open(home, ws.shelf("schemas"), ws.shelf("tables"))
+    return databricks
 
 
 class Server(uvicorn.Server):
@@ -124,6 +137,7 @@ class Server(uvicorn.Server):
         finally:
             saving.cancel()
             self.save()
+            self.databricks.close()
 
     async def _keep_saving(self) -> None:
         seen = -1

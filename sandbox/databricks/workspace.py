@@ -10,9 +10,10 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator
 
-from sandbox.databricks import acl, cluster_life, run_life
+from sandbox.databricks import acl, cluster_life, run_life, statement_life
 from sandbox.databricks.errors import Json, no_cluster, no_job, no_run
 from sandbox.databricks.model import RUNS_KEPT, Cluster, Job, Run, draw
+from sandbox.databricks.sql.lake import Lake
 
 Plan = tuple[int, int, str, str, int]
 """An instant (ms), a number that keeps the order, what happens, to what, and the turn for which it was planned."""
@@ -49,6 +50,7 @@ class Workspace:
         self.run_number = 100_000 + number % 9973
         self.rehearsing = False
         """True while history is made up: jobs run, clusters stand still."""
+        self.lake = Lake()
         self.changes = 0
         """Grows with everything that happens, so that one can tell whether there is something to save."""
 
@@ -148,4 +150,5 @@ HAPPENINGS: dict[str, Happening] = {
     "morning": cluster_life.morning,
     "resize": cluster_life.resize,
     "restart": cluster_life.late_restart,
+    "statement": statement_life.due,
 }

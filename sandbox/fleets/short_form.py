@@ -27,7 +27,7 @@ CLUSTER_FACTS = (
 SHORT = ("policies", "pools", "clusters", "jobs")
 """The parts of a workspace that have a short form or a default; all others are taken as they are."""
 JOB_FACTS = ("permission", "acl", "run_as")
-HABITS = ("minutes", "spread", "failure", "breaks", "slower")
+HABITS = ("minutes", "spread", "failure", "breaks", "slower", "writes")
 
 
 def expand(content: Mapping[str, Any]) -> Json:
