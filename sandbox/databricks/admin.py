@@ -9,7 +9,7 @@ from sandbox.databricks.call import Call
 from sandbox.databricks.cluster_config import view
 from sandbox.databricks.errors import ApiError, Json
 from sandbox.databricks.model import Cluster, Job
-from sandbox.databricks.run_view import state
+from sandbox.databricks.run_state import of_run
 from sandbox.databricks.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _job(ws: Workspace, job: Job, raw: bool) -> Json:
     last = None
     if job.runs:
         run = job.runs[-1]
-        shown = state(run, ws.now)["state"]
+        shown = of_run(run, ws.now)["state"]
         last = {
             "run_id": run.run_id,
             "start": iso(run.start),

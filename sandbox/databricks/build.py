@@ -7,12 +7,12 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.databricks import cluster_config, cluster_life, jobs
+from sandbox.databricks import cluster_config, cluster_life, jobs, one_off
 from sandbox.databricks.errors import Json
 from sandbox.databricks.model import Cluster, Habit
 from sandbox.databricks.workspace import Workspace
 
-FURNISH: tuple[Callable[[Workspace, Mapping[str, Any], int], None], ...] = ()
+FURNISH: tuple[Callable[[Workspace, Mapping[str, Any], int], None], ...] = (one_off.furnish,)
 """What other API families put into a workspace from the fleet (its content, now), before the clusters and jobs."""
 
 DAY = 86_400_000
@@ -41,6 +41,7 @@ def fill(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
         put(ws, content, now)
     for entry in content.get("clusters", []):
         _cluster(ws, entry, now)
+    ws.plan(ws.now + DAY, "purge", "", 0)
     ws.rehearsing = True
     for entry in content.get("jobs", []):
         age = int((20 + 380 * ws.chance("age", entry["id"])) * DAY)
@@ -52,7 +53,7 @@ def fill(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
     ws.advance(now - 1)
     ws.rehearsing = False
     ws.now = now
-    for job in ws.jobs.values():
+    for job in (*ws.jobs.values(), *ws.submitted.values()):
         for run in job.active.values():
             for shared in run.shape.cluster_ids & ws.clusters.keys():
                 ws.clusters[shared].active.add(run.run_id)

@@ -13,10 +13,10 @@ Json = dict[str, Any]
 
 CLUSTER_FACTS = ("state", "source", "age_days", "pinned", "office", "resizes", "permission")
 """What is said about a cluster and is not in its configuration."""
-SHORT = ("policies", "pools", "clusters", "jobs")
+SHORT = ("policies", "pools", "clusters", "jobs", "submits")
 """The parts of a workspace that have a short form or a default; all others are taken as they are."""
 JOB_FACTS = ("permission", "run_as")
-HABITS = ("minutes", "spread", "failure", "breaks", "slower")
+HABITS = ("minutes", "spread", "failure", "breaks", "slower", "output")
 
 
 def expand(content: Mapping[str, Any]) -> Json:
@@ -29,6 +29,7 @@ def expand(content: Mapping[str, Any]) -> Json:
             "pools": raw.get("pools", []),
             "clusters": [_cluster(key, entry, templates) for entry in raw.get("clusters", [])],
             "jobs": [_job(key, entry, templates) for entry in raw.get("jobs", [])],
+            "submits": [_submit(key, entry, templates) for entry in raw.get("submits", [])],
             **{name: value for name, value in raw.items() if name not in SHORT},
         }
     return found
@@ -119,6 +120,22 @@ def _job(workspace: str, entry: Mapping[str, Any], templates: Mapping[str, Any])
         raise ValueError(f"{name}: unknown fields {', '.join(map(str, raw))}")
     found["settings"] = settings
     return found
+
+
+def _submit(workspace: str, entry: Mapping[str, Any], templates: Mapping[str, Any]) -> Json:
+    """A scheduler outside, written like a job: what it submits, and when."""
+    job = _job(workspace, {**entry, "inline": True}, templates)
+    settings = job["settings"]
+    cron = settings.pop("schedule")
+    settings["run_name"] = settings.pop("name")
+    return {
+        "name": settings["run_name"],
+        "owner": job["owner"],
+        "cron": cron["quartz_cron_expression"],
+        "zone": cron["timezone_id"],
+        "habit": job["habit"],
+        "settings": settings,
+    }
 
 
 def _tasks(workspace: str, job: str, tasks: Any, compute: Json) -> list[Json]:
