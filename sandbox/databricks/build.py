@@ -7,12 +7,15 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.databricks import cluster_config, cluster_life, jobs, one_off
+from sandbox.databricks import cluster_config, cluster_life, jobs, one_off, pipeline_fleet
 from sandbox.databricks.errors import Json
 from sandbox.databricks.model import Cluster, Habit
 from sandbox.databricks.workspace import Workspace
 
-FURNISH: tuple[Callable[[Workspace, Mapping[str, Any], int], None], ...] = (one_off.furnish,)
+FURNISH: tuple[Callable[[Workspace, Mapping[str, Any], int], None], ...] = (
+    one_off.furnish,
+    pipeline_fleet.furnish,
+)
 """What other API families put into a workspace from the fleet (its content, now), before the clusters and jobs."""
 
 DAY = 86_400_000

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sandbox import calendar
 from sandbox.calendar import Clock
-from sandbox.databricks import clusters, identity, jobs, runs
+from sandbox.databricks import clusters, identity, jobs, pipelines, runs
 from sandbox.databricks.call import Call, Routes
 from sandbox.databricks.errors import ApiError, Json
 from sandbox.databricks.faults import Faults
@@ -19,7 +19,13 @@ from sandbox.databricks.workspace import Workspace
 
 logger = logging.getLogger("sandbox.databricks")
 
-FAMILIES: tuple[Routes, ...] = (clusters.ROUTES, jobs.ROUTES, runs.ROUTES, identity.ROUTES)
+FAMILIES: tuple[Routes, ...] = (
+    clusters.ROUTES,
+    jobs.ROUTES,
+    runs.ROUTES,
+    pipelines.ROUTES,
+    identity.ROUTES,
+)
 """Every method that is modelled. A new API family is a new module and its ROUTES here."""
 
 ROUTER = Router(FAMILIES)

@@ -79,11 +79,11 @@ def _begin(ws: Workspace, job: Job, run: Run, at: int, chosen: set[int] | None =
     setup = _compute(ws, run, at)
     outcome.plan(ws, job, run, at, setup, chosen)
     ws.plan(run.end, "finish", str(run.run_id), 0)
-    if run.shape.starts_others and not ws.rehearsing:
+    if run.shape.starts_others:
         for position, attempt in enumerate(outcome.attempts(run)):
             if attempt.leg == run.leg and attempt.begin:
                 task = run.shape.tasks[attempt.task]
-                if task.child:
+                if task.child and not ws.rehearsing:
                     ws.plan(attempt.ready, "child", str(task.child), 0)
                 elif task.pipeline:
                     ws.plan(attempt.ready, "pipeline task", f"{run.run_id}/{position}", 0)
