@@ -34,11 +34,14 @@ def answer(databricks: Databricks, call: Call) -> Json:
 
 
 def set_faults(databricks: Databricks, call: Call) -> Json:
-    """One rule, several under `faults`, or {"clear": true}."""
-    if call.method == "DELETE" or call.body.get("clear"):
-        databricks.faults.clear()
+    """One rule, several under `faults`, {"clear": true} or {"clear": NUMBER}."""
+    clear = call.body.get("clear")
     rules = call.body.get("faults", [call.body] if "kind" in call.body else [])
     try:
+        if call.method == "DELETE" or clear:
+            databricks.faults.clear(clear if isinstance(clear, int) and clear is not True else 0)
+            if not databricks.faults.rules:
+                databricks.lag.clear()
         for rule in rules:
             fields = {name: value for name, value in rule.items() if name != "clear"}
             databricks.faults.add(str(fields.pop("path", "*")), str(fields.pop("kind", "")), **fields)

@@ -109,7 +109,8 @@ class Application:
             refused = faults.refusal(struck)
             if refused is not None:
                 raise refused
-        found = self.databricks.answer(ws, call, request.headers.get("authorization", ""))
+        late = struck if struck is not None and struck.kind == "eventual" else None
+        found = self.databricks.answer(ws, call, request.headers.get("authorization", ""), late)
         if struck is not None and struck.kind == "lost-answer":
             raise _NoAnswer
         return found

@@ -173,7 +173,7 @@ def list_(ws: Workspace, call: Call) -> Json:
     for run in runs:
         if run.start < first:
             break
-        if (run.job_id in ws.submitted) != submitted:
+        if (run.job_id in ws.submitted) != submitted or run.run_id not in ws.runs:
             continue
         if run.start > last or (active and run.closed) or (completed and not run.closed):
             continue
