@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.databricks import cluster_config, cluster_life, jobs, one_off, pipeline_fleet
+from sandbox.databricks import cluster_config, cluster_life, files, jobs, one_off, pipeline_fleet
 from sandbox.databricks.errors import Json
 from sandbox.databricks.model import Cluster, Habit
 from sandbox.databricks.workspace import Workspace
@@ -15,6 +15,7 @@ from sandbox.databricks.workspace import Workspace
 FURNISH: tuple[Callable[[Workspace, Mapping[str, Any], int], None], ...] = (
     one_off.furnish,
     pipeline_fleet.furnish,
+    files.furnish,
 )
 """What other API families put into a workspace from the fleet (its content, now), before the clusters and jobs."""
 
@@ -62,6 +63,7 @@ def fill(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
                 ws.clusters[shared].active.add(run.run_id)
     for entry in content.get("clusters", []):
         _open(ws, ws.clusters[entry["id"]], entry, now)
+    pipeline_fleet.open_(ws, now)
 
 
 def _cluster(ws: Workspace, entry: Mapping[str, Any], now: int) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sandbox import calendar
 from sandbox.calendar import Clock
-from sandbox.databricks import clusters, identity, jobs, pipelines, runs
+from sandbox.databricks import clusters, files, identity, jobs, pipelines, runs
 from sandbox.databricks.call import Call, Routes
 from sandbox.databricks.errors import ApiError, Json
 from sandbox.databricks.eventual import Lag
@@ -26,6 +26,7 @@ FAMILIES: tuple[Routes, ...] = (
     jobs.ROUTES,
     runs.ROUTES,
     pipelines.ROUTES,
+    files.ROUTES,
     identity.ROUTES,
 )
 """Every method that is modelled. A new API family is a new module and its ROUTES here."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.databricks import pipeline_life, pipelines
+from sandbox.databricks import cluster_life, pipeline_life, pipelines
 from sandbox.databricks.workspace import HAPPENINGS, Workspace
 
 DAY = 86_400_000
@@ -37,6 +37,15 @@ def furnish(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
 def begin(ws: Workspace, whom: str, turn: int, at: int) -> None:
     """A continuous pipeline was started some days before the doors open."""
     pipeline_life.start(ws, pipeline_life.shelf(ws)[whom], at, "USER_ACTION", {})
+
+
+def open_(ws: Workspace, now: int) -> None:
+    """When the doors open, the clusters under updates that are under way run."""
+    for pipeline in pipeline_life.shelf(ws).values():
+        cluster = ws.clusters.get(pipeline["cluster_id"])
+        if cluster is not None and cluster.state == "TERMINATED" and pipeline_life.active(ws, pipeline):
+            cluster.restarted, cluster.terminated = pipeline["updates"][-1]["creation_time"], 0
+            cluster_life.run_now(ws, cluster, now)
 
 
 HAPPENINGS["pipeline begin"] = begin
