@@ -53,6 +53,21 @@ ATTRIBUTES = frozenset(
 
 MAPS = frozenset({"custom_tags", "spark_conf", "spark_env_vars"})
 OBJECTS = MAPS | {"autoscale", "aws_attributes", "docker_image", "workload_type"}
+TEXTS = frozenset(
+    {
+        "cluster_name",
+        "data_security_mode",
+        "driver_instance_pool_id",
+        "driver_node_type_id",
+        "instance_pool_id",
+        "node_type_id",
+        "policy_id",
+        "runtime_engine",
+        "single_user_name",
+        "spark_version",
+    }
+)
+NUMBERS = frozenset({"autotermination_minutes"})
 CONTROLS = frozenset({"cluster_id", "idempotency_token", "clone_from", "update_mask"})
 """Fields of a request that are not part of the configuration."""
 
@@ -66,9 +81,7 @@ def configuration(body: Json) -> Json:
 
 def check(spec: Json, caller: str, all_purpose: bool = True) -> None:
     """Refuse what the real API refuses; give a single-user cluster without a user to the caller, as it does."""
-    for name in OBJECTS:
-        if name in spec and not isinstance(spec[name], dict):
-            raise malformed(f"Could not parse request object: {name} must be an object")
+    check_types(spec)
     versions.check(spec.get("spark_version"))
     engine = spec.get("runtime_engine")
     if engine not in (None, "STANDARD", "PHOTON", "NULL"):
@@ -82,6 +95,14 @@ def check(spec: Json, caller: str, all_purpose: bool = True) -> None:
     _check_pool(spec)
     if all_purpose and spec.get("data_security_mode") in ("SINGLE_USER", "DATA_SECURITY_MODE_DEDICATED"):
         spec.setdefault("single_user_name", caller)
+
+
+def check_types(spec: Json) -> None:
+    """Refuse fields of the wrong type, as far as anything here reads them."""
+    for names, kind, words in ((OBJECTS, dict, "an object"), (TEXTS, str, "a string"), (NUMBERS, int, "a number")):
+        for name in names:
+            if name in spec and (not isinstance(spec[name], kind) or isinstance(spec[name], bool)):
+                raise malformed(f"Could not parse request object: {name} must be {words}")
 
 
 def _check_size(spec: Json) -> None:

@@ -201,7 +201,7 @@ def _check_trigger(entry: Json, name: str) -> None:
         _check_cron(entry["schedule"])
     if entry.get("periodic") is not None:
         interval, unit = entry["periodic"].get("interval"), entry["periodic"].get("unit", "HOURS")
-        if not isinstance(interval, int) or isinstance(interval, bool) or interval < 1 or unit not in UNITS:
+        if not isinstance(interval, int) or isinstance(interval, bool) or interval < 1 or unit not in list(UNITS):
             raise invalid(f"Invalid value for {name}.periodic: {interval} {unit}")
 
 
@@ -221,6 +221,10 @@ def merged(settings: Json, change: Json, remove: list[str]) -> Json:
     An entry that matches by key is replaced whole; entries that are not sent stay. `remove` names top-level fields or
     entries such as `tasks/extract`.
     """
+    _check_types(change, SETTING_TYPES)
+    for name, key in KEYS.items():
+        if not all(isinstance(entry.get(key), str) for entry in change.get(name) or []):
+            raise invalid(f"Missing required field: {key}")
     result = copy.deepcopy(settings)
     for path in remove:
         name, _, key = path.partition("/")

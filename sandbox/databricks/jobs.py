@@ -135,7 +135,8 @@ def _writable(ws: Workspace, call: Call) -> Job:
 
 def run_as(settings: Json, missing: str) -> str:
     """Whom a job runs as by these settings, `missing` where they say nothing."""
-    given = settings.get("run_as") or {}
+    found = settings.get("run_as")
+    given = found if isinstance(found, dict) else {}
     return str(given.get("user_name") or given.get("service_principal_name") or given.get("group_name") or missing)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sandbox.databricks import pipeline_events, pipeline_life
+from sandbox.databricks import cluster_config, pipeline_events, pipeline_life
 from sandbox.databricks.call import Call, Routes
 from sandbox.databricks.errors import ApiError, Json, invalid, malformed, missing
 from sandbox.databricks.paging import page, whole
@@ -131,6 +131,9 @@ def check(spec: Json) -> None:
     for cluster in spec.get("clusters") or []:
         if not isinstance(cluster, dict):
             raise malformed("Could not parse request object: clusters must be a list of objects")
+        cluster_config.check_types(cluster)
+        if not isinstance(cluster.get("num_workers", 0), int):
+            raise malformed("Could not parse request object: num_workers must be a number")
         if cluster.get("spark_version"):
             raise invalid("The field 'spark_version' cannot be set in the clusters of a pipeline: its channel decides.")
     for library in spec.get("libraries") or []:
