@@ -9,7 +9,7 @@ from sandbox.databricks.call import Call
 from sandbox.databricks.cluster_config import view
 from sandbox.databricks.errors import ApiError, Json
 from sandbox.databricks.model import Cluster, Job
-from sandbox.databricks.run_view import state
+from sandbox.databricks.run_state import of_run
 from sandbox.databricks.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ def answer(databricks: Databricks, call: Call) -> Json:
 
 def set_faults(databricks: Databricks, call: Call) -> Json:
     """One rule, several under `faults`, {"clear": true} or {"clear": NUMBER}."""
-    gone = call.method == "DELETE" or call.body.get("clear")
-    if gone is True:
-        databricks.faults.clear()
-    elif gone and not (isinstance(gone, int) and databricks.faults.clear(gone)):
-        raise ApiError(404, "NOT_FOUND", f"there is no fault {gone}")
+    clear = call.body.get("clear")
     rules = call.body.get("faults", [call.body] if "kind" in call.body else [])
     try:
+        if call.method == "DELETE" or clear:
+            databricks.faults.clear(clear if isinstance(clear, int) and clear is not True else 0)
+            if not databricks.faults.rules:
+                databricks.lag.clear()
         for rule in rules:
             fields = {name: value for name, value in rule.items() if name != "clear"}
             databricks.faults.add(str(fields.pop("path", "*")), str(fields.pop("kind", "")), **fields)
@@ -94,7 +94,7 @@ def _job(ws: Workspace, job: Job, raw: bool) -> Json:
     last = None
     if job.runs:
         run = job.runs[-1]
-        shown = state(run, ws.now)["state"]
+        shown = of_run(run, ws.now)["state"]
         last = {
             "run_id": run.run_id,
             "start": iso(run.start),

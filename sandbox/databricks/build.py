@@ -12,12 +12,15 @@ from sandbox.databricks import (
     acl,
     cluster_config,
     cluster_life,
+    files,
     governance,
     instance_pools,
     job_settings,
     jobs,
     libraries,
     library_life,
+    one_off,
+    pipeline_fleet,
     policies,
     unity_fleet,
 )
@@ -42,7 +45,13 @@ def _govern(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
         ws.shelf(libraries.EVERYWHERE)[str(number)] = dict(library)
 
 
-FURNISH: tuple[Callable[[Workspace, Mapping[str, Any], int], None], ...] = (_govern, unity_fleet.furnish)
+FURNISH: tuple[Callable[[Workspace, Mapping[str, Any], int], None], ...] = (
+    _govern,
+    unity_fleet.furnish,
+    one_off.furnish,
+    pipeline_fleet.furnish,
+    files.furnish,
+)
 """What other API families put into a workspace from the fleet (its content, now), before the clusters and jobs."""
 
 DAY = 86_400_000
@@ -70,6 +79,7 @@ def fill(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
         put(ws, content, now)
     for entry in content.get("clusters", []):
         _cluster(ws, entry, now)
+    ws.plan(ws.now + DAY, "purge", "", 0)
     ws.rehearsing = True
     for entry in content.get("jobs", []):
         age = int((20 + 380 * ws.chance("age", entry["id"])) * DAY)
@@ -81,12 +91,13 @@ def fill(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
     ws.advance(now - 1)
     ws.rehearsing = False
     ws.now = now
-    for job in ws.jobs.values():
+    for job in (*ws.jobs.values(), *ws.submitted.values()):
         for run in job.active.values():
             for shared in run.shape.cluster_ids & ws.clusters.keys():
                 ws.clusters[shared].active.add(run.run_id)
     for entry in content.get("clusters", []):
         _open(ws, ws.clusters[entry["id"]], entry, now)
+    pipeline_fleet.open_(ws, now)
 
 
 def _cluster(ws: Workspace, entry: Mapping[str, Any], now: int) -> None:

@@ -68,6 +68,21 @@ MODES = {
     "DATA_SECURITY_MODE_DEDICATED": "SINGLE_USER",
 }
 """Access modes that have two names, and the older one, which is the one that is read."""
+TEXTS = frozenset(
+    {
+        "cluster_name",
+        "data_security_mode",
+        "driver_instance_pool_id",
+        "driver_node_type_id",
+        "instance_pool_id",
+        "node_type_id",
+        "policy_id",
+        "runtime_engine",
+        "single_user_name",
+        "spark_version",
+    }
+)
+NUMBERS = frozenset({"autotermination_minutes"})
 CONTROLS = frozenset({"cluster_id", "idempotency_token", "clone_from", "update_mask"})
 """Fields of a request that are not part of the configuration."""
 
@@ -77,16 +92,6 @@ SOURCES_NOT_EDITABLE = {"JOB": "JobLauncher", "PIPELINE": "Pipelines", "PIPELINE
 def configuration(body: Json) -> Json:
     """The configuration in a create or edit request, every unknown field included."""
     return {name: copy.deepcopy(value) for name, value in body.items() if name not in CONTROLS and value is not None}
-
-
-def check_types(spec: Json) -> None:
-    """Refuse a field that is not of the kind that the API expects there."""
-    for name in OBJECTS:
-        if name in spec and not isinstance(spec[name], dict):
-            raise malformed(f"Could not parse request object: {name} must be an object")
-    for name in LISTS:
-        if name in spec and not isinstance(spec[name], list):
-            raise malformed(f"Could not parse request object: {name} must be a list")
 
 
 def check(spec: Json, caller: str, all_purpose: bool = True) -> None:
@@ -133,6 +138,20 @@ def effective_version(spec: Json, node: str) -> str:
     if not (spec.get("kind") == "CLASSIC_PREVIEW" and spec.get("use_ml_runtime")):
         return key
     return key.replace("-scala", f"-{'gpu' if versions.has_gpu(node) else 'cpu'}-ml-scala", 1)
+
+
+def check_types(spec: Json) -> None:
+    """Refuse fields of the wrong type, as far as anything here reads them."""
+    kinds = (
+        (OBJECTS, dict, "an object"),
+        (LISTS, list, "a list"),
+        (TEXTS, str, "a string"),
+        (NUMBERS, int, "a number"),
+    )
+    for names, kind, words in kinds:
+        for name in names:
+            if name in spec and (not isinstance(spec[name], kind) or isinstance(spec[name], bool)):
+                raise malformed(f"Could not parse request object: {name} must be {words}")
 
 
 def _check_size(spec: Json) -> None:

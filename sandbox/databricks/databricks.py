@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 from collections import deque
@@ -13,11 +14,13 @@ from sandbox.calendar import Clock
 from sandbox.databricks import (
     clusters,
     compliance,
+    files,
     identity,
     instance_pools,
     jobs,
     libraries,
     permissions,
+    pipelines,
     policies,
     policy_families,
     runs,
@@ -29,7 +32,8 @@ from sandbox.databricks import (
 )
 from sandbox.databricks.call import Answer, Call, Routes
 from sandbox.databricks.errors import ApiError, Json
-from sandbox.databricks.faults import Faults
+from sandbox.databricks.eventual import Lag
+from sandbox.databricks.faults import READING, Fault, Faults
 from sandbox.databricks.routes import Router
 from sandbox.databricks.workspace import Workspace
 
@@ -41,6 +45,8 @@ FAMILIES: tuple[Routes, ...] = (
     clusters.ROUTES,
     jobs.ROUTES,
     runs.ROUTES,
+    pipelines.ROUTES,
+    files.ROUTES,
     identity.ROUTES,
     permissions.ROUTES,
     policies.ROUTES,
@@ -55,6 +61,7 @@ FAMILIES: tuple[Routes, ...] = (
 ROUTER = Router(FAMILIES)
 
 CALLS_KEPT = 200_000
+NOTHING = contextlib.nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +111,11 @@ class Calls:
 
     def writes(self, target: str = "", path: str = "") -> list[Logged]:
         """The changing calls that got through, of one target or path (ending)."""
-        reading = ("/events", "/list", "/get")
         return [
             entry
             for entry in list(self._entries)
             if entry.method != "GET"
-            and not entry.path.endswith(reading)
+            and not entry.path.endswith(READING)
             and target in ("", entry.target)
             and entry.path.endswith(path)
         ]
@@ -128,6 +134,7 @@ class Databricks:
         self.workspaces: dict[str, Workspace] = {ws.key: ws for ws in workspaces}
         self.clock = clock
         self.faults = Faults()
+        self.lag = Lag()
         self.calls = Calls()
         self.admin = ""
         """Where `/sandbox/*` is answered, once the server listens."""
@@ -160,8 +167,8 @@ class Databricks:
         for ws in self.workspaces.values():
             ws.lake.close()
 
-    def answer(self, ws: Workspace, call: Call, authorization: str) -> Answer:
-        """The answer of a workspace to a request with a token; raises ApiError."""
+    def answer(self, ws: Workspace, call: Call, authorization: str, late: Fault | None = None) -> Answer:
+        """The answer of a workspace to a request with a token; raises ApiError. `late`: readers see it later."""
         handler = identity.OPEN.get((call.method, call.path))
         if handler is None:
             identity.authorise(ws, authorization)
@@ -171,4 +178,9 @@ class Databricks:
             logger.error("501 %s: %s", ws.key, message)
             raise ApiError(501, "NOT_IMPLEMENTED", message)
         ws.advance(self.now())
-        return handler(ws, call)
+        with self.lag.writing(ws, call, late) if late else self.lag.reading(ws, call) if _reads(call) else NOTHING:
+            return handler(ws, call)
+
+
+def _reads(call: Call) -> bool:
+    return call.method == "GET" or call.path.endswith(READING)

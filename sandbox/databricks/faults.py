@@ -17,7 +17,10 @@ KINDS = {
     "reset": "the connection is reset; nothing was done",
     "lost-answer": "done, but the connection breaks before the answer",
     "slow": "answered late, by `seconds` of machine time",
+    "eventual": "done, but for `seconds` of machine time (or the next `reads` reads) reads show what was before",
 }
+READING = ("/events", "/list", "/get")
+"""Paths that only read, whatever their method."""
 
 
 @dataclass(slots=True)
@@ -33,6 +36,7 @@ class Fault:
     times: int = 0
     seconds: float = 2.0
     retry_after: int = 1
+    reads: int = 0
     seed: int = 0
     hits: int = 0
     luck: random.Random = field(default_factory=random.Random)
@@ -49,6 +53,7 @@ class Fault:
             "times",
             "seconds",
             "retry_after",
+            "reads",
             "seed",
             "hits",
         )
@@ -70,7 +75,7 @@ class Faults:
             raise ValueError(f"rate must be between 0 and 1, not {rate}")
         fault = Fault(next(self._numbers), path, kind, float(rate))
         for name, value in more.items():
-            if name not in ("workspace", "method", "times", "seconds", "retry_after", "seed"):
+            if name not in ("workspace", "method", "times", "seconds", "retry_after", "reads", "seed"):
                 raise ValueError(f"unknown field '{name}' of a fault")
             try:
                 setattr(fault, name, type(getattr(fault, name))(value))
@@ -80,17 +85,18 @@ class Faults:
         self.rules.append(fault)
         return fault
 
-    def clear(self, number: int | None = None) -> bool:
-        """Take one rule away, or all; whether there was any such."""
-        left = [fault for fault in self.rules if number is not None and fault.number != number]
-        found = len(left) < len(self.rules)
-        self.rules = left
-        return found
+    def clear(self, number: int = 0) -> None:
+        """Fine weather; with a number, without that rule. Raises ValueError when there is no such rule."""
+        if number and not any(fault.number == number for fault in self.rules):
+            raise ValueError(f"there is no fault number {number}")
+        self.rules = [fault for fault in self.rules if number and fault.number != number]
 
     def strike(self, workspace: str, method: str, path: str) -> Fault | None:
         """The fault that hits this call, if any; counts it."""
         for fault in self.rules:
             if fault.times and fault.hits >= fault.times:
+                continue
+            if fault.kind == "eventual" and (method == "GET" or path.endswith(READING)):
                 continue
             if fault.workspace not in ("*", workspace) or fault.method not in ("*", method):
                 continue

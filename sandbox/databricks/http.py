@@ -111,7 +111,8 @@ class Application:
             refused = faults.refusal(struck)
             if refused is not None:
                 raise refused
-        found = self.databricks.answer(ws, call, request.headers.get("authorization", ""))
+        late = struck if struck is not None and struck.kind == "eventual" else None
+        found = self.databricks.answer(ws, call, request.headers.get("authorization", ""), late)
         if not isinstance(found, dict):
             found = await found
         if struck is not None and struck.kind == "lost-answer":

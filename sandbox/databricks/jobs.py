@@ -6,11 +6,14 @@ import copy
 
 from sandbox.databricks import governance, job_settings, permissions, run_life
 from sandbox.databricks.call import Call, Routes
-from sandbox.databricks.errors import Json, denied, invalid
+from sandbox.databricks.errors import ApiError, Json, denied, invalid
 from sandbox.databricks.model import Habit, Job
 from sandbox.databricks.paging import page, whole
 from sandbox.databricks.shape import Shape
 from sandbox.databricks.workspace import Workspace
+
+MOST_JOBS = 10_000
+"""Saved jobs per workspace."""
 
 
 def list_(ws: Workspace, call: Call) -> Json:
@@ -55,11 +58,14 @@ def get(ws: Workspace, call: Call) -> Json:
 
 def create(ws: Workspace, call: Call) -> Json:
     """POST create."""
+    if len(ws.jobs) >= MOST_JOBS:
+        message = f"The quota for the number of jobs has been reached. The current quota is {MOST_JOBS}."
+        raise ApiError(400, "QUOTA_EXCEEDED", message)
     given = {
         name: value for name, value in call.body.items() if name not in ("access_control_list", "idempotency_token")
     }
     permissions.checked("jobs", call.body.get("access_control_list"))
-    job = add(ws, new_job_id(ws), governed(ws, given), ws.client_id, _run_as(given, ws.client_id), ws.now)
+    job = add(ws, new_job_id(ws), governed(ws, given), ws.client_id, run_as(given, ws.client_id), ws.now)
     permissions.at_birth(ws, "jobs", str(job.job_id), call.body.get("access_control_list"))
     return {"job_id": job.job_id}
 
@@ -80,7 +86,7 @@ def new_job_id(ws: Workspace) -> int:
     salt = len(ws.jobs)
     while True:
         number = 10**14 + int(ws.chance("job", ws.now, salt) * 8 * 10**14)
-        if number not in ws.jobs:
+        if number not in ws.jobs and number not in ws.submitted:
             return number
         salt += 1
 
@@ -102,7 +108,7 @@ def update(ws: Workspace, call: Call) -> Json:
     change, remove = call.body.get("new_settings") or {}, call.body.get("fields_to_remove") or []
     if not isinstance(change, dict) or not isinstance(remove, list) or not all(isinstance(f, str) for f in remove):
         raise invalid("new_settings must be an object and fields_to_remove a list of names")
-    settle(ws, job, job_settings.merged(job.settings, change, remove), _run_as(change, job.run_as))
+    settle(ws, job, job_settings.merged(job.settings, change, remove), run_as(change, job.run_as))
     return {}
 
 
@@ -112,7 +118,7 @@ def reset(ws: Workspace, call: Call) -> Json:
     settings = call.body.get("new_settings")
     if not isinstance(settings, dict):
         raise invalid("Missing required field: new_settings")
-    settle(ws, job, settings, _run_as(settings, job.run_as))
+    settle(ws, job, settings, run_as(settings, job.run_as))
     return {}
 
 
@@ -124,20 +130,10 @@ def settle(ws: Workspace, job: Job, given: Json, run_as: str) -> None:
     before = job.shape
     job.settings, job.shape, job.run_as = settings, Shape(settings), run_as
     if job.shape.timeout != before.timeout:
-        _apply_timeout(ws, job)
+        for run in list(job.active.values()):
+            run_life.limit(ws, job, run)
     run_life.schedule(ws, job, ws.now)
     ws.changes += 1
-
-
-def _apply_timeout(ws: Workspace, job: Job) -> None:
-    """The one setting that reaches active runs."""
-    for run in job.active.values():
-        limit = run.begin + job.shape.timeout
-        if job.shape.timeout and run.end > limit:
-            run.end = max(limit, ws.now)
-            run.ready, run.failing = min(run.ready, run.end), 0
-            run.code, run.error = "TIMEDOUT", f"Run timed out after {job.shape.timeout // 1000} seconds."
-            ws.plan(run.end, "finish", str(run.run_id), 0)
 
 
 def delete(ws: Workspace, call: Call) -> Json:
@@ -155,8 +151,10 @@ def writable(ws: Workspace, call: Call) -> Job:
     return ws.job(job_id)
 
 
-def _run_as(settings: Json, missing: str) -> str:
-    given = settings.get("run_as") or {}
+def run_as(settings: Json, missing: str) -> str:
+    """Whom a job runs as by these settings, `missing` where they say nothing."""
+    found = settings.get("run_as")
+    given = found if isinstance(found, dict) else {}
     return str(given.get("user_name") or given.get("service_principal_name") or given.get("group_name") or missing)
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from sandbox.databricks.errors import Json
 from sandbox.databricks.shape import Shape
 
+APART = 100_000
+"""How far apart the ids of runs are."""
 RUNS_KEPT = 300
-"""How many runs of one job are remembered; older ones are forgotten, as the real service does after 60 days."""
+"""How many runs of one job are remembered. The real service has no such limit, only the 60 days."""
 
 
 @dataclass(slots=True)
@@ -65,9 +67,12 @@ class Habit:
     writes: list[str] = field(default_factory=list)
     """Tables (catalog.schema.table) that get a new version whenever a run succeeds."""
     breaks: Json | None = None
-    """{from: 17, error: CAST_INVALID_INPUT}: fails on runtimes from that major version on."""
+    """{from: 17, error: CAST_INVALID_INPUT}: fails on runtimes from that major version on. `task` says which task (the
+    first on such a runtime without it), `code` how the platform calls the failure."""
     slower: Json | None = None
     """{from: 17, times: 1.6}: takes that many times as long from that major version on."""
+    output: int = 0
+    """How many bytes its tasks give back as their result; 0 for a plain OK."""
 
 
 @dataclass(slots=True)
@@ -81,9 +86,11 @@ class Job:
     created: int
     habit: Habit
     shape: Shape
+    submitted: bool = False
+    """Made by runs/submit for one run: in no list of jobs."""
     turn: int = 0
-    due: int = 0
-    """When its schedule starts it next; 0 when it has none or is paused."""
+    dues: list[int] = field(default_factory=list)
+    """When each of its triggers starts it next; 0 for one that is paused."""
     count: int = 0
     ok: int = 0
     failed: int = 0
@@ -96,6 +103,47 @@ class Job:
         """Its name, which need not be unique."""
         return str(self.settings.get("name", "Untitled"))
 
+    @property
+    def due(self) -> int:
+        """When it starts next by itself; 0 when nothing starts it."""
+        return min((at for at in self.dues if at), default=0)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt at one task: planned when the run or its repair begins, cut short by whatever comes between."""
+
+    task: int
+    """Its place among the tasks of the settings."""
+    number: int = 0
+    """Counts the retries and repairs of the task."""
+    leg: int = 0
+    """0 is the run as it was started, 1 its first repair."""
+    since: int = 0
+    """From when on the API shows it."""
+    begin: int = 0
+    """0 where it never begins."""
+    ready: int = 0
+    """When its compute was up."""
+    end: int = 0
+    code: str = "SUCCESS"
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Leg:
+    """What a run was before it was repaired."""
+
+    repair_id: int
+    """0 for the run as it was started."""
+    shape: Shape
+    begin: int
+    ready: int
+    end: int
+    code: str
+    error: str
+    cancelled: bool
+
 
 @dataclass(slots=True)
 class Run:
@@ -107,18 +155,30 @@ class Run:
     trigger: str
     start: int
     begin: int = 0
-    """When it left the queue; 0 while it waits there."""
+    """When it left the queue, or when its latest repair began; 0 while it waits in the queue."""
     ready: int = 0
     """When its compute was up."""
     end: int = 0
     code: str = "SUCCESS"
     error: str = ""
-    failing: int = -1
-    """The task that fails, as an index; -1 for none."""
     cancelled: bool = False
     closed: bool = False
     only: tuple[str, ...] = ()
     parameters: Json | None = None
+    attempts: list[Attempt] | None = None
+    """None where every task does it at the first attempt: then they follow from the instants of the run."""
+    legs: list[Leg] | None = None
+    """What it was before its repairs, oldest first; the run itself is the latest."""
+    repair_id: int = 0
+
+    @property
+    def leg(self) -> int:
+        """How often it was repaired."""
+        return len(self.legs) if self.legs else 0
+
+    def shape_of(self, attempt: Attempt) -> Shape:
+        """The settings by which this attempt was made."""
+        return self.legs[attempt.leg].shape if self.legs and attempt.leg < len(self.legs) else self.shape
 
 
 def draw(*parts: object) -> random.Random:

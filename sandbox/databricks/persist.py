@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from sandbox.databricks.errors import Json
-from sandbox.databricks.model import Cluster, Habit, Job, Run
+from sandbox.databricks.model import Attempt, Cluster, Habit, Job, Leg, Run
 from sandbox.databricks.shape import Shape
 from sandbox.databricks.workspace import Workspace
 
@@ -38,11 +38,14 @@ RUN = (
     "end",
     "code",
     "error",
-    "failing",
     "cancelled",
     "closed",
+    "repair_id",
+    "parameters",
 )
-JOB = ("job_id", "creator", "run_as", "created", "turn", "due", "count", "ok", "failed")
+ATTEMPT = tuple(field.name for field in dataclasses.fields(Attempt))
+LEG = ("repair_id", "begin", "ready", "end", "code", "error", "cancelled")
+JOB = ("job_id", "creator", "run_as", "created", "turn", "dues", "count", "ok", "failed", "submitted")
 
 
 def save(path: Path, workspaces: list[Workspace]) -> None:
@@ -77,10 +80,20 @@ def _dump(ws: Workspace) -> Json:
             "habit": _flat(job.habit),
             "shape": index(job.shape),
         }
-        for job in ws.jobs.values()
+        for job in (*ws.jobs.values(), *ws.submitted.values())
     ]
-    values = operator.attrgetter(*RUN)
-    runs = [[*values(run), index(run.shape), list(run.only), run.parameters] for run in ws.log if run.run_id in ws.runs]
+    run_of, attempt_of, leg_of = operator.attrgetter(*RUN), operator.attrgetter(*ATTEMPT), operator.attrgetter(*LEG)
+    runs = [
+        [
+            *run_of(run),
+            index(run.shape),
+            list(run.only),
+            run.attempts and [attempt_of(attempt) for attempt in run.attempts],
+            run.legs and [[*leg_of(leg), index(leg.shape)] for leg in run.legs],
+        ]
+        for run in ws.log
+        if run.run_id in ws.runs
+    ]
     return {
         "key": ws.key,
         **{name: getattr(ws, name) for name in PLAIN},
@@ -109,15 +122,15 @@ def _restore(raw: Json) -> Workspace:
         shape = shapes[entry["shape"]]
         plain = {name: entry[name] for name in JOB}
         job = Job(**plain, settings=shape.settings, habit=Habit(**entry["habit"]), shape=shape)
-        ws.jobs[job.job_id] = job
+        (ws.submitted if job.submitted else ws.jobs)[job.job_id] = job
     for row in raw["runs"]:
-        *values, shape_index, only, parameters = row
-        run = Run(
-            **dict(zip(RUN, values, strict=True)), shape=shapes[shape_index], only=tuple(only), parameters=parameters
-        )
+        *values, shape, only, attempts, legs = row
+        run = Run(**dict(zip(RUN, values, strict=True)), shape=shapes[shape], only=tuple(only))
+        run.attempts = [Attempt(*attempt) for attempt in attempts] if attempts is not None else None
+        run.legs = [Leg(**dict(zip(LEG, leg, strict=True)), shape=shapes[of]) for *leg, of in legs] if legs else None
         ws.runs[run.run_id] = run
         ws.log.append(run)
-        owner = ws.jobs.get(run.job_id)
+        owner = ws.owner(run)
         if owner is not None:
             owner.runs.append(run)
             if not run.closed and run.begin:

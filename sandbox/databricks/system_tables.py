@@ -43,9 +43,9 @@ def timeline(ws: Workspace, now: int) -> Rows:
     for run in ws.log:
         if run.run_id not in ws.runs or not run.begin:
             continue
-        job = ws.jobs.get(run.job_id)
+        job, kind = ws.owner(run), "SUBMIT_RUN" if run.job_id in ws.submitted else "JOB_RUN"
         for start, end, last in slices(run, now - TIMELINE_LATE):
-            clusters = [job_clusters.id_of(run, place) for place in range(len(job_clusters.specs(run)))]
+            clusters = [job_clusters.id_of(run, run.leg, place) for place in range(len(job_clusters.specs(run.shape)))]
             found.append(
                 [
                     ACCOUNT,
@@ -55,7 +55,7 @@ def timeline(ws: Workspace, now: int) -> Rows:
                     start,
                     end,
                     TRIGGERS.get(run.trigger, run.trigger),
-                    "JOB_RUN",
+                    kind,
                     job.name if job else None,
                     ",".join(clusters) or None,
                     RESULTS.get(run.code, "FAILED") if last else None,
@@ -83,7 +83,7 @@ def usage(ws: Workspace, now: int) -> Rows:
     """DBUs of the clusters that runs brought along, per run and hour; some are corrected later."""
     found: list[list[Any]] = []
     for run in ws.log:
-        specs = job_clusters.specs(run)
+        specs = job_clusters.specs(run.shape)
         if run.run_id not in ws.runs or not run.begin or not specs:
             continue
         for start, end, _ in slices(run, now - BILLING_LATE):
@@ -91,11 +91,13 @@ def usage(ws: Workspace, now: int) -> Rows:
                 luck = draw(ws.seed, ws.key, run.run_id, start, place)
                 workers = spec.get("num_workers", (spec.get("autoscale") or {}).get("min_workers", 1))
                 quantity = round((end - start) / HOUR * (1 + int(workers or 0)) * 4 * DBU_PER_CORE_HOUR, 6)
-                row = _usage(ws, run, job_clusters.id_of(run, place), start, end, quantity)
+                row = _usage(ws, run, job_clusters.id_of(run, run.leg, place), start, end, quantity)
                 found.append([f"{run.run_id}-{start}-{place}", "ORIGINAL", *row])
                 if luck.random() < CORRECTED:
-                    taken = _usage(ws, run, job_clusters.id_of(run, place), start, end, -quantity)
-                    again = _usage(ws, run, job_clusters.id_of(run, place), start, end, round(quantity * 0.9, 6))
+                    taken = _usage(ws, run, job_clusters.id_of(run, run.leg, place), start, end, -quantity)
+                    again = _usage(
+                        ws, run, job_clusters.id_of(run, run.leg, place), start, end, round(quantity * 0.9, 6)
+                    )
                     found.append([f"{run.run_id}-{start}-{place}-r", "RETRACTION", *taken])
                     found.append([f"{run.run_id}-{start}-{place}-s", "RESTATEMENT", *again])
     return found
@@ -138,9 +140,9 @@ def clusters(ws: Workspace, now: int) -> Rows:
         )
     for run in ws.log:
         if run.run_id in ws.runs and run.begin:
-            for place, (key, spec) in enumerate(job_clusters.specs(run)):
+            for place, (key, spec) in enumerate(job_clusters.specs(run.shape)):
                 name = f"job-{run.job_id}-run-{run.run_id}-{key}"
-                row = _cluster(ws, job_clusters.id_of(run, place), name, "", "JOB", spec, run.begin)
+                row = _cluster(ws, job_clusters.id_of(run, run.leg, place), name, "", "JOB", spec, run.begin)
                 found.append([*row[:-1], run.end if run.closed else None])
     return found
 

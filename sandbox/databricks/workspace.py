@@ -10,16 +10,13 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator
 
-from sandbox.databricks import acl, cluster_life, run_life, statement_life
+from sandbox.databricks import acl, cluster_life, outcome, run_life, statement_life
 from sandbox.databricks.errors import Json, no_cluster, no_job, no_run
-from sandbox.databricks.model import RUNS_KEPT, Cluster, Job, Run, draw
+from sandbox.databricks.model import APART, RUNS_KEPT, Cluster, Job, Run, draw
 from sandbox.databricks.sql.lake import Lake
 
 Plan = tuple[int, int, str, str, int]
 """An instant (ms), a number that keeps the order, what happens, to what, and the turn for which it was planned."""
-
-FORGOTTEN = 60 * 86_400_000
-"""Runs are gone after 60 days."""
 
 
 class Workspace:
@@ -37,6 +34,8 @@ class Workspace:
         self.now = 0
         self.clusters: dict[str, Cluster] = {}
         self.jobs: dict[int, Job] = {}
+        self.submitted: dict[int, Job] = {}
+        """The unseen jobs under runs that were submitted on their own."""
         self.runs: dict[int, Run] = {}
         self.log: list[Run] = []
         """All runs in the order of their start; forgotten ones are swept out now and then."""
@@ -101,29 +100,34 @@ class Workspace:
         return found
 
     def run(self, run_id: int) -> tuple[Run, int]:
-        """The run with this id and -1, or the run of a task with this id and the index of the task."""
-        found = self.runs.get(run_id - run_id % 1000)
-        task = run_id % 1000 - 1
-        if found is None or (task >= 0 and task >= len(found.shape.tasks)):
+        """The run with this id and -1, or the run of a task with this id and its place among the attempts."""
+        found = self.runs.get(run_id - run_id % APART)
+        position = run_id % APART - 1
+        if found is None or position >= len(outcome.attempts(found)):
             raise no_run(run_id)
-        return found, task
+        return found, position
+
+    def owner(self, run: Run) -> Job | None:
+        """The job of a run; None when it was deleted."""
+        return self.jobs.get(run.job_id) or self.submitted.get(run.job_id)
 
     def new_run_id(self) -> int:
-        """Ids of runs are apart by a thousand: the numbers between are the runs of their tasks."""
+        """Ids of runs are far apart: the numbers between are the runs of their tasks, in the order of the attempts."""
         self.run_number += 1
-        return (self.run_number * 7919 % 900_000_007 + 100_000_000) * 1000
+        return (self.run_number * 7919 % 900_000_007 + 100_000_000) * APART
 
     def remember(self, job: Job, run: Run) -> None:
         """Keep a new run, and forget the job's oldest ones."""
         self.runs[run.run_id] = run
         self.log.append(run)
         job.runs.append(run)
-        while job.runs[0].closed and (len(job.runs) > RUNS_KEPT or job.runs[0].end < run.start - FORGOTTEN):
+        while job.runs[0].closed and len(job.runs) > RUNS_KEPT:
             self.forget(job.runs.popleft())
 
     def forget(self, run: Run) -> None:
         """Drop a run from the index; a token that gave it keeps its id, so that its second use is refused."""
         self.runs.pop(run.run_id, None)
+        self.submitted.pop(run.job_id, None)
 
     def newest_runs(self) -> Iterator[Run]:
         """All remembered runs, the latest start first."""
@@ -145,6 +149,8 @@ HAPPENINGS: dict[str, Happening] = {
     "due": run_life.due,
     "child": run_life.child_due,
     "finish": run_life.finish,
+    "compute": run_life.compute,
+    "purge": run_life.purge,
     "settle": cluster_life.settle,
     "idle": cluster_life.idle,
     "morning": cluster_life.morning,

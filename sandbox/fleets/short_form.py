@@ -24,10 +24,10 @@ CLUSTER_FACTS = (
     "libraries",
 )
 """What is said about a cluster and is not in its configuration."""
-SHORT = ("policies", "pools", "clusters", "jobs")
+SHORT = ("policies", "pools", "clusters", "jobs", "submits", "pipelines")
 """The parts of a workspace that have a short form or a default; all others are taken as they are."""
 JOB_FACTS = ("permission", "acl", "run_as")
-HABITS = ("minutes", "spread", "failure", "breaks", "slower", "writes")
+HABITS = ("minutes", "spread", "failure", "breaks", "slower", "writes", "output")
 
 
 def expand(content: Mapping[str, Any]) -> Json:
@@ -40,6 +40,8 @@ def expand(content: Mapping[str, Any]) -> Json:
             "pools": raw.get("pools", []),
             "clusters": [_cluster(key, entry, templates) for entry in raw.get("clusters", [])],
             "jobs": [_job(key, entry, templates) for entry in raw.get("jobs", [])],
+            "pipelines": [_pipeline(key, entry) for entry in raw.get("pipelines", [])],
+            "submits": [_submit(key, entry, templates) for entry in raw.get("submits", [])],
             **{name: value for name, value in raw.items() if name not in SHORT},
         }
     return found
@@ -58,6 +60,12 @@ def cluster_id(workspace: str, name: str) -> str:
 def job_id(workspace: str, name: str) -> int:
     """The id that a job of this name gets: the same in every sandbox."""
     return 10**14 + random.Random(zlib.crc32(f"job/{workspace}/{name}".encode())).randrange(8 * 10**14)
+
+
+def pipeline_id(workspace: str, name: str) -> str:
+    """The id that a pipeline of this name gets: the same in every sandbox."""
+    digits = f"{random.Random(zlib.crc32(f'pipeline/{workspace}/{name}'.encode())).getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 def owner_of(name: str) -> str:
@@ -105,13 +113,13 @@ def _job(workspace: str, entry: Mapping[str, Any], templates: Mapping[str, Any])
     found.update(id=raw.pop("id", job_id(workspace, name)), owner=raw.pop("owner", owner_of(name)))
     found["habit"] = {habit: raw.pop(habit) for habit in HABITS if habit in raw}
     settings: Json = {"name": name, **copy.deepcopy(raw.pop("settings", {}))}
-    where = str(raw.pop("compute", "serverless"))
+    where, inline = str(raw.pop("compute", "serverless")), raw.pop("inline", False)
     compute: Json = {}
     if where.startswith("@"):
         compute = {"existing_cluster_id": cluster_id(workspace, where[1:])}
     elif where != "serverless":
         new_cluster = merge(_template(templates, "job_clusters", where, name), raw.pop("with", {}))
-        if raw.pop("inline", False):
+        if inline:
             compute = {"new_cluster": new_cluster}
         else:
             settings["job_clusters"] = [
@@ -132,6 +140,35 @@ def _job(workspace: str, entry: Mapping[str, Any], templates: Mapping[str, Any])
     return found
 
 
+def _pipeline(workspace: str, entry: Mapping[str, Any]) -> Json:
+    raw = dict(entry)
+    name = str(raw["name"])
+    found: Json = {
+        "pipeline_id": raw.pop("id", pipeline_id(workspace, name)),
+        "owner": raw.pop("owner", owner_of(name)),
+    }
+    if "cluster" in raw:
+        found["cluster_id"] = cluster_id(workspace, raw.pop("cluster"))
+    found["habit"] = {habit: raw.pop(habit) for habit in ("minutes", "spread", "failure", "tables") if habit in raw}
+    return {**found, "spec": raw}
+
+
+def _submit(workspace: str, entry: Mapping[str, Any], templates: Mapping[str, Any]) -> Json:
+    """A scheduler outside, written like a job: what it submits, and when."""
+    job = _job(workspace, {**entry, "inline": True}, templates)
+    settings = job["settings"]
+    cron = settings.pop("schedule")
+    settings["run_name"] = settings.pop("name")
+    return {
+        "name": settings["run_name"],
+        "owner": job["owner"],
+        "cron": cron["quartz_cron_expression"],
+        "zone": cron["timezone_id"],
+        "habit": job["habit"],
+        "settings": settings,
+    }
+
+
 def _tasks(workspace: str, job: str, tasks: Any, compute: Json) -> list[Json]:
     if isinstance(tasks, Mapping):
         return _fan(job, int(tasks["count"]), int(tasks["width"]), compute)
@@ -143,12 +180,15 @@ def _tasks(workspace: str, job: str, tasks: Any, compute: Json) -> list[Json]:
         entry: Json = {"task_key": key, **({"depends_on": [{"task_key": name} for name in after]} if after else {})}
         if "run_job" in extra:
             entry["run_job_task"] = {"job_id": job_id(workspace, extra.pop("run_job"))}
+        elif "pipeline" in extra:
+            entry["pipeline_task"] = {"pipeline_id": pipeline_id(workspace, extra.pop("pipeline"))}
         elif "for_each" in extra:
             inner = {"task_key": f"{key}_each", **_notebook(job, key), **compute}
             entry["for_each_task"] = {"inputs": extra.pop("for_each"), "concurrency": 4, "task": inner}
         elif not any(name.endswith("_task") for name in extra):
             entry.update(_notebook(job, key))
-        if "run_job_task" not in entry and "for_each_task" not in entry and not extra.pop("no_compute", False):
+        apart = ("run_job_task", "pipeline_task", "for_each_task")
+        if not any(name in entry for name in apart) and not extra.pop("no_compute", False):
             own = any(name in extra for name in ("new_cluster", "existing_cluster_id", "environment_key"))
             entry.update({} if own else compute)
         found.append({**entry, **extra})

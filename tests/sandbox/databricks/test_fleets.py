@@ -21,7 +21,7 @@ JOB_CLUSTERS = [c["new_cluster"] for s in SETTINGS for c in s.get("job_clusters"
 
 def test_the_sample_has_the_promised_size() -> None:
     assert list(SAMPLE["workspaces"]) == ["dev", "test", "staging", "prod"]
-    assert (len(EVERY_CLUSTER), len(EVERY_JOB)) == (26, 60)
+    assert (len(EVERY_CLUSTER), len(EVERY_JOB)) == (26, 61)
 
 
 def test_ids_are_unique_and_the_same_every_time() -> None:

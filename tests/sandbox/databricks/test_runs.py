@@ -224,7 +224,7 @@ def test_a_restart_of_the_shared_cluster_kills_the_runs_on_it(
     assert life(w.jobs.get_run(run_id)) == ("RUNNING", None)
     w.clusters.restart(cluster("shared"))
     ended = w.jobs.get_run(run_id)
-    assert life(ended) == ("TERMINATED", "FAILED")
+    assert life(ended) == ("INTERNAL_ERROR", "FAILED")
     assert ended.status is not None
     assert ended.status.termination_details is not None
     assert ended.status.termination_details.code == jobs.TerminationCodeCode.CLUSTER_ERROR
@@ -245,7 +245,7 @@ def test_a_run_starts_its_terminated_shared_cluster_and_waits_for_it(
 def test_a_run_on_a_cluster_that_is_gone_fails(w: WorkspaceClient, databricks: Databricks) -> None:
     run_id = w.jobs.run_now(make(w, tasks=[{"task_key": "a", "existing_cluster_id": "gone"}])).run_id
     databricks.step(HOUR)
-    assert life(w.jobs.get_run(run_id)) == ("TERMINATED", "FAILED")
+    assert life(w.jobs.get_run(run_id)) == ("INTERNAL_ERROR", "FAILED")
 
 
 def test_an_unknown_run_is_not_found(w: WorkspaceClient) -> None:

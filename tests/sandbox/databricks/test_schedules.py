@@ -1,5 +1,6 @@
 """Jobs run by themselves on the calendar; what becomes of their runs can depend on the runtime."""
 
+import math
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import InvalidParameterValue, NotFound, ResourceConflict
 from databricks.sdk.service import jobs
 
 from sandbox.databricks.databricks import Databricks
@@ -105,8 +107,9 @@ def test_a_job_with_a_bad_cast_runs_on_13_and_fails_on_17() -> None:
         w = WorkspaceClient(host=ws.host, token=ws.token)
         run = next(iter(w.jobs.list_runs(completed_only=True)))
         assert run.state is not None
-        assert "[CAST_INVALID_INPUT]" in str(run.state.state_message)
-        assert "CAST_INVALID_INPUT" in str(w.jobs.get_run_output(run.run_id or 0).error)
+        # Only the output tells the error of the code.
+        assert run.state.state_message == "Task main failed with message: Workload failed, see run output for details."
+        assert "[CAST_INVALID_INPUT]" in str(w.jobs.get_run_output(run.run_id or 0).error)
         assert run.status is not None
         assert run.status.termination_details is not None
         assert run.status.termination_details.type == jobs.TerminationTypeType.CLIENT_ERROR
@@ -228,3 +231,112 @@ def test_people_start_their_cluster_in_the_morning_and_it_ends_after_work() -> N
         assert day[12:22] == ["TERMINATED"] * 10
         assert states[24:32] == ["RUNNING"] * 8
         assert set(states[24 * 4 + 12 :]) == {"TERMINATED"}  # Friday evening until Sunday
+
+
+SEVERAL = [
+    {"schedule": {"quartz_cron_expression": "0 0 12 * * ?", "timezone_id": "UTC"}},
+    {"periodic": {"interval": 6, "unit": "HOURS"}},
+    {"file_arrival": {"url": "s3://x/"}},
+    {"table_update": {"table_names": ["a.b.c"]}, "pause_status": "PAUSED"},
+]
+
+
+@pytest.mark.conforms("stored-triggers")
+def test_each_of_several_triggers_starts_runs_unless_it_is_paused() -> None:
+    with fleet({"name": "many", "settings": {"triggers": SEVERAL, "max_concurrent_runs": 9}}) as databricks:
+        causes = [run.trigger for run in the(databricks, "many").runs]
+        assert (causes.count("PERIODIC"), causes.count("TABLE")) == (7 + 28, 0)
+        assert causes.count("FILE_ARRIVAL") > 20
+        ws = databricks.workspaces["dev"]
+        w = WorkspaceClient(host=ws.host, token=ws.token)
+        job_id = the(databricks, "many").job_id
+        found = w.jobs.get(job_id).settings
+        assert found is not None
+        assert [t.pause_status and t.pause_status.value for t in found.triggers or []] == ["UNPAUSED"] * 3 + ["PAUSED"]
+        paused = [{**entry, "pause_status": "PAUSED"} for entry in SEVERAL]
+        body = {"job_id": job_id, "new_settings": {"triggers": paused}}
+        w.api_client.do("POST", "/api/2.2/jobs/update", body=body)
+        begin = databricks.now()
+        databricks.step(7 * DAY)
+        assert not [run for run in the(databricks, "many").runs if run.start > begin]
+
+
+@pytest.mark.conforms("stored-triggers")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"triggers": SEVERAL, "continuous": {}}, "Only one of"),
+        ({"triggers": [{"pause_status": "PAUSED"}]}, "Exactly one type of trigger"),
+        ({"triggers": [{**SEVERAL[0], **SEVERAL[1]}]}, "Exactly one type of trigger"),
+        ({"triggers": [{"schedule": {"quartz_cron_expression": "x", "timezone_id": "UTC"}}]}, "cron"),
+        ({"triggers": [{"periodic": {"interval": 0}}]}, "periodic"),
+        ({"triggers": [{**SEVERAL[0], "pause_status": "NOW"}]}, "pause_status"),
+        ({"trigger": {"continuous": {}}}, "is a field of the job"),
+    ],
+)
+def test_triggers_that_cannot_be_are_refused(w: WorkspaceClient, settings: dict[str, Any], message: str) -> None:
+    body = {"name": "x", "tasks": [{"task_key": "a", "existing_cluster_id": "c"}], **settings}
+    with pytest.raises(InvalidParameterValue, match=message):
+        w.api_client.do("POST", "/api/2.2/jobs/create", body=body)
+
+
+@pytest.mark.conforms("run-now-races-continuous")
+def test_starting_a_continuous_job_that_is_just_being_started_is_a_conflict() -> None:
+    stream = {"name": "stream", "minutes": 60 * 24 * 30, "settings": {"continuous": {}}}
+    with fleet(stream) as databricks:
+        job = the(databricks, "stream")
+        ws = databricks.workspaces["dev"]
+        w = WorkspaceClient(host=ws.host, token=ws.token)
+        (active,) = job.active.values()
+        w.jobs.cancel_run(active.run_id)
+        while the(databricks, "stream").active:
+            databricks.step(1)
+        databricks.step((job.due - databricks.now()) / 1000 - 5)
+        with pytest.raises(ResourceConflict):
+            w.jobs.run_now(job.job_id)
+        databricks.step(10)
+        (fresh,) = the(databricks, "stream").active.values()
+        assert fresh.trigger == "CONTINUOUS"
+
+
+def test_durations_are_log_normal_by_their_quantiles_and_outcomes_follow_the_runtime() -> None:
+    entry = {"name": "often", "cron": "0 0/30 * * * ?", "minutes": 10, "spread": 0.4, "failure": 0.1}
+    with fleet(
+        entry, {**entry, "name": "moved", "breaks": {"from": 17}, "slower": {"from": 17, "times": 2}}
+    ) as databricks:
+        ws = databricks.workspaces["dev"]
+        w = WorkspaceClient(host=ws.host, token=ws.token)
+        moved = {"job_cluster_key": "main", "new_cluster": {**SMALL, "spark_version": "17.3.x-scala2.13"}}
+        good: list[float] = []
+        before, since = ended(the(databricks, "moved")), databricks.now()
+        body = {"job_id": the(databricks, "moved").job_id, "new_settings": {"job_clusters": [moved]}}
+        w.api_client.do("POST", "/api/2.2/jobs/update", body=body)
+        for _ in range(20):
+            databricks.step(6 * DAY)
+            runs = [r for r in ended(the(databricks, "often")) if r.start > databricks.now() - 6 * DAY * 1000]
+            good += [math.log((r.end - r.ready) / 600_000) for r in runs if r.code == "SUCCESS"]
+        assert len(good) > 4000
+        # The logarithms are normal, with mean 0 and deviation 0.4: Kolmogorov and Smirnov, at one in a thousand.
+        normal = statistics.NormalDist(0, 0.4)
+        good.sort()
+        gap = max(abs((place + 0.5) / len(good) - normal.cdf(value)) for place, value in enumerate(good))
+        assert gap < 1.95 / math.sqrt(len(good))
+        after = [r for r in ended(the(databricks, "moved")) if r.start > since]
+        assert {r.code for r in after} == {"RUN_EXECUTION_ERROR"}
+        assert 0.8 < sum(r.code == "SUCCESS" for r in before) / len(before) < 0.98
+
+
+@pytest.mark.conforms("runs-purged-after-60-days")
+def test_runs_are_gone_after_sixty_days() -> None:
+    with fleet({"name": "daily", "cron": "0 0 12 * * ?"}) as databricks:
+        ws = databricks.workspaces["dev"]
+        w = WorkspaceClient(host=ws.host, token=ws.token)
+        (first, *_) = the(databricks, "daily").runs
+        databricks.step(52 * DAY)
+        assert w.jobs.get_run(first.run_id).run_id == first.run_id
+        databricks.step(10 * DAY)
+        with pytest.raises(NotFound):
+            w.jobs.get_run(first.run_id)
+        oldest = min(r.start_time or 0 for r in w.jobs.list_runs(job_id=first.job_id))
+        assert databricks.now() - 62 * DAY * 1000 < oldest < databricks.now() - 58 * DAY * 1000
+        assert ws.runs.keys() == {r.run_id for r in the(databricks, "daily").runs}
