@@ -73,8 +73,8 @@ def test_a_foreign_host_header_is_refused(dev: Workspace, host: str) -> None:
 
 
 def test_what_is_not_modelled_says_so_by_name(w: WorkspaceClient) -> None:
-    with pytest.raises(NotImplemented, match=r"does not model GET /api/2\.0/sql/warehouses"):
-        list(w.warehouses.list())
+    with pytest.raises(NotImplemented, match=r"does not model GET /api/2\.0/sql/history/queries"):
+        w.query_history.list()
     with pytest.raises(NotImplemented, match=r"does not model GET /api/2\.1/jobs/list"):
         w.api_client.do("GET", "/api/2.1/jobs/list")
     with pytest.raises(NotImplemented):
