@@ -15,6 +15,7 @@ from sandbox.databricks import (
     identity,
     jobs,
     runs,
+    statement_life,
     statements,
     unity,
     unity_access,
@@ -140,7 +141,9 @@ class Databricks:
     def close(self) -> None:
         """End what goes on beside the answering of requests."""
         for ws in self.workspaces.values():
-            ws.lake.close()
+            ws.lake.end()
+            statement_life.settle(ws)
+            ws.lake.clear()
 
     def answer(self, ws: Workspace, call: Call, authorization: str) -> Answer:
         """The answer of a workspace to a request with a token; raises ApiError."""
