@@ -24,6 +24,7 @@ from sandbox.databricks import (
     policies,
     policy_families,
     runs,
+    statement_life,
     statements,
     unity,
     unity_access,
@@ -165,7 +166,9 @@ class Databricks:
     def close(self) -> None:
         """End what goes on beside the answering of requests."""
         for ws in self.workspaces.values():
-            ws.lake.close()
+            ws.lake.end()
+            statement_life.settle(ws)
+            ws.lake.clear()
 
     def answer(self, ws: Workspace, call: Call, authorization: str, late: Fault | None = None) -> Answer:
         """The answer of a workspace to a request with a token; raises ApiError. `late`: readers see it later."""

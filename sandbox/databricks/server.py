@@ -136,8 +136,8 @@ class Server(uvicorn.Server):
             await self.serve(self.sockets)
         finally:
             saving.cancel()
-            self.save()
             self.databricks.close()
+            self.save()
 
     async def _keep_saving(self) -> None:
         seen = -1

@@ -7,12 +7,12 @@ import shutil
 
 from sandbox.databricks.errors import Json
 from sandbox.databricks.sql import commit, engine
+from sandbox.databricks.sql.create import entry
 from sandbox.databricks.sql.errors import SqlError, exists, not_modelled, only_tables, quoted
 from sandbox.databricks.sql.grammar import Words
 from sandbox.databricks.sql.log import removal
 from sandbox.databricks.sql.session import Session
 from sandbox.databricks.sql.versions import travel
-from sandbox.databricks.sql.write import entry
 
 COLUMNS = (
     "source_table_size",

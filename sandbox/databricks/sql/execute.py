@@ -9,10 +9,24 @@ from typing import Any
 from sqlglot import exp
 
 from sandbox.databricks.errors import Json
-from sandbox.databricks.sql import alter, clone, describe, engine, grammar, maintain, queries, restore, types, write
+from sandbox.databricks.sql import (
+    alter,
+    clone,
+    create,
+    describe,
+    engine,
+    grammar,
+    maintain,
+    queries,
+    restore,
+    types,
+    write,
+)
 from sandbox.databricks.sql.errors import not_modelled, syntax
 from sandbox.databricks.sql.grammar import Words
 from sandbox.databricks.sql.session import Session
+
+NO_ROWS: Json = {"columns": {}, "rows": []}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +52,13 @@ def execute(session: Session, text: str, parameters: Mapping[str, tuple[str | No
         columns = [types.described(column, index) for index, column in enumerate(engine.columns_of(rows))]
         return Result(columns, [[types.shown(value) for value in row] for row in engine.values_of(rows)])
     if isinstance(tree, exp.Create):
-        return _counted(write.create(session, tree), "num_affected_rows", "num_inserted_rows")
+        return _counted(create.create(session, tree), "num_affected_rows", "num_inserted_rows")
     if isinstance(tree, exp.Insert):
         return _counted(write.insert(session, tree), "num_affected_rows", "num_inserted_rows")
     if isinstance(tree, (exp.Delete, exp.Update)):
         return _counted(write.change(session, tree), "num_affected_rows")
     if isinstance(tree, exp.Drop):
-        write.drop(session, tree)
+        create.drop(session, tree)
         return Result([], [])
     if isinstance(tree, (exp.Command, exp.Merge, exp.Use, exp.Set, exp.TruncateTable, exp.Alter, exp.Grant)):
         raise not_modelled(f"{words.tokens[0].text.upper()} of this form")
@@ -68,7 +82,7 @@ def _matched(session: Session, words: Words) -> Json | None:
         return restore.restore(session, name, spec)
     if words.take("ALTER", "TABLE"):
         alter.alter(session, words)
-        return write.NO_ROWS
+        return NO_ROWS
     if words.take("VACUUM"):
         return _vacuum(session, words)
     if words.take("OPTIMIZE"):
@@ -126,7 +140,7 @@ def _clone(session: Session, words: Words) -> Json | None:
     if not (words.take("DEEP") or words.take("SHALLOW") or words.take("CLONE")):
         return None
     words.place = place
-    return clone.clone(session, words, target, replace, tolerant) or write.NO_ROWS
+    return clone.clone(session, words, target, replace, tolerant) or NO_ROWS
 
 
 def _counted(count: int | None, *names: str) -> Result:

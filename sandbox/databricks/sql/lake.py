@@ -26,7 +26,7 @@ from sandbox.databricks.sql.log import Log
 
 T = TypeVar("T")
 
-PATIENCE = 1.0
+PATIENCE = 0.3
 """Seconds that a statement under way gets at the end."""
 
 
@@ -130,8 +130,8 @@ class Lake:
         while (task := self._tasks.get()) is not None:
             task()
 
-    def close(self) -> None:
-        """End the thread after what it is doing, but wait no longer than PATIENCE; drop a temporary folder."""
+    def end(self) -> None:
+        """End the thread after what it is doing, but wait no longer than PATIENCE: a commit is whole, or not there."""
         if self._thread is not None:
             with contextlib.suppress(queue.Empty):
                 while True:
@@ -139,6 +139,9 @@ class Lake:
             self._tasks.put(None)
             self._thread.join(PATIENCE)
             self._thread = None
+
+    def clear(self) -> None:
+        """Drop a temporary folder."""
         if self._temporary is not None:
             self._temporary.cleanup()
             self._temporary, self._home = None, None

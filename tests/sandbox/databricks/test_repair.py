@@ -8,6 +8,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import InvalidParameterValue, InvalidState, NotImplemented, PermissionDenied
 from databricks.sdk.service import jobs
 
+from sandbox.databricks import acl
 from sandbox.databricks.databricks import Databricks
 from sandbox.databricks.server import running
 from sandbox.databricks.workspace import Workspace
@@ -171,7 +172,8 @@ def test_a_repair_of_nothing_is_refused(w: WorkspaceClient, failed: int, body: d
 
 
 def test_who_may_not_run_the_job_may_not_repair_its_runs(w: WorkspaceClient, dev: Workspace, failed: int) -> None:
-    dev.rights[f"jobs/{JOB}"] = "CAN_VIEW"
+    dev.admin = False
+    acl.write(dev, "jobs", str(JOB), [{"service_principal_name": dev.client_id, "permission_level": "CAN_VIEW"}])
     with pytest.raises(PermissionDenied, match="Manage Run"):
         repaired(w, failed, rerun_all_failed_tasks=True)
 

@@ -1,6 +1,7 @@
 """The statement API, over the wire, with the real SDK and with raw requests."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import InvalidParameterValue, NotFound, PermissionDenied
 from databricks.sdk.service.sql import Disposition, ExecuteStatementRequestOnWaitTimeout, Format, StatementState
 
+from sandbox.databricks import statements
 from sandbox.databricks.databricks import Databricks
 from sandbox.databricks.server import running
 from sandbox.databricks.workspace import Workspace
@@ -281,6 +283,58 @@ def test_statements_of_two_clients_are_carried_out_one_after_the_other(
     ]
     assert [state(w, name) for name in names] == [StatementState.SUCCEEDED] * 8
     assert rows("SELECT count(*) FROM shop.backup.n7") == [["50"]]
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The query engine stands still until this is set; a GET does not wait for it."""
+    from sandbox.databricks.sql import engine
+
+    event, real = threading.Event(), engine.run
+
+    def waiting(sql: str, tables: Any) -> Any:
+        event.wait(30)
+        return real(sql, tables)
+
+    monkeypatch.setattr(engine, "run", waiting)
+    monkeypatch.setattr(statements, "ANSWERS_WITHIN", 0.01)
+    yield event
+    event.set()
+
+
+@pytest.mark.conforms("statement-cancel-may-lose")
+def test_while_a_statement_is_carried_out_others_are_answered_and_a_cancel_comes_too_late(
+    w: WorkspaceClient, held: threading.Event, cluster: Callable[[str], str]
+) -> None:
+    sent = w.statement_execution.execute_statement("SELECT 1", "wh-main", wait_timeout="0s")
+    behind = w.statement_execution.execute_statement("SELECT 2", "wh-main", wait_timeout="0s")
+    assert state(w, sent.statement_id) is StatementState.RUNNING
+    assert w.clusters.get(cluster("shared")).cluster_name == "shared"
+    w.statement_execution.cancel_execution(behind.statement_id or "")
+    assert state(w, behind.statement_id) is StatementState.CANCELED
+    w.statement_execution.cancel_execution(sent.statement_id or "")
+    assert state(w, sent.statement_id) is StatementState.RUNNING
+    held.set()
+    while state(w, sent.statement_id) is StatementState.RUNNING:
+        pass
+    assert state(w, sent.statement_id) is StatementState.SUCCEEDED
+
+
+def test_a_statement_that_a_restart_cut_off_has_failed(
+    tmp_path: Any, data: dict[str, Any], held: threading.Event
+) -> None:
+    clock, folder = tmp_path / "clock.json", tmp_path / "state"
+    with running(data, clock, folder) as first:
+        ws = first.workspaces["dev"]
+        w = WorkspaceClient(host=ws.host, token=ws.token)
+        sent = w.statement_execution.execute_statement("SELECT 1", "wh-main", wait_timeout="0s").statement_id
+    with running(data, clock, folder) as second:
+        ws = second.workspaces["dev"]
+        w = WorkspaceClient(host=ws.host, token=ws.token)
+        found = w.statement_execution.get_statement(sent or "")
+        assert found.status
+        assert found.status.error
+        assert "restarted" in (found.status.error.message or "")
 
 
 def test_everything_is_there_after_a_restart(tmp_path: Any, data: dict[str, Any]) -> None:
