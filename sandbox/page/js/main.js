@@ -135,6 +135,10 @@ function changed(event) {
 
 function preparePanelToggle() {
   const button = find("fleet-toggle");
+  if (window.innerWidth <= 820) {
+    find("app").classList.add("without-panel"); // there is room for one of them
+    button.setAttribute("aria-expanded", "false");
+  }
   button.addEventListener("click", () => {
     const covered = app.thread && window.innerWidth < 1600;
     const hide = covered ? false : !find("app").classList.contains("without-panel");

@@ -74,7 +74,7 @@ export const PRESETS = [
   {
     key: "storm",
     label: "Storm",
-    says: "Storm: every third call fails, is late or loses its answer; sockets break.",
+    says: "Storm: every third call fails or is late.",
     databricks: mix("/api/*", { 429: 0.08, 500: 0.05, 503: 0.05, reset: 0.05, "lost-answer": 0.05, slow: 0.08 }),
     slack: [
       ...mix("*", { 429: 0.08, 500: 0.05, reset: 0.04, drop: 0.05, refresh: 0.05, late: 0.1 }),
