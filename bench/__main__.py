@@ -5,9 +5,9 @@ import platform
 import sys
 from collections.abc import Callable
 
-from bench import acknowledgement
+from bench import acknowledgement, double
 
-BENCHMARKS: dict[str, Callable[[], int]] = {"acknowledgement": acknowledgement.main}
+BENCHMARKS: dict[str, Callable[[], int]] = {"acknowledgement": acknowledgement.main, "double": double.main}
 
 
 def main() -> int:

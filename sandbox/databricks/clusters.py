@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandbox.databricks import acl, cluster_config, cluster_life, governance, job_clusters, library_life, versions
 from sandbox.databricks.call import Call, Routes
+from sandbox.databricks.encoded import Listing, encode
 from sandbox.databricks.errors import Json, denied, invalid, wrong_state
 from sandbox.databricks.model import Cluster
 from sandbox.databricks.paging import page, whole
@@ -36,7 +37,21 @@ def list_(ws: Workspace, call: Call) -> Json:
         found.sort(key=lambda c: (c.state == "TERMINATED", not c.pinned, c.name, c.cluster_id))
     size = whole(call.number("page_size", 20), 1, 100, "page_size", clamp=True)
     part, tokens = page(found, size, call.text("page_token"))
-    return {"clusters": [cluster_config.view(c, ws.shelf("pools")) for c in part], **tokens}
+    return Listing("clusters", (_listed(ws, cluster) for cluster in part), tokens)
+
+
+def _listed(ws: Workspace, cluster: Cluster) -> bytes:
+    """An entry of the list, encoded; made again only when something that it shows has changed."""
+    state = (cluster.state, cluster.message, cluster.pinned, cluster.restarted, cluster.terminated, cluster.reason)
+    pools = [ws.shelf("pools").get(str(cluster.spec.get(f"{of}instance_pool_id"))) for of in ("", "driver_")]
+    made_for = (cluster.spec, cluster.asked, pools, cluster.created, cluster.creator, cluster.source, *state)
+    known = ws.views.get(cluster.cluster_id)
+    if known is None or known[0] != made_for:
+        if len(ws.views) > 2 * len(ws.clusters) + 1000:
+            ws.views.clear()  # mostly clusters of jobs that are long gone
+        known = made_for, encode(cluster_config.view(cluster, ws.shelf("pools")))
+        ws.views[cluster.cluster_id] = known
+    return known[1]
 
 
 def get(ws: Workspace, call: Call) -> Json:

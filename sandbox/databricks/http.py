@@ -18,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from sandbox.databricks import admin, faults, identity, statements
 from sandbox.databricks.call import Call
 from sandbox.databricks.databricks import Databricks
+from sandbox.databricks.encoded import encode
 from sandbox.databricks.errors import ApiError, Json, invalid, malformed
 from sandbox.databricks.workspace import Workspace
 
@@ -78,7 +79,7 @@ class Application:
     async def _respond(self, ws: Workspace, call: Call, request: Request) -> tuple[int, bytes, dict[str, str]]:
         try:
             body = await self._answer(ws, call, request)
-            return 200, json.dumps(body, separators=(",", ":")).encode(), {}
+            return 200, encode(body), {}
         except ApiError as error:
             return error.status, json.dumps(error.body()).encode(), dict(error.headers)
         except (_NoAnswer, ClientDisconnect):

@@ -56,9 +56,11 @@ RUN_IF = ("ALL_SUCCESS", "ALL_DONE", "NONE_FAILED", "AT_LEAST_ONE_SUCCESS", "ALL
 
 
 def complete(settings: Json) -> Json:
-    """The settings with what the server fills in. `run_as` is not part of them: it is written, never read."""
-    full = copy.deepcopy(settings)
-    full.pop("run_as", None)
+    """The settings with what the server fills in, which they are given to keep: nobody else may hold them.
+
+    `run_as` is not part of them: it is written, never read.
+    """
+    full = {name: value for name, value in settings.items() if name != "run_as"}
     full.setdefault("name", "Untitled")
     full.setdefault("email_notifications", {})
     full.setdefault("webhook_notifications", {})

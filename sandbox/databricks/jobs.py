@@ -6,6 +6,7 @@ import copy
 
 from sandbox.databricks import governance, job_settings, permissions, run_life
 from sandbox.databricks.call import Call, Routes
+from sandbox.databricks.encoded import Listing, encode
 from sandbox.databricks.errors import ApiError, Json, denied, invalid
 from sandbox.databricks.model import Habit, Job
 from sandbox.databricks.paging import page, whole
@@ -20,26 +21,34 @@ def list_(ws: Workspace, call: Call) -> Json:
     """GET list: newest first; tasks and clusters only on request, and then the first hundred."""
     size = whole(call.number("limit", 20), 1, 100, "limit")
     name, expand = call.text("name").lower(), call.flag("expand_tasks")
-    found = sorted(ws.jobs.values(), key=lambda job: (job.created, job.job_id), reverse=True)
+    order = _newest_first(ws)
     if name:
-        found = [job for job in found if job.name.lower() == name]
-    part, tokens = page(found, size, call.text("page_token"), call.number("offset", 0))
-    answer: Json = {
-        "jobs": [_listed(job, bool(expand)) for job in part],
-        "has_more": "next_page_token" in tokens,
-        **tokens,
-    }
-    if not part:
-        del answer["jobs"]
-    return answer
+        order = [job_id for job_id in order if ws.jobs[job_id].name.lower() == name]
+    part, tokens = page(order, size, call.text("page_token"), call.number("offset", 0))
+    rest: Json = {"has_more": "next_page_token" in tokens, **tokens}
+    return Listing("jobs", (_listed(ws.jobs[job_id], bool(expand)) for job_id in part), rest)
 
 
-def _listed(job: Job, expand: bool) -> Json:
-    shown, more = job_settings.paged(job.settings, "")
-    if not expand:
-        for name in job_settings.PAGED:
-            shown.pop(name, None)
-    return {**_head(job), "settings": shown, "has_more": bool(more)}
+def _newest_first(ws: Workspace) -> list[int]:
+    """The ids of all jobs in the order of the list, sorted again only when there are others."""
+    key = (len(ws.jobs), next(reversed(ws.jobs), 0))
+    if ws.order_of_jobs[0] != key:
+        found = sorted(ws.jobs.values(), key=lambda job: (job.created, job.job_id), reverse=True)
+        ws.order_of_jobs = key, [job.job_id for job in found]
+    return ws.order_of_jobs[1]
+
+
+def _listed(job: Job, expand: bool) -> bytes:
+    """An entry of the list, encoded; made once for each version of the settings."""
+    known = job.shape.listed.get(expand)
+    if known is None:
+        shown, more = job_settings.paged(job.settings, "")
+        if not expand:
+            for name in job_settings.PAGED:
+                shown.pop(name, None)
+        known = encode({**_head(job), "settings": shown, "has_more": bool(more)})
+        job.shape.listed[expand] = known
+    return known
 
 
 def _head(job: Job) -> Json:

@@ -48,15 +48,13 @@ def plan(ws: Workspace, job: Job, run: Run, at: int, wait: int, chosen: set[int]
     """Fill in when its compute is up, when it ends, how, and the attempts at the chosen tasks (without: at all)."""
     shape, habit = run.shape, job.habit
     luck = draw(ws.seed, ws.key, job.job_id, job.count, run.start, *([run.repair_id] if run.repair_id else []))
-    runtimes = [_runtime(ws, task) for task in shape.tasks]
     run.ready = at + wait + (int(luck.uniform(2, 6) * MINUTE) if shape.own_compute else int(luck.uniform(5, 20) * 1000))
     minutes = habit.minutes * luck.lognormvariate(0.0, habit.spread)
-    newest = max(map(versions.major, runtimes), default=0)
-    if habit.slower and newest >= int(habit.slower["from"]):
+    if habit.slower and _newest(ws, shape) >= int(habit.slower["from"]):
         minutes *= float(habit.slower["times"])
     share = max(5_000, int(minutes * MINUTE)) // shape.depth
     accident = _accident(habit.failure, len(shape.tasks), luck.random(), luck.random())
-    lasting = _lasting(ws, job, shape, runtimes)
+    lasting = _lasting(ws, job, shape)
     if not (accident or lasting or chosen or run.only or run.attempts) and shape.plain:
         run.end, run.code, run.error = run.ready + share * shape.depth, "SUCCESS", ""
     else:
@@ -124,7 +122,7 @@ def mend(ws: Workspace, job: Job, run: Run, at: int, broken: set[int], code: str
     again = {a.task for a in planned if a.leg == run.leg} - begun.keys()
     again |= {place for place in broken & begun.keys() if _again(run, begun[place])}
     luck = draw(ws.seed, ws.key, run.run_id, at)
-    lasting = _lasting(ws, job, shape, [_runtime(ws, task) for task in shape.tasks])
+    lasting = _lasting(ws, job, shape)
     _walk(run, again, at, share, job.habit.failure, None, lasting, luck)
     conclude(run)
 
@@ -254,15 +252,23 @@ def _runtime(ws: Workspace, task: TaskShape) -> str:
     return task.spark_version
 
 
-def _lasting(ws: Workspace, job: Job, shape: Shape, runtimes: list[str]) -> dict[int, tuple[str, str]]:
+def _newest(ws: Workspace, shape: Shape) -> int:
+    shared = (versions.major(_runtime(ws, task)) for task in shape.tasks if task.cluster_id)
+    return max(shape.newest, *shared) if shape.cluster_ids else shape.newest
+
+
+def _lasting(ws: Workspace, job: Job, shape: Shape) -> dict[int, tuple[str, str]]:
     """The tasks that fail at every attempt, with code and message."""
     refusals = (governance.launch_problem(ws, spec) for spec in job_settings.new_clusters(shape.settings))
     if refusal := next(filter(None, refusals), None):
         first = (place for place, task in enumerate(shape.tasks) if not task.needs)
         return dict.fromkeys(first, ("INVALID_CLUSTER_REQUEST", refusal.message))
+    if shape.lasting is not None:
+        return shape.lasting
     found: dict[int, tuple[str, str]] = {}
     breaks = job.habit.breaks
-    for place, (task, runtime) in enumerate(zip(shape.tasks, runtimes, strict=True)):
+    for place, task in enumerate(shape.tasks):
+        runtime = _runtime(ws, task)
         if task.cluster_id and task.cluster_id not in ws.clusters:
             found[place] = "CLUSTER_ERROR", f"Cluster {task.cluster_id} does not exist"
         elif task.library and versions.scala(runtime) == "2.13":
@@ -280,6 +286,8 @@ def _lasting(ws: Workspace, job: Job, shape: Shape, runtimes: list[str]) -> dict
             error = str(breaks.get("error", "CAST_INVALID_INPUT"))
             found[place] = str(breaks.get("code", "RUN_EXECUTION_ERROR")), ERRORS.get(error, error)
             breaks = None
+    if not shape.cluster_ids:
+        shape.lasting = found
     return found
 
 

@@ -7,6 +7,7 @@ from itertools import islice
 
 from sandbox.databricks import one_off, outcome, run_life, run_view
 from sandbox.databricks.call import Call, Routes
+from sandbox.databricks.encoded import Listing, encode
 from sandbox.databricks.errors import ApiError, Json, denied, invalid, malformed, wrong_state
 from sandbox.databricks.model import Job, Run
 from sandbox.databricks.paging import seal, unseal, whole
@@ -16,6 +17,8 @@ MOST = 24
 """runs/list: the limit must be under 25."""
 
 
+VIEWS_KEPT = 5_000
+"""Encoded entries of lists of runs that are kept."""
 RACE = 10_000
 """How close (ms) to the automatic start of a continuous job a start by hand runs into it."""
 
@@ -181,13 +184,24 @@ def list_(ws: Workspace, call: Call) -> Json:
         if len(found) > limit + call.number("offset", 0):
             break
     found = list(islice(found, call.number("offset", 0), None))
-    answer: Json = {"has_more": len(found) > limit}
-    if found:
-        expand = bool(call.flag("expand_tasks"))
-        answer["runs"] = [run_view.listed(ws, run, expand) for run in found[:limit]]
+    rest: Json = {"has_more": len(found) > limit}
     if len(found) > limit:
-        answer["next_page_token"] = seal(found[limit - 1].start, found[limit - 1].run_id)
-    return answer
+        rest["next_page_token"] = seal(found[limit - 1].start, found[limit - 1].run_id)
+    expand = bool(call.flag("expand_tasks"))
+    return Listing("runs", (_listed(ws, run, expand) for run in found[:limit]), rest)
+
+
+def _listed(ws: Workspace, run: Run, expand: bool) -> bytes:
+    """An entry of the list, encoded; of a run that is over it is made once."""
+    if not run.closed:
+        return encode(run_view.listed(ws, run, expand))
+    key = run.run_id, run.repair_id, expand, ws.owner(run) is None
+    known = ws.run_views.get(key)
+    if known is None:
+        if len(ws.run_views) > VIEWS_KEPT:
+            ws.run_views.clear()
+        known = ws.run_views[key] = encode(run_view.listed(ws, run, expand))
+    return known
 
 
 def _after(runs: Iterable[Run], start: int, run_id: int) -> Iterable[Run]:

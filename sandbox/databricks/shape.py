@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sandbox.databricks import cron
+from sandbox.databricks import cron, versions
 from sandbox.databricks.errors import Json
 
 OLD_SCALA = re.compile(r"_2\.1[12]([:.\-]|$)")
@@ -68,6 +68,12 @@ class Shape:
         self.max_concurrent = int(settings.get("max_concurrent_runs") or 1)
         self.queues = bool((settings.get("queue") or {"enabled": True}).get("enabled", True))
         self.timeout = int(settings.get("timeout_seconds") or 0) * 1000
+        self.newest = max((versions.major(task.spark_version) for task in self.tasks), default=0)
+        """The newest runtime under tasks with compute of their own."""
+        self.lasting: dict[int, tuple[str, str]] | None = None
+        """Kept by outcome.py, where it does not depend on shared clusters: the tasks that always fail."""
+        self.listed: dict[bool, bytes] = {}
+        """Kept by jobs.py: the entry of the job in lists, without its tasks and with them."""
         self.triggers = list(_triggers(settings))
         self.continuous = any(kind == "continuous" for kind, _, _ in self.triggers)
 

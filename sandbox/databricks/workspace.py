@@ -34,6 +34,12 @@ class Workspace:
         self.now = 0
         self.clusters: dict[str, Cluster] = {}
         self.jobs: dict[int, Job] = {}
+        self.order_of_jobs: tuple[tuple[int, int], list[int]] = (0, 0), []
+        """Kept by jobs.py: for how many jobs and which last one, and their ids in the order of the list."""
+        self.views: dict[str, tuple[object, bytes]] = {}
+        """Kept by clusters.py: the encoded entry of a cluster in lists, and for what it was made."""
+        self.run_views: dict[tuple[int, int, bool, bool], bytes] = {}
+        """Kept by runs.py: the encoded entries of ended runs in lists."""
         self.submitted: dict[int, Job] = {}
         """The unseen jobs under runs that were submitted on their own."""
         self.runs: dict[int, Run] = {}
