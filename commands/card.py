@@ -60,6 +60,11 @@ def pace(session: Session, standing: Standing, stage: StageStanding, now: dateti
     kind = stage.work_now
     if kind is None or stage.state is StageState.BLOCKED:
         return []
+    slow = outlook.throttled(standing, now)
+    return [*([Paragraph(tuple(slow))] if slow else []), *_pace(session, standing, stage, kind, now)]
+
+
+def _pace(session: Session, standing: Standing, stage: StageStanding, kind: ActionKind, now: datetime) -> list[Block]:
     if stage.state is not StageState.ROLLING_BACK:
         if standing.paused:
             return [Paragraph((line(Icon("paused"), " Paused: nothing new is begun."),))]

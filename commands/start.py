@@ -9,6 +9,7 @@ from commands.stagelook import lasting_seconds
 from commands.words import change_words, count, listed, short
 from rollout import gates
 from rollout.gatefacts import retry_facts, start_facts
+from rollout.limits import limit_words
 from rollout.plan import Window
 from rollout.standing import StageStanding
 from rollout.states import StageState
@@ -107,12 +108,17 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
         left = f"{stage.left_alone:,} left alone" + (f", {stage.pinned} pinned" if stage.pinned else "")
         numbers.append(line(f"{left}: /rollout plan {stage.key} says why."))
     rules: list[Line] = [
-        line(f"At most {plan.max_parallel} at once; it stops at {count(plan.max_failures, 'failure')}."),
+        line(f"At most {plan.max_parallel} at once; it stops at {limit_words(plan.max_failures, 'failure')}."),
     ]
+    if plan.max_run_failures is not None:
+        limit = limit_words(plan.max_run_failures, "failed run")
+        rules.append(line(f"It stops at {limit} on the new runtime, too."))
     if plan.windows:
         rules.append(line(f"Only {listed([window_words(w) for w in plan.windows[:4]])}."))
-        if (wait := outlook.window_wait(standing, stage, call.now)) is not None:
-            rules.append(wait)
+    elif standing.plan.shared_window is not None:
+        rules.append(line(f"Running clusters that people work on: only {window_words(standing.plan.shared_window)}."))
+    if (wait := outlook.window_wait(standing, stage, call.now)) is not None:
+        rules.append(wait)
     if plan.bake:
         rules.append(line(f"Afterwards it bakes for {lasting_seconds(plan.bake)} before it can be approved."))
     needed = [titles.get(r, r) + (f" ×{n}" if n > 1 else "") for r, n in plan.sign_offs.items()]

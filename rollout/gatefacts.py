@@ -117,9 +117,15 @@ def roll_back_facts(
 
 
 def pause_facts(standing: Standing, roles: Collection[str]) -> PauseFacts:
-    """The facts for ``gates.may_pause`` and ``gates.may_resume``."""
+    """The facts for ``gates.may_pause``."""
     plan = standing.plan
     return PauseFacts(may(plan, plan.capabilities.pause, roles), standing.paused, standing.paused_reason)
+
+
+def resume_facts(standing: Standing, roles: Collection[str]) -> PauseFacts:
+    """The facts for ``gates.may_resume``: the plan may name other roles for it than for the pause."""
+    plan = standing.plan
+    return PauseFacts(may(plan, plan.capabilities.may_resume, roles), standing.paused, standing.paused_reason)
 
 
 def unlock_facts(standing: Standing, key: str, roles: Collection[str], reason: str) -> UnlockFacts:

@@ -84,6 +84,7 @@ CODES: Final[dict[str, str]] = {
     "not_verified": "after the write the target does not hold what was written",
     "no_backup": "there is no backup of that generation",
     "max_failures": "too many changes failed",
+    "max_run_failures": "too many runs failed on the new runtime",
     "actions_failed": "changes failed",
     "support_in_use": "a shared support is still needed",
     "too_few_runs": "too few runs have finished",

@@ -16,7 +16,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from rollout import gates
-from rollout.gatefacts import pause_facts, retry_facts, start_facts
+from rollout.gatefacts import pause_facts, resume_facts, retry_facts, start_facts
 from rollout.gates import Refuse
 from rollout.reasons import Reason
 from rollout.states import WORK_OF, ActionKind, ActionState, StageState
@@ -143,6 +143,7 @@ def retry(
             left_state=None,
             block_code=None,
             block_sentence=None,
+            runs_from=now,
         )
         return Retried(stage_key, repeated)
 
@@ -194,7 +195,7 @@ def pause(database: Database, who: Who, now: datetime, rollout_id: int, reason: 
 def resume(database: Database, who: Who, now: datetime, rollout_id: int, version: int | None = None) -> Done | Refuse:
     """Let the rollout go on; ``version`` is that of the rollout that was shown: another pause is not lifted."""
     with acting(database, who, now, rollout_id) as act:
-        decision = gates.may_resume(pause_facts(act.standing, act.roles))
+        decision = gates.may_resume(resume_facts(act.standing, act.roles))
         if isinstance(decision, Refuse):
             return decision
         if version is not None and version != act.rollout.version:

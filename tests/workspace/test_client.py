@@ -11,11 +11,12 @@ import pytest
 
 from tests.workspace.scripted import TOKEN, Answer, Script
 from workspace.access import access
-from workspace.client import Client
+from workspace.client import PREPARE_LIMIT, Client
 from workspace.errors import (
     Busy,
     Forbidden,
     Gone,
+    Held,
     Incomplete,
     OutcomeUnknown,
     Refused,
@@ -322,14 +323,35 @@ def test_versions_and_identity(script: Script, client: Client) -> None:
 def test_the_permit_is_asked_before_each_call_and_may_refuse_it(script: Script) -> None:
     asked = threading.Semaphore(2)
 
-    def permit() -> None:
+    def permit(_most: float) -> None:
         if not asked.acquire(blocking=False):
-            raise Throttled("our own budget is spent", 3)
+            raise Held(3)
 
     client = Client(access(script.host, token=TOKEN), permit=permit)
     script.on(GET, Answer(200, {}))
     client.get(GET)
     client.write(GET, {})
-    with pytest.raises(Throttled):
+    with pytest.raises(Held):
         client.write(GET, {})
     assert len(script.asked) == 2
+
+
+def test_each_repetition_of_a_throttled_read_asks_for_its_permit_and_is_told_of(script: Script) -> None:
+    waits: list[float] = []
+    told: list[float] = []
+    client = Client(access(script.host, token=TOKEN), permit=waits.append, throttled=told.append)
+    script.on(GET, *[error(429, "REQUEST_LIMIT_EXCEEDED", Retry_After="1")] * 2, Answer(200, {"a": 1}))
+    assert client.get(GET) == {"a": 1}
+    assert (told, len(waits), client.calls) == ([1.0, 1.0], 3, 1)
+    script.on(UPDATE, error(429, "REQUEST_LIMIT_EXCEEDED", Retry_After="7"))
+    with pytest.raises(Throttled):
+        client.write(UPDATE, {})
+    assert told == [1.0, 1.0, 7.0]
+
+
+def test_a_write_waits_for_its_permit_no_longer_than_its_lease_was_counted_for(script: Script) -> None:
+    waits: list[float] = []
+    client = Client(access(script.host, token=TOKEN), permit=waits.append, read_budget=20)
+    script.on(UPDATE, Answer(200, {}))
+    client.write(UPDATE, {})
+    assert waits == [PREPARE_LIMIT]
