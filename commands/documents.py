@@ -111,7 +111,7 @@ def _stage_blocked(
         Paragraph((line(Icon("blocked"), " ", Strong(f"{said}{code}")), line(targets_words(stage).capitalize() + "."))),
         *cards.failures(session, stage),
         Paragraph((starter, *_next_when_blocked(stage))),
-        _buttons(standing, stage, now, {"start", "rollback"}),
+        _buttons(standing, stage, now, {"start", "pin", "rollback"}),
     ]
     return Reply(said, tuple(blocks))
 
@@ -225,6 +225,21 @@ def _pinned(
     return Reply(f"{said}.", (Paragraph(lines), Buttons((button,))))
 
 
+def _pinned_failed(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    names = [short(str(name), 60) for name in ids.get("names") or ()]
+    number = int(ids.get("number") or len(names))
+    said = f"{count(number, 'target')} of {stage.key} {'stays' if number == 1 else 'stay'} on the old runtime"
+    by: Line = (" by ", Person(str(ids["by"]))) if ids.get("by") else ()
+    more = f" and {number - len(names)} more" if number > len(names) else ""
+    lines = (
+        line(Icon("locked"), " ", Strong(said), ": pinned", *by, f": {short(str(ids.get('reason') or ''), 300)}"),
+        line(f"{', '.join(names)}{more}"),
+    )
+    return Reply(f"{said}.", (Paragraph(lines), _buttons(standing, stage, now, {"start"})))
+
+
 def _flag(standing: Standing, kind: str) -> Reply | None:
     if (kind == "paused") is not standing.paused:
         return None
@@ -255,4 +270,5 @@ _OF_STAGE: dict[str, Maker] = {
     "bake_worse": _bake_worse,
     "stage_rejected": _stage_rejected,
     "pinned": _pinned,
+    "pinned_failed": _pinned_failed,
 }

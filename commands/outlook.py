@@ -130,7 +130,7 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
                 line(
                     f"{starters}: ",
                     Strong(f"/rollout start {stage.key}"),
-                    " tries again what failed; ",
+                    " tries again what failed, Pin failed leaves it behind; ",
                     Strong(f"/rollout rollback {stage.key}"),
                     " puts everything back.",
                 )
@@ -175,8 +175,11 @@ def next_buttons(
             found.append(Button(f"Approve {key}", "approve", at, "primary"))
         if facts is None or isinstance(gates.may_reject(facts), Proceed):
             found.append(Button(f"Reject {key}", "reject", at))
-    elif stage.state is StageState.BLOCKED and can(plan.capabilities.start):
-        found.append(Button(f"Retry {key}", "start", at, "primary"))
+    elif stage.state is StageState.BLOCKED:
+        if can(plan.capabilities.start):
+            found.append(Button(f"Retry {key}", "start", at, "primary"))
+        if can(plan.capabilities.rollback):
+            found.append(Button("Pin failed…", "pin", at))
     elif stage.state in {StageState.READY, StageState.WAITING} and can(plan.capabilities.start):
         actor = person[0] if person else ""
         allowed = roles if person else frozenset(plan.capabilities.start)

@@ -9,6 +9,7 @@ from commands.checklist import check_mark, checklist, mark, unmark
 from commands.contacts import contacts
 from commands.flags import pause, refresh, resume
 from commands.home import home
+from commands.pin import check_pin, pin
 from commands.plan import plan
 from commands.reply import Reply
 from commands.report import report
@@ -113,6 +114,16 @@ _ALL: Final = (
         unlock,
         act=True,
         check=check_unlock,
+    ),
+    Verb(
+        "pin",
+        "/rollout pin STAGE [reason]",
+        "Puts back and pins what failed in a blocked stage.",
+        "stage",
+        pin,
+        act=True,
+        hidden=True,
+        check=check_pin,
     ),
     Verb("refresh", "/rollout refresh", "Looks at the workspaces again, now.", "nothing", refresh, act=True),
     Verb("mark", "/rollout mark", "Ticks checklist items.", "stage", mark, act=True, hidden=True, check=check_mark),

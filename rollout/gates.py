@@ -62,6 +62,14 @@ def may_retry(facts: RetryFacts) -> Decision:
     return decide([*found, *held_by_pause(facts.paused, facts.paused_reason)])
 
 
+def may_pin_failed(facts: RetryFacts) -> Decision:
+    """Whether what failed in a blocked stage may be put back and pinned. A pause does not hold what goes back."""
+    found = list(permission(facts.may, "roll back or pin"))
+    if facts.state is not StageState.BLOCKED:
+        found.append(Reason("nothing_to_retry", f"{facts.stage} is not blocked.", f"/rollout status {facts.stage}"))
+    return decide(found)
+
+
 def may_pause(facts: PauseFacts) -> Decision:
     """Whether the rollout may be paused."""
     found = list(permission(facts.may, "pause"))
@@ -204,6 +212,7 @@ __all__ = [
     "may_approve",
     "may_attest",
     "may_pause",
+    "may_pin_failed",
     "may_reject",
     "may_resume",
     "may_retry",
