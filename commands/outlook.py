@@ -185,6 +185,8 @@ def next_buttons(
         allowed = roles if person else frozenset(plan.capabilities.start)
         if isinstance(gates.may_start(start_facts(standing, key, actor, allowed, now)), Proceed):
             found.append(Button(f"Start {key}", "start", at, "primary"))
+        if stage.begin_at is not None:
+            found.append(Button("Cancel the start", "cancel", {"rollout": standing.id, "stage": key}))
     elif stage.state is StageState.ROLLED_BACK and can(plan.capabilities.start):
         found.append(Button(f"Unlock {key}", "unlock", at))
     if not (person is None and stage.state not in ENGINE_STATES):

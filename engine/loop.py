@@ -18,7 +18,7 @@ from engine.parts import Parts
 from engine.pool import Pool
 from rollout.states import ENGINE_STATES, WORK_OF, ActionKind, StageState
 from rollout.windows import may_touch
-from storage import actions, attempts
+from storage import actions, attempts, intents_schedule
 from storage.actions import Want
 from storage.models import Rollout, Stage
 from storage.plans import plan_of
@@ -238,6 +238,8 @@ class Engine:
         def look(stage_id: int, period: str) -> None:
             self._once(f"runs:{stage_id}", partial(watch.look_at_runs, self._parts, stage_id, period), self._bakes)
 
+        if intents_schedule.begin_due(self._parts.database, self._parts.calendar()):
+            self._wake.set()
         schedule.tick(self._parts, look)
 
     def _tick_looks(self) -> None:

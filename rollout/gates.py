@@ -54,6 +54,15 @@ def may_start(facts: StartFacts) -> Decision:
     return decide([*found, *_signers(facts)])
 
 
+def may_cancel_start(facts: StartFacts, scheduled: bool) -> Decision:
+    """Whether a start that waits for its time may be taken back."""
+    found = list(permission(facts.may, "start a stage, or cancel a start"))
+    if not scheduled:
+        sentence = f"No start of {facts.stage} waits for its time."
+        found.append(Reason("nothing_scheduled", sentence, f"/rollout status {facts.stage}"))
+    return decide(found)
+
+
 def may_retry(facts: RetryFacts) -> Decision:
     """Whether a blocked stage may go on, repeating what failed."""
     found = list(permission(facts.may, "start a stage"))
@@ -211,6 +220,7 @@ __all__ = [
     "Refuse",
     "may_approve",
     "may_attest",
+    "may_cancel_start",
     "may_pause",
     "may_pin_failed",
     "may_reject",

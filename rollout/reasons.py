@@ -54,6 +54,8 @@ CODES: Final[dict[str, str]] = {
     "rollback_running": "a rollback is already under way",
     "not_locked": "the stage is not locked",
     "actions_in_flight": "work on the target has not ended",
+    "time_passed": "the chosen time has passed",
+    "nothing_scheduled": "no start waits for its time",
     "nothing_to_retry": "nothing failed",
     # why left alone (workspace)
     "already_target": "already on the new runtime",

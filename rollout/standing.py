@@ -109,6 +109,8 @@ class StageStanding:
     planned: int = 0
     left_alone: int = 0
     pinned: int = 0
+    begin_at: datetime | None = None  # a start waits for this time (calendar)
+    begin_by: str | None = None
     shared: int = 0  # of those still to change: running clusters that people work on
     work: Mapping[ActionKind, Tally] = field(default_factory=dict)
     signatures: tuple[Signature, ...] = ()

@@ -27,6 +27,7 @@ from storage.models import (
     Item,
     KnownPerson,
     Rollout,
+    ScheduledStart,
     SignOff,
     Stage,
     Target,
@@ -53,13 +54,20 @@ def standing(session: Session, rollout: Rollout) -> Standing:
     work = _work(session, rollout.id)
     signatures = _signatures(session, rollout.id)
     findings = _findings(session, rollout.id)
+    waiting = (
+        select(ScheduledStart).join(Stage).where(Stage.rollout_id == rollout.id, ScheduledStart.state == "waiting")
+    )
+    scheduled = {s.stage_id: s for s in session.execute(waiting).scalars()}
     return Standing(
         id=rollout.id,
         plan=plan,
         channel=rollout.channel,
         opened_at=rollout.opened_at,
         stages=tuple(
-            _stage(s, planned.get(s.key, (0, 0, 0, 0)), work[s.id], signatures[s.id], findings[s.id]) for s in stages
+            _stage(
+                s, planned.get(s.key, (0, 0, 0, 0)), work[s.id], signatures[s.id], findings[s.id], scheduled.get(s.id)
+            )
+            for s in stages
         ),
         workspaces=_workspaces(session, plan.workspaces),
         items={
@@ -92,6 +100,7 @@ def _stage(
     work: dict[ActionKind, Tally],
     signatures: list[Signature],
     findings: dict[str, Finding],
+    scheduled: ScheduledStart | None,
 ) -> StageStanding:
     return StageStanding(
         id=row.id,
@@ -118,6 +127,8 @@ def _stage(
         left_alone=counts[1],
         pinned=counts[2],
         shared=counts[3],
+        begin_at=scheduled.begin_at if scheduled is not None else None,
+        begin_by=scheduled.user_id if scheduled is not None else None,
         work=work,
         signatures=tuple(signatures),
         findings=findings,

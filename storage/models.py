@@ -123,7 +123,6 @@ class ScheduledStart(Base):
     confirm: Mapped[str] = mapped_column(String(64))
     user_id: Mapped[str] = mapped_column(Key)
     team_id: Mapped[str] = mapped_column(Key)
-    groups: Mapped[list[Any]] = mapped_column(default=list)
     state: Mapped[str] = mapped_column(String(10), default="waiting")
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

@@ -27,7 +27,6 @@ def upgrade() -> None:
         sa.Column("confirm", sa.String(length=64), nullable=False),
         sa.Column("user_id", sa.String(length=120), nullable=False),
         sa.Column("team_id", sa.String(length=120), nullable=False),
-        sa.Column("groups", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
