@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout.plan import Freeze, Plan, Window
@@ -87,6 +87,7 @@ def test_a_window_in_the_hour_that_is_skipped_opens_on_the_next_day_only() -> No
     assert not any(is_open([window], at("2026-03-29T00:00") + timedelta(minutes=n)) for n in range(300))
 
 
+@settings(deadline=None)  # not about speed
 @given(st.times(), st.times(), st.integers(0, 8 * 86_400))
 def test_the_next_opening_is_the_first_moment_that_is_open(start: time, end: time, when: int) -> None:
     start, end = start.replace(second=0, microsecond=0), end.replace(second=0, microsecond=0)
