@@ -156,6 +156,7 @@ def _calendar(found: Settings) -> Calendar:
 def _engine(found: Settings, database: Database, calendar: Calendar, plans: Sequence[Plan]) -> "Engine":
     # The Databricks SDK takes more than a second to import: only a process that runs the engine pays for it.
     from engine.loop import Engine
+    from engine.pace import Pace
     from engine.parts import Parts
     from rollout.steps import Patience
     from workspace.client import Client
@@ -166,8 +167,16 @@ def _engine(found: Settings, database: Database, calendar: Calendar, plans: Sequ
     with database.read() as session:
         ruling = [plan_of(rollout) for rollout in session.execute(select(Rollout).where(Rollout.open)).scalars()]
     access = configuration.workspace_access([*plans, *ruling], os.environ)
+    paces = {key: Pace(database, key) for key in access}
     clients = {
-        key: Client(how, time_limit=found.http_timeout, read_only=found.read_only) for key, how in access.items()
+        key: Client(
+            how,
+            time_limit=found.http_timeout,
+            read_only=found.read_only,
+            permit=paces[key].permit,
+            throttled=paces[key].throttled,
+        )
+        for key, how in access.items()
     }
     owner = f"{os.uname().nodename}:{os.getpid()}:{os.urandom(4).hex()}"
     # A write may also have to log in first.

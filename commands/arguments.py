@@ -43,6 +43,12 @@ def _value(name: str, value: Any, verb: str) -> Any:
         if isinstance(value, bool) or not isinstance(value, int) or not -_MOST < value < _MOST:
             raise _malformed(name, verb)
         return value
+    if name == "begin_at":  # unix seconds from a picker, text from a terminal
+        if isinstance(value, str):
+            return cleaned(value)[:40]
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 10**10:
+            raise _malformed(name, verb)
+        return value
     if name in _TEXTS or (name == "items" and isinstance(value, str)):
         if not isinstance(value, str):
             raise _malformed(name, verb)

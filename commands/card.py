@@ -1,5 +1,6 @@
 """The live card of a stage: its header, how far it is, what failed, what the runs say, and what to press next."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -24,7 +25,8 @@ from commands.shown import progress, stage_lines
 from commands.words import STATE, count, lasting, short
 from rollout.standing import StageStanding, Standing
 from rollout.states import ENGINE_STATES, ActionKind, StageState, Verdict
-from storage import tallies
+from storage import runfailures, tallies
+from storage.models import Stage
 
 _FAILURES = 5
 #: The check whose numbers are shown; also without a criterion of the plan its evidence has this name.
@@ -60,6 +62,11 @@ def pace(session: Session, standing: Standing, stage: StageStanding, now: dateti
     kind = stage.work_now
     if kind is None or stage.state is StageState.BLOCKED:
         return []
+    slow = outlook.throttled(standing, now)
+    return [*([Paragraph(tuple(slow))] if slow else []), *_pace(session, standing, stage, kind, now)]
+
+
+def _pace(session: Session, standing: Standing, stage: StageStanding, kind: ActionKind, now: datetime) -> list[Block]:
     if stage.state is not StageState.ROLLING_BACK:
         if standing.paused:
             return [Paragraph((line(Icon("paused"), " Paused: nothing new is begun."),))]
@@ -79,8 +86,9 @@ def pace(session: Session, standing: Standing, stage: StageStanding, now: dateti
 def failures(session: Session, stage: StageStanding, most: int = _FAILURES) -> list[Block]:
     """The first failures with their reasons."""
     kinds = [k for k in ActionKind if stage.tally(k).bad]
+    ran = _failed_runs(session, stage, most)
     if not kinds:
-        return []
+        return ran
     lines: list[Line] = []
     total = sum(stage.tally(k).bad for k in kinds)
     for kind in kinds:
@@ -93,7 +101,22 @@ def failures(session: Session, stage: StageStanding, most: int = _FAILURES) -> l
     more = total - len(lines)
     if more > 0:
         lines.append(line(f"and {more} more: /rollout status {stage.key}"))
-    return [Paragraph((line(Strong(f"{count(total, 'failure')}")), *lines))]
+    return [Paragraph((line(Strong(f"{count(total, 'failure')}")), *lines)), *ran]
+
+
+def _failed_runs(session: Session, stage: StageStanding, most: int) -> list[Block]:
+    """For a stage that stands still because of them: the targets whose runs failed on the new runtime."""
+    if stage.state is not StageState.BLOCKED or stage.block_code != "max_run_failures":
+        return []
+    found = runfailures.failed(session, session.get_one(Stage, stage.id))
+    times = Counter((run.target, run.workspace) for run in found)
+    lines: list[Line] = [
+        line(Icon("failed"), " ", Strong(short(name, 60)), f" · {workspace}: {count(number, 'failed run')}")
+        for (name, workspace), number in times.most_common(most)
+    ]
+    if len(times) > most:
+        lines.append(line(f"and {len(times) - most} more targets"))
+    return [Paragraph((line(Strong(f"{count(len(found), 'failed run')} on the new runtime")), *lines))]
 
 
 def runs(standing: Standing, stage: StageStanding) -> list[Block]:

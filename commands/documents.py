@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from commands import card as cards
 from commands import outlook, report
-from commands.reply import Block, Button, Buttons, Icon, Line, Note, Paragraph, Part, Person, Reply, Strong, line
+from commands.reply import At, Block, Button, Buttons, Icon, Line, Note, Paragraph, Part, Person, Reply, Strong, line
 from commands.shown import targets_words
 from commands.words import count, short, sign_off_line
 from rollout.people import members
@@ -33,6 +33,8 @@ def document(
         return report.daily(session, standing, ids, now)
     if kind in {"paused", "resumed"}:
         return _flag(standing, kind)
+    if kind in _OF_START:
+        return _start(standing, kind, ids)
     make = _OF_STAGE.get(kind)
     stage = next((s for s in standing.stages if s.key == stage_key), None)
     return make(session, standing, stage, ids, now) if make is not None and stage is not None else None
@@ -111,7 +113,7 @@ def _stage_blocked(
         Paragraph((line(Icon("blocked"), " ", Strong(f"{said}{code}")), line(targets_words(stage).capitalize() + "."))),
         *cards.failures(session, stage),
         Paragraph((starter, *_next_when_blocked(stage))),
-        _buttons(standing, stage, now, {"start", "rollback"}),
+        _buttons(standing, stage, now, {"start", "pin", "rollback"}),
     ]
     return Reply(said, tuple(blocks))
 
@@ -225,6 +227,48 @@ def _pinned(
     return Reply(f"{said}.", (Paragraph(lines), Buttons((button,))))
 
 
+def _pinned_failed(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    names = [short(str(name), 60) for name in ids.get("names") or ()]
+    number = int(ids.get("number") or len(names))
+    said = f"{count(number, 'target')} of {stage.key} {'stays' if number == 1 else 'stay'} on the old runtime"
+    by: Line = (" by ", Person(str(ids["by"]))) if ids.get("by") else ()
+    more = f" and {number - len(names)} more" if number > len(names) else ""
+    lines = (
+        line(Icon("locked"), " ", Strong(said), ": pinned", *by, f": {short(str(ids.get('reason') or ''), 300)}"),
+        line(f"{', '.join(names)}{more}"),
+    )
+    return Reply(f"{said}.", (Paragraph(lines), _buttons(standing, stage, now, {"start"})))
+
+
+_OF_START = frozenset({"start_scheduled", "start_cancelled", "start_refused"})
+
+
+def _start(standing: Standing, kind: str, ids: Mapping[str, Any]) -> Reply | None:
+    """A start that was to begin later: that it is, that it is not any more, or that it did not and why."""
+    stage = next((s for s in standing.stages if s.key == ids.get("stage")), None)
+    if stage is None:
+        return None
+    by: Line = (Person(str(ids["by"])),) if ids.get("by") else ("somebody",)
+    at = {"rollout": standing.id, "stage": stage.key}
+    if kind == "start_scheduled":
+        if stage.begin_at is None or stage.begin_at.isoformat() != ids.get("begin_at"):
+            return None
+        said = f"{stage.key} is to begin later"
+        lines = [line(Icon("waiting"), " ", Strong(said), " at ", At(stage.begin_at), ", scheduled by ", *by)]
+        buttons = (Button("Cancel the start", "cancel", at), Button(f"Plan {stage.key}", "plan", at))
+        return Reply(f"{said}.", (Paragraph(tuple(lines)), Buttons(buttons)))
+    if kind == "start_cancelled":
+        said = f"{stage.key} does not begin by itself any more"
+        return Reply(f"{said}.", (Paragraph((line(Icon("info"), f" {said}: cancelled by ", *by),)),))
+    said = f"{stage.key} did not begin at its time"
+    lines = [line(Icon("warning"), " ", *by, ": ", Strong(said))]
+    for code, sentence, next_step in list(ids.get("reasons") or ())[:5]:
+        lines.append(line(f"{sentence} ({code}) Next: {next_step}"))
+    return Reply(f"{said}.", (Paragraph(tuple(lines)), Buttons((Button(f"Plan {stage.key}", "plan", at),))))
+
+
 def _flag(standing: Standing, kind: str) -> Reply | None:
     if (kind == "paused") is not standing.paused:
         return None
@@ -255,4 +299,5 @@ _OF_STAGE: dict[str, Maker] = {
     "bake_worse": _bake_worse,
     "stage_rejected": _stage_rejected,
     "pinned": _pinned,
+    "pinned_failed": _pinned_failed,
 }

@@ -4,7 +4,7 @@ from commands.call import Call, Refused
 from commands.reply import Buttons, Icon, Paragraph, Reply, Strong, line
 from commands.words import count
 from rollout import gates
-from rollout.gatefacts import pause_facts
+from rollout.gatefacts import pause_facts, resume_facts
 from rollout.gates import Refuse
 from storage import intents
 
@@ -34,7 +34,7 @@ def pause(call: Call) -> Reply:
 
 def resume(call: Call) -> Reply:
     """Let the rollout go on."""
-    call.proceed(gates.may_resume(pause_facts(call.standing, call.roles)))
+    call.proceed(gates.may_resume(resume_facts(call.standing, call.roles)))
     done = intents.resume(call.database, call.who, call.now, call.standing.id, call.number("version"))
     if isinstance(done, Refuse):
         raise Refused(done.reasons)

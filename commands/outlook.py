@@ -1,7 +1,7 @@
 """Where we are, what holds us, who must act: said of a rollout and of one stage. Pure."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from commands.reply import At, Button, Icon, Line, Person, Strong, line
 from commands.words import count, doing, icon, listed
@@ -11,7 +11,7 @@ from rollout.gates import Proceed, Refuse
 from rollout.reasons import Reason
 from rollout.standing import HAS_CHANGES, StageStanding, Standing
 from rollout.states import ENGINE_STATES, StageState
-from rollout.windows import is_open, next_opening
+from rollout.windows import frozen, may_touch, may_touch_from
 
 
 def where(standing: Standing, now: datetime) -> Line:
@@ -34,6 +34,8 @@ def holds(standing: Standing, now: datetime) -> list[Line]:
         why = f": {standing.paused_reason}" if standing.paused_reason else ""
         found.append(line(Icon("paused"), " Paused", *by, why))
     stage = standing.current()
+    if any(s.state in ENGINE_STATES for s in standing.stages):
+        found += throttled(standing, now)
     if stage is None:
         return found
     if stage.state in {StageState.WAITING, StageState.READY}:
@@ -76,13 +78,31 @@ def _code(code: str | None) -> str:
 
 
 def window_wait(standing: Standing, stage: StageStanding, now: datetime) -> Line | None:
-    """That the stage waits for its change window, if it does."""
-    windows = standing.plan.stage(stage.key).windows
-    if is_open(windows, now):
-        return None
-    opens = next_opening(windows, now)
-    when = ("; the next one opens ", At(opens)) if opens else ("; none of them opens again",)
-    return line(Icon("waiting"), " Outside of its change window", *when)
+    """That the stage waits for its change window or for the end of a freeze, if it does."""
+    plan = standing.plan
+    for shared in (False, True) if stage.shared else (False,):
+        if may_touch(plan, stage.key, shared, now):
+            continue
+        opens = may_touch_from(plan, stage.key, shared, now)
+        when = ("; it goes on ", At(opens)) if opens else ("; no window opens any more",)
+        if (freeze := frozen(plan.freezes, now)) is not None:
+            return line(Icon("waiting"), f" Frozen ({freeze.reason})", *when)
+        what = f"{count(stage.shared, 'running cluster')} that people work on: outside" if shared else "Outside"
+        return line(Icon("waiting"), f" {what} of the change window", *when)
+    return None
+
+
+def throttled(standing: Standing, now: datetime) -> list[Line]:
+    """The workspaces that asked us to slow down, and until when."""
+    found = []
+    for workspace in standing.workspaces.values():
+        now_only = f"; {count(workspace.at_once, 'target')} at once for now" if workspace.at_once else ""
+        if workspace.slow_for > 0:
+            until = At(now + timedelta(seconds=workspace.slow_for))
+            found.append(line(Icon("waiting"), f" {workspace.key} asked us to slow down until ", until, now_only))
+        elif now_only:
+            found.append(line(Icon("info"), f" {workspace.key} asked us to slow down{now_only}"))
+    return found
 
 
 def start_reasons(standing: Standing, key: str, now: datetime) -> tuple[Reason, ...]:
@@ -101,7 +121,7 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
         return [line("Nobody here: the bot runs read only. Whoever runs it can take ROLLOUT_READ_ONLY away.")]
     starters = listed([plan.roles[r].title for r in plan.capabilities.start if r in plan.roles], "or")
     if standing.paused and stage.state in {*ENGINE_STATES, StageState.READY} - {StageState.ROLLING_BACK}:
-        who = listed([plan.roles[r].title for r in plan.capabilities.pause if r in plan.roles], "or")
+        who = listed([plan.roles[r].title for r in plan.capabilities.may_resume if r in plan.roles], "or")
         return [line(f"{who}: ", Strong("/rollout resume"))]
     match stage.state:
         case StageState.WAITING | StageState.READY:
@@ -114,7 +134,7 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
                 line(
                     f"{starters}: ",
                     Strong(f"/rollout start {stage.key}"),
-                    " tries again what failed; ",
+                    " tries again what failed, Pin failed leaves it behind; ",
                     Strong(f"/rollout rollback {stage.key}"),
                     " puts everything back.",
                 )
@@ -159,19 +179,29 @@ def next_buttons(
             found.append(Button(f"Approve {key}", "approve", at, "primary"))
         if facts is None or isinstance(gates.may_reject(facts), Proceed):
             found.append(Button(f"Reject {key}", "reject", at))
-    elif stage.state is StageState.BLOCKED and can(plan.capabilities.start):
-        found.append(Button(f"Retry {key}", "start", at, "primary"))
+    elif stage.state is StageState.BLOCKED:
+        if can(plan.capabilities.start):
+            found.append(Button(f"Retry {key}", "start", at, "primary"))
+        if can(plan.capabilities.rollback):
+            found.append(Button("Pin failed…", "pin", at))
     elif stage.state in {StageState.READY, StageState.WAITING} and can(plan.capabilities.start):
         actor = person[0] if person else ""
         allowed = roles if person else frozenset(plan.capabilities.start)
         if isinstance(gates.may_start(start_facts(standing, key, actor, allowed, now)), Proceed):
             found.append(Button(f"Start {key}", "start", at, "primary"))
+        if stage.begin_at is not None:
+            found.append(Button("Cancel the start", "cancel", {"rollout": standing.id, "stage": key}))
     elif stage.state is StageState.ROLLED_BACK and can(plan.capabilities.start):
         found.append(Button(f"Unlock {key}", "unlock", at))
-    if can(plan.capabilities.pause) and not (person is None and stage.state not in ENGINE_STATES):
-        if standing.paused:
+    if not (person is None and stage.state not in ENGINE_STATES):
+        if standing.paused and can(plan.capabilities.may_resume):
             found.append(Button("Resume", "resume", {"rollout": standing.id, "version": standing.version}))
-        elif stage.state in ENGINE_STATES and stage.state is not StageState.ROLLING_BACK:
+        elif (
+            not standing.paused
+            and can(plan.capabilities.pause)
+            and stage.state in ENGINE_STATES
+            and stage.state is not StageState.ROLLING_BACK
+        ):
             found.append(Button("Pause", "pause", {"rollout": standing.id}))
     # Last: what is red must not be the first thing under the hand.
     retry_revert = stage.state is StageState.ROLLED_BACK and stage.block_code is not None

@@ -15,6 +15,7 @@ from commands.reply import (
     Icon,
     Line,
     Link,
+    Moment,
     Note,
     Paragraph,
     Person,
@@ -138,6 +139,8 @@ def _form(form: Form) -> str:
         match question:
             case TextInput():
                 parts.append(f"{question.label}{' (required)' if question.required else ''}: {question.key}=…")
+            case Moment():
+                parts.append(f"{question.label}: {question.key}=2026-12-01 20:00")
             case Choice():
                 options = "\n".join(f"  {value}  {_clean(label)}" for value, label in question.options)
                 parts.append(f"{question.label}: {question.key}=…\n{options}")

@@ -9,12 +9,13 @@ from commands.checklist import check_mark, checklist, mark, unmark
 from commands.contacts import contacts
 from commands.flags import pause, refresh, resume
 from commands.home import home
+from commands.pin import check_pin, pin
 from commands.plan import plan
 from commands.reply import Reply
 from commands.report import report
 from commands.rollback import check_unlock, rollback, unlock
 from commands.share import share
-from commands.start import start
+from commands.start import cancel, check_start, start
 from commands.status import status
 from commands.verb import Verb
 
@@ -62,8 +63,9 @@ _ALL: Final = (
         act=True,
         detail=(
             "Backs up every target, changes it, checks it. What you confirm is what starts, or nothing does.",
-            "On a blocked stage it tries again what failed.",
+            "It can begin later: choose a time in the form. On a blocked stage it tries again what failed.",
         ),
+        check=check_start,
     ),
     Verb(
         "approve",
@@ -114,6 +116,25 @@ _ALL: Final = (
         unlock,
         act=True,
         check=check_unlock,
+    ),
+    Verb(
+        "cancel",
+        "/rollout cancel STAGE",
+        "Takes back a start that waits for its time.",
+        "stage",
+        cancel,
+        act=True,
+        hidden=True,
+    ),
+    Verb(
+        "pin",
+        "/rollout pin STAGE [reason]",
+        "Puts back and pins what failed in a blocked stage.",
+        "stage",
+        pin,
+        act=True,
+        hidden=True,
+        check=check_pin,
     ),
     Verb(
         "refresh",

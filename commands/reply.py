@@ -210,7 +210,17 @@ class Choice:
     initial: tuple[str, ...] = ()
 
 
-Input = TextInput | Choice
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A day and a time of day, as an instant: unix seconds, or text such as ``2026-12-01 20:00`` (UTC)."""
+
+    key: str
+    label: str
+    required: bool = False
+    initial: str = ""
+
+
+Input = TextInput | Choice | Moment
 
 
 @dataclass(frozen=True, slots=True)

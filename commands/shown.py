@@ -6,6 +6,7 @@ from typing import Any
 from commands import outlook
 from commands.call import Call
 from commands.reply import (
+    At,
     Block,
     Button,
     Buttons,
@@ -13,6 +14,7 @@ from commands.reply import (
     Line,
     Paragraph,
     Part,
+    Person,
     Progress,
     Strong,
     line,
@@ -69,6 +71,9 @@ def stage_lines(standing: Standing, stage: StageStanding, now: datetime) -> list
     elif stage.state in {StageState.READY, *ENGINE_STATES} - {StageState.ROLLING_BACK}:
         titles = standing.titles()
         lines.append(line("Sign-offs needed: ", listed([titles.get(r, r) for r in standing.required(stage.key)])))
+    if stage.begin_at is not None and not stage.started:
+        by: Line = (", scheduled by ", Person(stage.begin_by)) if stage.begin_by else ()
+        lines.append(line(Icon("waiting"), " Begins ", At(stage.begin_at), *by))
     if stage.state is StageState.BAKING and stage.bake_until is not None:
         lines.append(line(f"Bake: another {lasting(stage.bake_until - now)}"))
     if stage.state is StageState.BLOCKED or (stage.state is StageState.ROLLED_BACK and stage.block_sentence):

@@ -6,7 +6,8 @@ from commands import card, outlook
 from commands.call import Call
 from commands.reply import Block, Buttons, Fields, Heading, Line, Note, Paragraph, Person, Reply, Strong, line
 from commands.shown import facts_age, progress, stage_lines
-from commands.words import STATE, ago, count, lasting, short
+from commands.words import STATE, ago, lasting, short
+from rollout.limits import limit_words
 from rollout.states import ENGINE_STATES, StageState
 
 _FAILURES = 15
@@ -45,7 +46,7 @@ def stage(call: Call, key: str) -> Reply:
         if planned.bake:
             pairs.append(("Bake", line(lasting_seconds(planned.bake))))
         pairs.append(
-            ("Limits", line(f"{planned.max_parallel} at once, stops at {count(planned.max_failures, 'failure')}"))
+            ("Limits", line(f"{planned.max_parallel} at once, stops at {limit_words(planned.max_failures, 'failure')}"))
         )
         blocks.append(Fields(tuple(pairs)))
     blocks.append(Note(facts_age(standing, now)))

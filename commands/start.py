@@ -1,19 +1,38 @@
 """``start STAGE``: shows the exact effects, and what is confirmed is what starts. On a blocked stage: retries."""
 
 from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 from commands import outlook
 from commands.call import Call, Refused, refused
-from commands.reply import Block, Buttons, Code, Form, Icon, Line, Note, Paragraph, Reply, Strong, line
+from commands.reply import (
+    At,
+    Block,
+    Buttons,
+    Code,
+    FieldErrors,
+    Form,
+    Icon,
+    Line,
+    Moment,
+    Note,
+    Paragraph,
+    Reply,
+    Strong,
+    line,
+)
 from commands.stagelook import lasting_seconds
 from commands.words import change_words, count, listed, short
 from rollout import gates
 from rollout.change import SUPPORTS
 from rollout.gatefacts import retry_facts, start_facts
+from rollout.limits import limit_words
 from rollout.plan import Window
 from rollout.standing import StageStanding
 from rollout.states import StageState
-from storage import dryrun, intents
+from storage import dryrun, intents, intents_schedule
 from storage.acting import stale
 from storage.dryrun import Planned
 
@@ -30,6 +49,9 @@ def start(call: Call) -> Reply:
     if not call.submitted:
         return _form(call, stage)
     confirm = call.text("confirm")
+    begin_at = moment(call.request.arguments.get("begin_at"))
+    if begin_at is not None:
+        return _schedule(call, stage, confirm, begin_at)
     done = intents.start(
         call.database, call.who, call.now, call.standing.id, stage.key, confirm, call.number("version")
     )
@@ -89,9 +111,52 @@ def _form(call: Call, stage: StageStanding) -> Reply:
         },
         submit=f"Start {stage.key}",
         body=body,
+        inputs=(Moment("begin_at", "Begin at (UTC in a terminal); empty: at once"),),
     )
     targets = sum(p.kind not in SUPPORTS for p in planned)
     return Reply(f"Start {stage.key}? {count(targets, 'target')} would be changed.", form=form)
+
+
+def _schedule(call: Call, stage: StageStanding, confirm: str, begin_at: datetime) -> Reply:
+    done = intents_schedule.schedule(
+        call.database, call.who, call.now, call.standing.id, stage.key, confirm, begin_at, call.number("version")
+    )
+    if isinstance(done, gates.Refuse):
+        raise Refused(done.reasons, stage.key)
+    said = f"{stage.key} is to begin later: {count(done.targets, 'target')}."
+    lines = (
+        line(Icon("waiting"), " ", Strong(said), " At ", At(done.begin_at)),
+        line("Whether it may begin is asked again then, in your name. If not, you and the channel are told."),
+    )
+    cancel_button = call.button("Cancel the start", "cancel", stage=stage.key)
+    return Reply(said, (Paragraph(lines), Buttons((cancel_button, call.button("Status", "status", stage=stage.key)))))
+
+
+def cancel(call: Call) -> Reply:
+    """Take back a start that waits for its time."""
+    done = intents_schedule.cancel(call.database, call.who, call.now, call.standing.id, call.stage.key)
+    if isinstance(done, gates.Refuse):
+        raise Refused(done.reasons, call.stage.key)
+    said = f"{done.stage} does not begin by itself any more."
+    return Reply(said, (Paragraph((line(Icon("ok"), f" {said}"), line(f"Next: /rollout start {done.stage}"))),))
+
+
+def moment(value: object) -> datetime | None:
+    """The instant that a form carries; None when it was left empty. Raises ValueError for what is none."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, int):
+        return datetime.fromtimestamp(value, UTC)
+    found = datetime.fromisoformat(str(value).strip())
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def check_start(arguments: Mapping[str, Any]) -> None:
+    """A time to begin at can be read."""
+    try:
+        moment(arguments.get("begin_at"))
+    except (ValueError, OverflowError):
+        raise FieldErrors({"begin_at": "Write day and time such as 2026-12-01 20:00 (UTC), or nothing."}) from None
 
 
 def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: str) -> tuple[Block, ...]:
@@ -112,12 +177,17 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
         left = f"{stage.left_alone:,} left alone" + (f", {stage.pinned} pinned" if stage.pinned else "")
         numbers.append(line(f"{left}: /rollout plan {stage.key} says why."))
     rules: list[Line] = [
-        line(f"At most {plan.max_parallel} at once; it stops at {count(plan.max_failures, 'failure')}."),
+        line(f"At most {plan.max_parallel} at once; it stops at {limit_words(plan.max_failures, 'failure')}."),
     ]
+    if plan.max_run_failures is not None:
+        limit = limit_words(plan.max_run_failures, "failed run")
+        rules.append(line(f"It stops at {limit} on the new runtime, too."))
     if plan.windows:
         rules.append(line(f"Only {listed([window_words(w) for w in plan.windows[:4]])}."))
-        if (wait := outlook.window_wait(standing, stage, call.now)) is not None:
-            rules.append(wait)
+    elif standing.plan.shared_window is not None:
+        rules.append(line(f"Running clusters that people work on: only {window_words(standing.plan.shared_window)}."))
+    if (wait := outlook.window_wait(standing, stage, call.now)) is not None:
+        rules.append(wait)
     if plan.bake:
         rules.append(line(f"Afterwards it bakes for {lasting_seconds(plan.bake)} before it can be approved."))
     needed = [titles.get(r, r) + (f" ×{n}" if n > 1 else "") for r, n in plan.sign_offs.items()]

@@ -11,9 +11,9 @@ from engine.parts import Parts
 from engine.replan import note_present_state
 from rollout.change import Raw
 from rollout.states import ActionKind, ActionState
-from storage import actions
+from storage import actions, rates
 from storage.actions import Claim
-from storage.models import Action, Backup, Workspace
+from storage.models import Action, Backup
 from workspace.client import Client
 from workspace.kinds import KINDS, Kind
 
@@ -22,6 +22,8 @@ LOOK_AGAIN = 0.5
 #: After so many looks in a row that could not be made, a person is asked. The longest wait between two of them.
 MOST_UNANSWERED = 20
 LONGEST_PAUSE = 15.0
+#: What may not be written now is not looked at again for so long: whatever holds it is read before each claim.
+HELD_FOR = 2.0
 #: Calendar time after which a target that does not settle is stuck. Capacity shortages take longer than 15 minutes.
 STUCK_AFTER = timedelta(minutes=45)
 
@@ -103,8 +105,8 @@ class Claimed:
         """Look again in so many machine seconds; ``hold``: so long nobody asks this workspace anything."""
         with self.parts.database.write() as session:
             now = self.parts.database.machine_now(session)
-            if hold is not None:
-                _hold(session, self.claim.workspace, now + timedelta(seconds=hold))
+            if hold is not None:  # also for a client that told nobody; a wave of them is counted once
+                rates.slow_down(session, now, self.claim.workspace, self.read_at, hold)
             actions.look_again(session, self.claim, now + timedelta(seconds=max(seconds, 0.0)), **values)
 
     def look_again_soon(self) -> None:
@@ -130,10 +132,13 @@ class Claimed:
         else:
             self.later(max(retry_after, min(0.5 * 2**tries, LONGEST_PAUSE)), hold, looks=tries)
 
-    def give_back(self) -> None:
-        """Nothing was written, and it may not be now: the action is pending again."""
+    def give_back(self, raw: Raw | None = None) -> None:
+        """Nothing was written, and it may not be now: the action is pending again. ``raw`` is the target as it is."""
         with self.parts.database.write() as session:
-            actions.give_back(session, self.claim)
+            now = self.parts.database.machine_now(session)
+            actions.give_back(session, self.claim, now + timedelta(seconds=HELD_FOR))
+            if raw is not None:
+                note_present_state(session, self.claim.target_id, self.kind, raw, self.parts.calendar(), self.read_at)
 
     def fail(self, code: str, sentence: str, raw: Raw | None = None) -> None:
         """End in failure; but an ended action lets others write, so never while a write may be on its way."""
@@ -154,10 +159,3 @@ class Claimed:
             actions.end(session, self.claim, state, self.parts.calendar(), code, sentence, outcome)
             if raw is not None:
                 note_present_state(session, self.claim.target_id, self.kind, raw, self.parts.calendar(), self.read_at)
-
-
-def _hold(session: Session, workspace: str, until: datetime) -> None:
-    row = session.execute(select(Workspace).where(Workspace.key == workspace).with_for_update()).scalar_one()
-    if row.hold_until is None or row.hold_until < until:
-        row.hold_until = until
-    session.flush()

@@ -16,8 +16,9 @@ from storage import discovered, leases, runs
 from storage.discovered import Offer, Sighting
 from storage.models import Workspace
 from storage.plans import plan_of
+from workspace.compute import interactive
 from workspace.discovery import Discovery, discover
-from workspace.errors import Incomplete, WorkspaceError
+from workspace.errors import Held, Incomplete, WorkspaceError
 from workspace.governed import widenings
 from workspace.kinds import KINDS
 from workspace.runs import runs_since
@@ -72,6 +73,8 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
         wanted = session.execute(select(Workspace.look_wanted_at).where(Workspace.key == key)).scalar_one()
     try:
         found = discover(client)
+    except Held:
+        return False  # it was not asked: the next tick tries again
     except WorkspaceError as error:
         log.warning("workspace_unreachable", workspace=key, error=str(error))
         discovered.failed(parts.database, key, client.host, str(error))
@@ -132,4 +135,5 @@ def _sighting(plan: Plan, workspace: str, found: Found, upgrade: Upgrade) -> Sig
         state=found.state,
         change=None if isinstance(planned, Skip) else planned.to_json(),
         skip=(planned.code, planned.sentence, planned.next_step) if isinstance(planned, Skip) else None,
+        interactive=found.kind == "cluster" and interactive(found.raw),
     )

@@ -1,7 +1,7 @@
 """Carry out one claimed action: look, decide, do that one thing, commit; again until it ends or has to wait."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from engine.claimed import LOOK_AGAIN
+from engine.claimed import HELD_FOR, LOOK_AGAIN
 from engine.looking import Looking, forward_allowed
 from engine.parts import Parts
 from rollout.change import Change, Holds, Raw, compare
@@ -23,6 +23,7 @@ from workspace.errors import (
     Busy,
     Forbidden,
     Gone,
+    Held,
     OutcomeUnknown,
     Refused,
     Throttled,
@@ -74,6 +75,8 @@ class _Execution(Looking):
         try:
             while self._once():
                 pass
+        except Held as error:  # nothing is wrong with it: only its turn has not come
+            self.later(max(error.retry_after, self.doubt_left()))
         except Throttled as error:
             self.unanswered(f"It only says that there are too many calls: {error}", error.retry_after, throttled=True)
         except Busy as error:
@@ -171,7 +174,7 @@ class _Execution(Looking):
             case Step.TAKE_AS_WRITTEN:
                 return self.commit(written_at=self.machine(), looks=0)
             case Step.RELEASE:
-                self.give_back()
+                self.give_back(raw)
             case Step.LOOK_TWICE:
                 self.look_twice()
             case Step.DONE:
@@ -252,8 +255,11 @@ class _Execution(Looking):
             if self.too_late(now):
                 self._ask_or_claim_again(session, now)
                 return False
-            if self.claim.kind is not ActionKind.REVERT and not forward_allowed(session, self.claim, stage):
-                actions.give_back(session, self.claim)
+            today, shared = self.parts.calendar(), self.is_shared(raw)
+            if self.claim.kind is not ActionKind.REVERT and not forward_allowed(
+                session, self.claim, today, shared, stage
+            ):
+                actions.give_back(session, self.claim, now + timedelta(seconds=HELD_FOR))
                 return False
             if self.stored_backup(session) is None:
                 sentence = "There is no backup of this generation, so nothing may be written."

@@ -11,9 +11,12 @@ from engine.claimed import Claimed
 from rollout.change import Change, FieldChange, Holds, Raw, compare, three_way_revert
 from rollout.states import ActionKind, StageState
 from rollout.steps import Look, Settling
+from rollout.windows import may_touch
 from storage.actions import Claim
 from storage.models import Rollout, Stage
+from storage.plans import plan_of
 from storage.secrets import KeyProblem
+from workspace.compute import interactive
 from workspace.errors import WorkspaceError
 
 
@@ -78,7 +81,7 @@ class Looking(Claimed):
             looks=self.claim.looks,
             edited=self._edited(holds) if intended and not written else None,
             expired=self.expired(),
-            may_write=reverting or self._may_write(),
+            may_write=reverting or self._may_write(raw),
             doubted=reverting and not self.looked_twice(),
         )
         return found, write, conflicts
@@ -110,9 +113,13 @@ class Looking(Claimed):
             return None
         return self.kind.edited_since(self.client, self.claim.object_id, datetime.fromisoformat(seen))
 
-    def _may_write(self) -> bool:
+    def _may_write(self, raw: Raw) -> bool:
         with self.parts.database.read() as session:
-            return forward_allowed(session, self.claim)
+            return forward_allowed(session, self.claim, self.parts.calendar(), self.is_shared(raw))
+
+    def is_shared(self, raw: Raw) -> bool:
+        """Whether it is a running cluster that people work on."""
+        return self.claim.target_kind == "cluster" and interactive(raw) and raw.get("state") == "RUNNING"
 
     def looked_twice(self) -> bool:
         return bool((self.claim.seen or {}).get("looked_twice"))
@@ -130,12 +137,16 @@ def _age(since: datetime | None, now: datetime) -> float:
     return (now - since).total_seconds() if since is not None else 0.0
 
 
-def forward_allowed(session: Session, claim: Claim, stage: Stage | None = None) -> bool:
-    """Pause, lock and a rollback hold every forward write that has not been sent yet."""
+def forward_allowed(session: Session, claim: Claim, now: datetime, shared: bool, stage: Stage | None = None) -> bool:
+    """Pause, lock, a rollback, windows and freezes hold every forward write that has not been sent yet.
+
+    ``now`` is the calendar; ``shared``: it is a running cluster that people work on.
+    """
     stage = stage or session.execute(select(Stage).where(Stage.id == claim.stage_id)).scalar_one()
     paused = session.execute(select(Rollout.paused).where(Rollout.id == claim.rollout_id)).scalar_one()
     return (
         not paused
+        and may_touch(plan_of(stage.rollout), stage.key, shared, now)
         and not stage.locked
         and stage.generation == claim.generation
         and stage.state in (StageState.UPGRADING, StageState.BLOCKED)

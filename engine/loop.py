@@ -12,14 +12,13 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from engine import discover, progress, schedule, watch
+from engine import discover, progress, runwatch, schedule, watch
 from engine.execute import execute
 from engine.parts import Parts
 from engine.pool import Pool
-from rollout.plan import Stage as PlanStage
 from rollout.states import ENGINE_STATES, WORK_OF, ActionKind, StageState
-from rollout.windows import is_open
-from storage import actions, attempts
+from rollout.windows import may_touch
+from storage import actions, attempts, intents_schedule
 from storage.actions import Want
 from storage.models import Rollout, Stage
 from storage.plans import plan_of
@@ -51,6 +50,7 @@ class Engine:
         self._busy = 0
         self._count = threading.Lock()
         self._under_way: set[str] = set()
+        self._runs = runwatch.RunWatch(parts)
         self._progress: dict[int, tuple[tuple[Any, ...], float]] = {}
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._scheduler = BackgroundScheduler(
@@ -152,6 +152,8 @@ class Engine:
         self._claim()
 
     def _move(self, stage_id: int, state: StageState) -> None:
+        if stage_id in self._runs.stages and runwatch.stop(self._parts, stage_id):
+            return
         if state is StageState.BAKING:
             self._once(f"bake:{stage_id}", partial(watch.finish_bake, self._parts, stage_id), self._bakes)
             return
@@ -217,10 +219,21 @@ class Engine:
                 kind = WORK_OF.get(stage.state)
                 if kind is None or kind is ActionKind.REVERT or stage.locked or stage.rollout.paused:
                     continue
-                if _may_touch(limits, kind, now):
-                    wants.append(
-                        Want(stage.id, stage.generation, kind, stage.state, limits.max_parallel, limits.max_failures)
+                plan, change = plan_of(stage.rollout), kind is ActionKind.CHANGE
+                # Windows and freezes hold changes only; looking and backing up is always allowed.
+                if change and not may_touch(plan, stage.key, False, now):
+                    continue
+                wants.append(
+                    Want(
+                        stage.id,
+                        stage.generation,
+                        kind,
+                        stage.state,
+                        limits.max_parallel,
+                        attempts.allowed_failures(session, stage),
+                        leave_shared=change and not may_touch(plan, stage.key, True, now),
                     )
+                )
         return sorted(wants, key=lambda w: w.forward)
 
     # -- ticks ---------------------------------------------------------------------------------------------------------
@@ -229,11 +242,15 @@ class Engine:
         def look(stage_id: int, period: str) -> None:
             self._once(f"runs:{stage_id}", partial(watch.look_at_runs, self._parts, stage_id, period), self._bakes)
 
+        if intents_schedule.begin_due(self._parts.database, self._parts.calendar()):
+            self._wake.set()
         schedule.tick(self._parts, look)
 
     def _tick_looks(self) -> None:
         for key in discover.due(self._parts):
             self._once(f"discover:{key}", partial(discover.look, self._parts, key), self._looks)
+        for key in self._runs.due():
+            self._once(f"runs_of:{key}", partial(self._runs.look, key), self._bakes)
 
     # -- pool ----------------------------------------------------------------------------------------------------------
 
@@ -275,8 +292,3 @@ class Engine:
         if not pool.submit(run):
             with self._count:
                 self._under_way.discard(name)
-
-
-def _may_touch(limits: PlanStage, kind: ActionKind, now: Any) -> bool:
-    """Change windows hold changes only; looking and backing up is always allowed."""
-    return kind is not ActionKind.CHANGE or is_open(limits.windows, now)

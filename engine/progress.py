@@ -70,8 +70,8 @@ def _advance(session: Session, stage: Stage, now: datetime) -> bool:
     bad = sum(found.get(s, 0) for s in ACTION_BAD)
     if running:
         return False
-    allowed = plan_of(stage.rollout).stage(stage.key).max_failures
-    if bad and (not pending or bad >= allowed or _support_failed(session, stage, kind)):
+    spent = bad >= attempts.allowed_failures(session, stage)
+    if bad and (not pending or spent or _support_failed(session, stage, kind)):
         _block(session, stage, kind, bad, pending, now)
         return True
     if pending:
@@ -132,7 +132,11 @@ def _block(session: Session, stage: Stage, kind: ActionKind, bad: int, pending: 
     code = "max_failures" if pending else "actions_failed"
     what = _WORDS.get(kind, str(kind))
     held = f" {pending} more were not begun." if pending else ""
-    sentence = f"{bad} {what} failed.{held}"
+    block(session, stage, code, f"{bad} {what} failed.{held}", now)
+
+
+def block(session: Session, stage: Stage, code: str, sentence: str, now: datetime) -> None:
+    """A person is needed: the locked stage stops where it is, and says so."""
     left = stage.state
     move(
         session,

@@ -9,4 +9,4 @@ def stored(run: RunSeen) -> Seen | None:
     if run.ended is None:
         return None
     seconds = run.seconds if run.seconds is not None else (run.ended - run.started).total_seconds()
-    return Seen(str(run.job_id), run.key, run.runtime, run.result, run.started, run.ended, seconds)
+    return Seen(str(run.job_id), run.key, run.runtime, run.result, run.started, run.ended, seconds, run.cluster_ids)

@@ -18,7 +18,7 @@ from rollout.change import SUPPORTS
 from rollout.digest import digest
 from rollout.plan import Plan
 from rollout.states import ActionKind, ActionState, StageState, Verdict
-from storage import attempts, runs
+from storage import attempts, runfailures, runs
 from storage.models import Action, Evidence, Run, Stage, Target
 from storage.plans import plan_of
 from storage.record import ENGINE, post, touch_card
@@ -71,7 +71,7 @@ def finish_bake(parts: Parts, stage_id: int) -> bool:
     try:
         with parts.database.write() as session:
             stage = lock_stage(session, stage_id)
-            if not _bake_over(stage, now):
+            if not _bake_over(stage, now) or runfailures.spent(session, stage):
                 return False
             open_review(session, stage, now, facts, error, present)
             return True

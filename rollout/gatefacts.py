@@ -74,6 +74,12 @@ def retry_facts(standing: Standing, key: str, roles: Collection[str]) -> RetryFa
     )
 
 
+def pin_failed_facts(standing: Standing, key: str, roles: Collection[str]) -> RetryFacts:
+    """The facts for ``gates.may_pin_failed``: pinning puts back, so it takes the right to roll back."""
+    plan = standing.plan
+    return RetryFacts(key, standing.stage(key).state, may(plan, plan.capabilities.rollback, roles))
+
+
 def sign_facts(standing: Standing, key: str, actor: str, roles: Collection[str], doing: str) -> SignFacts:
     """The facts for ``gates.may_approve`` and ``gates.may_reject``; ``doing`` says what the stage does now."""
     stage, required = standing.stage(key), standing.required(key)
@@ -117,9 +123,15 @@ def roll_back_facts(
 
 
 def pause_facts(standing: Standing, roles: Collection[str]) -> PauseFacts:
-    """The facts for ``gates.may_pause`` and ``gates.may_resume``."""
+    """The facts for ``gates.may_pause``."""
     plan = standing.plan
     return PauseFacts(may(plan, plan.capabilities.pause, roles), standing.paused, standing.paused_reason)
+
+
+def resume_facts(standing: Standing, roles: Collection[str]) -> PauseFacts:
+    """The facts for ``gates.may_resume``: the plan may name other roles for it than for the pause."""
+    plan = standing.plan
+    return PauseFacts(may(plan, plan.capabilities.may_resume, roles), standing.paused, standing.paused_reason)
 
 
 def unlock_facts(standing: Standing, key: str, roles: Collection[str], reason: str) -> UnlockFacts:

@@ -54,12 +54,29 @@ def may_start(facts: StartFacts) -> Decision:
     return decide([*found, *_signers(facts)])
 
 
+def may_cancel_start(facts: StartFacts, scheduled: bool) -> Decision:
+    """Whether a start that waits for its time may be taken back."""
+    found = list(permission(facts.may, "start a stage, or cancel a start"))
+    if not scheduled:
+        sentence = f"No start of {facts.stage} waits for its time."
+        found.append(Reason("nothing_scheduled", sentence, f"/rollout status {facts.stage}"))
+    return decide(found)
+
+
 def may_retry(facts: RetryFacts) -> Decision:
     """Whether a blocked stage may go on, repeating what failed."""
     found = list(permission(facts.may, "start a stage"))
     if facts.state is not StageState.BLOCKED:
         found.append(Reason("nothing_to_retry", f"{facts.stage} is not blocked.", f"/rollout status {facts.stage}"))
     return decide([*found, *held_by_pause(facts.paused, facts.paused_reason)])
+
+
+def may_pin_failed(facts: RetryFacts) -> Decision:
+    """Whether what failed in a blocked stage may be put back and pinned. A pause does not hold what goes back."""
+    found = list(permission(facts.may, "roll back or pin"))
+    if facts.state is not StageState.BLOCKED:
+        found.append(Reason("nothing_to_retry", f"{facts.stage} is not blocked.", f"/rollout status {facts.stage}"))
+    return decide(found)
 
 
 def may_pause(facts: PauseFacts) -> Decision:
@@ -203,7 +220,9 @@ __all__ = [
     "Refuse",
     "may_approve",
     "may_attest",
+    "may_cancel_start",
     "may_pause",
+    "may_pin_failed",
     "may_reject",
     "may_resume",
     "may_retry",

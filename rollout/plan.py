@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rollout.planfields import Cron, Duration, TimeOfDay, Zone, described
+from rollout.planfields import Cron, Duration, Limit, Moment, TimeOfDay, Zone, described
 
 _WORD: Final = "lower-case letters, digits and '-', beginning with a letter, at most"
 RoleKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$", description=f"{_WORD} 30 characters")]
@@ -72,6 +72,11 @@ class Capabilities(Part):
     start: tuple[RoleKey, ...]
     rollback: tuple[RoleKey, ...]
     pause: tuple[RoleKey, ...]
+    resume: tuple[RoleKey, ...] | None = None  # None: those who may pause
+
+    @property
+    def may_resume(self) -> tuple[RoleKey, ...]:
+        return self.pause if self.resume is None else self.resume
 
 
 class Selection(Part):
@@ -90,6 +95,24 @@ class Window(Part):
     start: TimeOfDay
     end: TimeOfDay
     zone: Zone = "UTC"
+
+
+class Freeze(Part):
+    """A time in which nothing is changed, whatever the windows say: from its first moment until its last."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, populate_by_name=True)
+
+    begin: Annotated[Moment, Field(alias="from")]
+    end: Annotated[Moment, Field(alias="to")]
+    zone: Zone = "UTC"
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class WorkspaceLimit(Part):
+    """What all stages together may do in one workspace; None: the default."""
+
+    calls_per_second: Annotated[float, Field(ge=0.1, le=1000)] | None = None
+    max_parallel: Annotated[int, Field(ge=1, le=100)] | None = None
 
 
 class Criterion(Part):
@@ -114,7 +137,8 @@ class Stage(Part):
     sign_offs: dict[RoleKey, Annotated[int, Field(ge=1, le=10)]]
     bake: Duration = 0
     max_parallel: Annotated[int, Field(ge=1, le=100)] = 8
-    max_failures: Annotated[int, Field(ge=1)] = 3
+    max_failures: Limit = 3  # failed targets, or per cent of the stage's targets
+    max_run_failures: Limit | None = None  # failed runs on the new runtime, or per cent of them; None: not counted
     windows: tuple[Window, ...] = ()
     criteria: tuple[Criterion, ...] = ()
 
@@ -186,6 +210,9 @@ class Plan(Part):
     roles: dict[RoleKey, Role]  # in the order in which the sign-off table names them
     capabilities: Capabilities
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    limits: dict[WorkspaceKey, WorkspaceLimit] = {}
+    freezes: tuple[Freeze, ...] = ()
+    shared_window: Window | None = None  # for running clusters that people work on, in stages without windows
     checklist: tuple[Item, ...] = ()
     rollback_when: tuple[Criterion, ...] = ()  # what should make somebody roll back
     summary: tuple[SummaryLine, ...] = ()

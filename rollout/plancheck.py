@@ -4,6 +4,7 @@ Looks at the marked tree rather than at the models, and passes over whatever has
 the models refuse is still told everything else that is wrong with it.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
 from typing import Final
@@ -11,6 +12,7 @@ from typing import Final
 from rollout.people import unfilled
 from rollout.yamlmarks import Node, Problem, nearest
 
+_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::(\d\d))?", re.ASCII)
 #: What the models read as false.
 _NO: Final = frozenset({"false", "no", "off", "n", "f", "0"})
 
@@ -26,7 +28,9 @@ def cross_references(plan: Node, checks: Collection[str], file: str) -> Iterator
     yield from _roles(plan, file)
     for stage in plan.get("stages").items:
         yield from _sign_offs(stage, plan.get("roles"))
-        yield from _windows(stage)
+        yield from _windows(stage.get("windows").items)
+    yield from _windows([plan.get("shared_window")])
+    yield from _freezes(plan)
     yield from _selections(plan, file)
     yield from _items(plan)
     yield from _repeats(plan)
@@ -75,6 +79,9 @@ def _unknown_words(plan: Node, checks: Collection[str]) -> Iterator[Problem]:
     for line in plan.get("summary").items:
         yield from unknown("item", line.get("items").items, item_keys)
         yield from unknown("stage", line.get("stages").items, stage_keys)
+    for workspace, limit in plan.get("limits").entries.items():
+        if workspace not in workspaces:
+            yield limit.problem(f"there is no workspace {workspace!r}", _one_of("workspace", workspaces, workspace))
     criteria = chain.from_iterable(stage.get("criteria").items for stage in stages.items)
     for thing in chain(items.items, criteria, plan.get("rollback_when").items):
         named = thing.get("check")
@@ -137,8 +144,15 @@ def _sign_offs(stage: Node, roles: Node) -> Iterator[Problem]:
         )
 
 
-def _windows(stage: Node) -> Iterator[Problem]:
-    for window in stage.get("windows").items:
+def _freezes(plan: Node) -> Iterator[Problem]:
+    for freeze in plan.get("freezes").items:
+        begin, end = (_MOMENT.fullmatch(freeze.get(word).text) for word in ("from", "to"))
+        if begin and end and end.groups("00") <= begin.groups("00"):
+            yield freeze.get("to").problem("this freeze ends before it begins", "a moment after `from`")
+
+
+def _windows(windows: Iterable[Node]) -> Iterator[Problem]:
+    for window in windows:
         start, end = window.get("start"), window.get("end")
         if start.text and start.text.removesuffix(":00") == end.text.removesuffix(":00"):
             yield end.problem("this window never opens: it ends when it starts", "an end other than the start")

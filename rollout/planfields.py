@@ -1,7 +1,7 @@
 """The small words of a plan that are more than text: durations, times of day, zones and cron expressions."""
 
 import re
-from datetime import time
+from datetime import datetime, time
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,8 @@ from pydantic_core import PydanticCustomError
 MAX_DURATION: Final = 90 * 86_400
 _DURATION: Final = re.compile(r"(?:(\d{1,3})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,7})s)?", re.ASCII)
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
+_LIMIT: Final = re.compile(r"(\d{1,7})(%?)", re.ASCII)
+_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)", re.ASCII)
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 #: What the five fields of a cron expression may hold: name, least, most, and names for the numbers.
@@ -139,8 +141,39 @@ def _cron_part(part: str, name: str, least: int, most: int, names: tuple[str, ..
         raise mistake(f"the step of {part!r} does not fit its range", f"a step from 1 to {max(last - first, 1)}")
 
 
+def _limit(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        number, percent = value, False
+    else:
+        found = _LIMIT.fullmatch(value) if isinstance(value, str) else None
+        if found is None:
+            said = repr(value) if isinstance(value, str) else "this"
+            raise mistake(f"{said} is not a limit", "a count such as 3, or a per cent such as 10%")
+        number, percent = int(found[1]), bool(found[2])
+    if number < 1 or number > (100 if percent else 1_000_000):
+        raise mistake(f"{value!r} is no sensible limit", "a count of at least 1, or a per cent from 1% to 100%")
+    return f"{number}%" if percent else number
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, datetime):
+        return value
+    found = _MOMENT.fullmatch(value) if isinstance(value, str) else None
+    try:
+        if found is None:
+            raise ValueError
+        return datetime.fromisoformat(f"{found[1]}T{found[2]}")
+    except ValueError:
+        said = repr(value) if isinstance(value, str) else "this"
+        raise mistake(f"{said} is not a moment", "day and time in its zone, such as 2026-12-20 18:00") from None
+
+
 Duration = Annotated[int, BeforeValidator(seconds), Field(ge=0, le=MAX_DURATION)]
 TimeOfDay = Annotated[time, BeforeValidator(_time)]
+#: A count, or a per cent as text such as ``10%``.
+Limit = Annotated[int | str, BeforeValidator(_limit)]
+#: A naive moment on the clock of a zone that stands beside it.
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Cron = Annotated[str, AfterValidator(_cron)]
 

@@ -93,7 +93,7 @@ def canonical(plan: Plan) -> str:
 
     The order of the roles is kept beside them, because people read sign-offs in that order.
     """
-    return canonical_json({**plan.model_dump(mode="json"), "role_order": list(plan.roles)})
+    return canonical_json({**plan.model_dump(mode="json", by_alias=True), "role_order": list(plan.roles)})
 
 
 def digest(plan: Plan) -> str:
@@ -186,7 +186,7 @@ def _annotation(steps: Sequence[str | int]) -> Any:
     for step in steps:
         kind = _bare(kind)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            info = kind.model_fields.get(str(step))
+            info = {field.alias or name: field for name, field in kind.model_fields.items()}.get(str(step))
             if info is None:
                 return None
             # pydantic takes the outermost Annotated apart; what it carried is put back as far as messages need it
@@ -211,7 +211,8 @@ def _bare(kind: Any) -> Any:
 def _words(steps: Sequence[str | int]) -> list[str]:
     """The words that may stand at that place."""
     kind = _bare(_annotation(steps))
-    words = list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+    fields = kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else {}
+    words = [field.alias or name for name, field in fields.items()]
     return [_EXTENDS, *words] if not steps else words
 
 

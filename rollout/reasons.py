@@ -55,6 +55,8 @@ CODES: Final[dict[str, str]] = {
     "rollback_running": "a rollback is already under way",
     "not_locked": "the stage is not locked",
     "actions_in_flight": "work on the target has not ended",
+    "time_passed": "the chosen time has passed",
+    "nothing_scheduled": "no start waits for its time",
     "nothing_to_retry": "nothing failed",
     # why left alone (workspace)
     "already_target": "already on the new runtime",
@@ -85,6 +87,7 @@ CODES: Final[dict[str, str]] = {
     "not_verified": "after the write the target does not hold what was written",
     "no_backup": "there is no backup of that generation",
     "max_failures": "too many changes failed",
+    "max_run_failures": "too many runs failed on the new runtime",
     "actions_failed": "changes failed",
     "support_in_use": "a shared support is still needed",
     "support_not_needed": "no target needs the support to change",

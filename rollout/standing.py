@@ -109,6 +109,9 @@ class StageStanding:
     planned: int = 0
     left_alone: int = 0
     pinned: int = 0
+    begin_at: datetime | None = None  # a start waits for this time (calendar)
+    begin_by: str | None = None
+    shared: int = 0  # of those still to change: running clusters that people work on
     work: Mapping[ActionKind, Tally] = field(default_factory=dict)
     signatures: tuple[Signature, ...] = ()
     findings: Mapping[str, Finding] = field(default_factory=dict)
@@ -162,6 +165,8 @@ class WorkspaceStanding:
     looked_at: datetime | None = None
     look_wanted_at: datetime | None = None
     error: str = ""
+    slow_for: float = 0.0  # machine seconds for which it asked not to be asked
+    at_once: int | None = None  # targets that may be in flight there, since it asked us to slow down
 
     @property
     def look_pending(self) -> bool:

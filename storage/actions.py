@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from rollout.change import SUPPORTS, Change
 from rollout.states import ACTION_OPEN, ActionKind, ActionState, StageState
+from storage import rates, runfailures
 from storage.attempts import failures, is_newest_bad
 from storage.database import Database
-from storage.models import Action, Lease, Rollout, Stage, Target, Workspace
+from storage.models import Action, Lease, Rate, Rollout, Stage, Target, Workspace
 from storage.transitions import lock_stage
 
 
@@ -30,6 +31,7 @@ class Want:
     state: StageState | None  # the stage must still be in it; None: any (the rollback of one target)
     max_parallel: int
     max_failures: int | None  # None: failures do not stop it
+    leave_shared: bool = False  # running clusters that people work on are outside of their window
 
     @property
     def forward(self) -> bool:
@@ -76,10 +78,16 @@ def claim(
     """Claim up to ``limit`` actions of one workspace: those that wait to be looked at again first, then new ones.
 
     Locks the workspace row, then each stage row, and reads flags and counts again under the locks. ``machine`` is
-    machine time, ``now`` the calendar.
+    machine time, ``now`` the calendar. Over all stages and replicas no more than the workspace's own limit is in
+    flight, or what is left of it after it was throttled; what goes back does not wait for what goes forward.
     """
     row = session.execute(select(Workspace).where(Workspace.key == workspace).with_for_update()).scalar_one_or_none()
     if row is None or (row.hold_until is not None and row.hold_until > machine):
+        return []
+    rate = session.execute(select(Rate).where(Rate.workspace == workspace)).scalar_one_or_none()
+    most = rates.at_once(rate, row.hold_until, machine, rates.limits_of(session, workspace).max_parallel)
+    limit = min(limit, most - _held(session, machine, workspace))
+    if limit <= 0:
         return []
     ids = list(
         session.execute(
@@ -89,9 +97,13 @@ def claim(
     if len(ids) < limit:
         possible = _with_work(session, machine, workspace, wants)
         stages = _lock_stages(session, {want.stage_id for want in possible})
+        back, forward = _in_flight(session, workspace)
         for want in possible:
-            if len(ids) < limit:
-                ids += fresh(session, machine, workspace, want, stages[want.stage_id], limit - len(ids))
+            room = min(limit - len(ids), most - back - (forward if want.forward else 0))
+            if room > 0:
+                begun = fresh(session, machine, workspace, want, stages[want.stage_id], room)
+                ids += begun
+                back, forward = (back, forward + len(begun)) if want.forward else (back + len(begun), forward)
     return _take(session, machine, now, owner, ids, lease_seconds)
 
 
@@ -109,6 +121,27 @@ def _due(machine: datetime, workspace: str) -> ColumnElement[bool]:
         or_(Action.lease_until.is_(None), Action.lease_until < machine),
         or_(Action.poll_at.is_(None), Action.poll_at <= machine),
     )
+
+
+def _held(session: Session, machine: datetime, workspace: str) -> int:
+    """How many actions somebody works on at this moment."""
+    return session.execute(
+        select(func.count()).where(
+            Action.workspace == workspace, Action.state == ActionState.RUNNING, Action.lease_until >= machine
+        )
+    ).scalar_one()
+
+
+def _in_flight(session: Session, workspace: str) -> tuple[int, int]:
+    """How many actions are in flight, backward and forward."""
+    rows = session.execute(
+        select(Action.kind, func.count())
+        .where(Action.workspace == workspace, Action.state == ActionState.RUNNING)
+        .group_by(Action.kind)
+    )
+    found = {row[0]: row[1] for row in rows}
+    back = found.get(ActionKind.REVERT, 0)
+    return back, sum(found.values()) - back
 
 
 def _unbegun(machine: datetime, workspace: str) -> ColumnElement[bool]:
@@ -153,19 +186,27 @@ def fresh(session: Session, machine: datetime, workspace: str, want: Want, stage
         and failures(session, want.stage_id, want.generation, want.kind) >= want.max_failures
     ):
         return []
+    if want.forward and runfailures.spent(session, stage):
+        return []
     room = min(limit, want.max_parallel - in_flight)
     if room <= 0:
         return []
     turn = _whose_turn(session, of_stage, workspace, want)
-    return list(
-        session.execute(
-            select(Action.id)
-            .join(Target, Target.id == Action.target_id)
-            .where(of_stage, _unbegun(machine, workspace), turn)
-            .order_by(Action.id)
-            .limit(room)
-        ).scalars()
+    chosen = (
+        select(Action.id)
+        .join(Target, Target.id == Action.target_id)
+        .where(of_stage, _unbegun(machine, workspace), turn)
+        .order_by(Action.id)
+        .limit(room)
     )
+    if want.leave_shared:
+        chosen = chosen.where(~is_shared())
+    return list(session.execute(chosen).scalars())
+
+
+def is_shared() -> ColumnElement[bool]:
+    """A running cluster that people work on, as last seen."""
+    return and_(Target.interactive, Target.state == "RUNNING")
 
 
 def _whose_turn(session: Session, of_stage: ColumnElement[bool], workspace: str, want: Want) -> ColumnElement[bool]:

@@ -6,8 +6,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from rollout.limits import allowed
 from rollout.states import ACTION_BAD, ActionKind, ActionState
-from storage.models import Action, Target
+from storage.models import Action, Stage, Target
+from storage.plans import plan_of
 
 
 def is_newest() -> ColumnElement[bool]:
@@ -76,6 +78,19 @@ def failures(session: Session, stage_id: int, generation: int, kind: ActionKind)
     if kind is not ActionKind.REVERT:
         found = found.where(Target.pinned_reason.is_(None))
     return session.execute(found).scalar_one()
+
+
+def allowed_failures(session: Session, stage: Stage) -> int:
+    """How many failed targets spend the stage's limit: a per cent is of its change set, pinned targets included."""
+    limit = plan_of(stage.rollout).stage(stage.key).max_failures
+    total = 0
+    if not isinstance(limit, int):
+        total = session.execute(
+            select(func.count(func.distinct(Action.target_id))).where(
+                Action.stage_id == stage.id, Action.generation == stage.generation, Action.kind == ActionKind.BACKUP
+            )
+        ).scalar_one()
+    return allowed(limit, total)
 
 
 def insert_actions(session: Session, rows: Iterable[Mapping[str, Any]]) -> int:

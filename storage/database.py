@@ -57,6 +57,14 @@ def away(error: SQLAlchemyError) -> bool:
     return error.connection_invalidated or getattr(error.orig, "sqlstate", None) == "25P03"
 
 
+def machine_now(session: Session) -> datetime:
+    """Machine time for a look, where nobody waits for it: the database's own clock on PostgreSQL."""
+    if session.get_bind().dialect.name == "sqlite":
+        return datetime.now(UTC)
+    now: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return now.astimezone(UTC)
+
+
 class Database:
     """Transactions on one database. Close it when done.
 
@@ -91,8 +99,7 @@ class Database:
         """Machine time for leases: the database's own clock on PostgreSQL, so that replicas agree."""
         if self.is_sqlite:
             return self._clock.now()
-        now: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
-        return now.astimezone(UTC)
+        return machine_now(session)
 
     def machine(self) -> datetime:
         """Machine time outside of a transaction: counted on from what the database said, asked twice a minute."""

@@ -29,6 +29,7 @@ class Sighting:
     state: str
     change: dict[str, Any] | None
     skip: tuple[str, str, str] | None  # code, sentence, next step
+    interactive: bool = False  # people work on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +129,12 @@ def _columns(target: Target) -> tuple[Any, ...]:
         target.state,
         target.change,
         skip,
+        target.interactive,
     )
 
 
 def _values(s: Sighting) -> tuple[Any, ...]:
-    return (s.name, s.owner, s.stage_key, s.release, s.state, s.change, s.skip)
+    return (s.name, s.owner, s.stage_key, s.release, s.state, s.change, s.skip, s.interactive)
 
 
 def _put(
@@ -147,4 +149,5 @@ def _put(
     target.name, target.owner, target.stage_key = s.name, s.owner, s.stage_key
     target.release, target.state, target.change, target.gone = s.release, s.state, s.change, False
     target.skip_code, target.skip_sentence, target.skip_next = s.skip if s.skip else (None, None, None)
+    target.interactive = s.interactive
     target.seen_at, target.seen_machine = now, began

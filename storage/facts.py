@@ -17,6 +17,8 @@ from rollout.standing import (
     WorkspaceStanding,
 )
 from rollout.states import ACTION_BAD, ACTION_OPEN, ActionKind, ActionState
+from storage import rates
+from storage.actions import is_shared
 from storage.attempts import is_newest_bad
 from storage.dryrun import change_set, digest_of, in_change_set
 from storage.models import (
@@ -26,6 +28,7 @@ from storage.models import (
     Item,
     KnownPerson,
     Rollout,
+    ScheduledStart,
     SignOff,
     Stage,
     Target,
@@ -52,13 +55,20 @@ def standing(session: Session, rollout: Rollout) -> Standing:
     work = _work(session, rollout.id)
     signatures = _signatures(session, rollout.id)
     findings = _findings(session, rollout.id)
+    waiting = (
+        select(ScheduledStart).join(Stage).where(Stage.rollout_id == rollout.id, ScheduledStart.state == "waiting")
+    )
+    scheduled = {s.stage_id: s for s in session.execute(waiting).scalars()}
     return Standing(
         id=rollout.id,
         plan=plan,
         channel=rollout.channel,
         opened_at=rollout.opened_at,
         stages=tuple(
-            _stage(s, planned.get(s.key, (0, 0, 0)), work[s.id], signatures[s.id], findings[s.id]) for s in stages
+            _stage(
+                s, planned.get(s.key, (0, 0, 0, 0)), work[s.id], signatures[s.id], findings[s.id], scheduled.get(s.id)
+            )
+            for s in stages
         ),
         workspaces=_workspaces(session, plan.workspaces),
         items={
@@ -87,10 +97,11 @@ def groups(session: Session) -> dict[str, set[str]]:
 
 def _stage(
     row: Stage,
-    counts: tuple[int, int, int],
+    counts: tuple[int, int, int, int],
     work: dict[ActionKind, Tally],
     signatures: list[Signature],
     findings: dict[str, Finding],
+    scheduled: ScheduledStart | None,
 ) -> StageStanding:
     return StageStanding(
         id=row.id,
@@ -116,23 +127,28 @@ def _stage(
         planned=counts[0],
         left_alone=counts[1],
         pinned=counts[2],
+        shared=counts[3],
+        begin_at=scheduled.begin_at if scheduled is not None else None,
+        begin_by=scheduled.user_id if scheduled is not None else None,
         work=work,
         signatures=tuple(signatures),
         findings=findings,
     )
 
 
-def _targets(session: Session, rollout_id: int) -> tuple[dict[str, tuple[int, int, int]], int]:
-    """Stage key -> (would be changed, left alone, pinned), and how many targets are in no stage."""
+def _targets(session: Session, rollout_id: int) -> tuple[dict[str, tuple[int, int, int, int]], int]:
+    """Stage key -> (to change, left alone, pinned, of those to change running clusters that people work on), and how
+    many targets are in no stage."""
     pinned = Target.pinned_reason.is_not(None)
-    counts: dict[str, tuple[int, int, int]] = {}
+    counts: dict[str, tuple[int, int, int, int]] = {}
     unassigned = 0
-    for key, total, changed, held in session.execute(
+    for key, total, changed, held, shared in session.execute(
         select(
             Target.stage_key,
             func.count(),
             func.sum(case((in_change_set(), 1), else_=0)),
             func.sum(case((pinned, 1), else_=0)),
+            func.sum(case((and_(in_change_set(), is_shared()), 1), else_=0)),
         )
         .where(Target.rollout_id == rollout_id, Target.gone.is_(False), Target.kind.not_in(SUPPORTS))
         .group_by(Target.stage_key)
@@ -140,7 +156,7 @@ def _targets(session: Session, rollout_id: int) -> tuple[dict[str, tuple[int, in
         if key is None:
             unassigned = total
         else:
-            counts[key] = (int(changed), int(total) - int(changed) - int(held), int(held))
+            counts[key] = (int(changed), int(total) - int(changed) - int(held), int(held), int(shared))
     return counts, unassigned
 
 
@@ -205,7 +221,14 @@ def _findings(session: Session, rollout_id: int) -> dict[int, dict[str, Finding]
 
 def _workspaces(session: Session, keys: Collection[str]) -> dict[str, WorkspaceStanding]:
     rows = session.execute(select(Workspace).where(Workspace.key.in_(keys))).scalars()
-    return {w.key: WorkspaceStanding(w.key, w.looked_at, w.look_wanted_at, w.error or "") for w in rows}
+    slow = rates.throttles(session)
+    found = {}
+    for w in rows:
+        throttle = slow.get(w.key, rates.FREE)
+        found[w.key] = WorkspaceStanding(
+            w.key, w.looked_at, w.look_wanted_at, w.error or "", throttle.seconds, throttle.at_once
+        )
+    return found
 
 
 __all__ = ["change_set", "digest_of", "groups", "open_rollouts", "standing"]

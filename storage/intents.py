@@ -17,14 +17,14 @@ from sqlalchemy.orm import Session
 
 from rollout import gates
 from rollout.change import SUPPORTS
-from rollout.gatefacts import pause_facts, retry_facts, start_facts
+from rollout.gatefacts import pause_facts, resume_facts, retry_facts, start_facts
 from rollout.gates import Refuse
 from rollout.reasons import Reason
 from rollout.states import WORK_OF, ActionKind, ActionState, StageState
 from storage import dryrun, tallies
-from storage.acting import Who, acting, stale
+from storage.acting import Act, Who, acting, stale
 from storage.database import Database
-from storage.models import Action, Stage, Workspace
+from storage.models import Action, ScheduledStart, Stage, Workspace
 from storage.record import event, post, touch_card
 from storage.transitions import move
 
@@ -64,51 +64,64 @@ def start(
         stage = act.stages[stage_key]
         if act.is_stale(stage, version, None):
             return stale(stage_key)
-        decision = gates.may_start(start_facts(act.standing, stage_key, who.user_id, act.roles, now))
-        if isinstance(decision, Refuse):
-            return decision
-        planned = dryrun.change_set(act.session, rollout_id, stage_key)
-        digest = dryrun.digest_of(planned)
-        if digest != confirm:
-            return Refuse((changed(stage_key, confirm, digest),))
-        if stage.state is StageState.WAITING:
-            move(act.session, stage, StageState.READY, now, who.by, f"{stage_key} may be started")
-        act.session.execute(
-            insert(Action),
-            [
-                {
-                    "rollout_id": rollout_id,
-                    "stage_id": stage.id,
-                    "generation": stage.generation,
-                    "target_id": p.target_id,
-                    "workspace": p.workspace,
-                    "kind": ActionKind.BACKUP,
-                    "attempt": 1,
-                    "state": ActionState.PENDING,
-                    "change": p.change.to_json(),
-                    "created_at": now,
-                    "looks": 0,
-                    "epoch": 0,
-                }
-                for p in planned
-            ],
-        )
-        targets = sum(p.kind not in SUPPORTS for p in planned)
-        first = f", {len(planned) - targets} policies first" if len(planned) > targets else ""
-        sentence = f"started {stage_key}: {targets} targets{first}, change set {digest[:8]}"
-        event(act.session, now, who.by, "start", sentence, stage=stage, data={"digest": digest})
-        move(
-            act.session,
-            stage,
-            StageState.PREPARING,
-            now,
-            who.by,
-            sentence,
-            started_by=who.user_id,
-            started_at=now,
-            change_set_digest=digest,
-        )
-        return Started(stage_key, targets)
+        return begin(act, stage_key, confirm)
+
+
+def begin(act: Act, stage_key: str, confirm: str) -> Started | Refuse:
+    """Start a stage that is locked by ``act``, as the person who acts; a start that waits for its time is over then."""
+    stage, session, now, who = act.stages[stage_key], act.session, act.now, act.who
+    rollout_id = act.rollout.id
+    decision = gates.may_start(start_facts(act.standing, stage_key, who.user_id, act.roles, now))
+    if isinstance(decision, Refuse):
+        return decision
+    planned = dryrun.change_set(session, rollout_id, stage_key)
+    digest = dryrun.digest_of(planned)
+    if digest != confirm:
+        return Refuse((changed(stage_key, confirm, digest),))
+    if stage.state is StageState.WAITING:
+        move(session, stage, StageState.READY, now, who.by, f"{stage_key} may be started")
+    session.execute(
+        insert(Action),
+        [
+            {
+                "rollout_id": rollout_id,
+                "stage_id": stage.id,
+                "generation": stage.generation,
+                "target_id": p.target_id,
+                "workspace": p.workspace,
+                "kind": ActionKind.BACKUP,
+                "attempt": 1,
+                "state": ActionState.PENDING,
+                "change": p.change.to_json(),
+                "created_at": now,
+                "looks": 0,
+                "epoch": 0,
+            }
+            for p in planned
+        ],
+    )
+    targets = sum(p.kind not in SUPPORTS for p in planned)
+    first = f", {len(planned) - targets} policies first" if len(planned) > targets else ""
+    sentence = f"started {stage_key}: {targets} targets{first}, change set {digest[:8]}"
+    event(session, now, who.by, "start", sentence, stage=stage, data={"digest": digest})
+    move(
+        session,
+        stage,
+        StageState.PREPARING,
+        now,
+        who.by,
+        sentence,
+        started_by=who.user_id,
+        started_at=now,
+        change_set_digest=digest,
+    )
+    session.execute(
+        update(ScheduledStart)
+        .where(ScheduledStart.stage_id == stage.id, ScheduledStart.state == "waiting")
+        .values(state="cancelled", ended_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return Started(stage_key, targets)
 
 
 def changed(stage_key: str, shown: str, now: str) -> Reason:
@@ -146,6 +159,7 @@ def retry(
             left_state=None,
             block_code=None,
             block_sentence=None,
+            runs_from=now,
         )
         return Retried(stage_key, repeated)
 
@@ -197,7 +211,7 @@ def pause(database: Database, who: Who, now: datetime, rollout_id: int, reason: 
 def resume(database: Database, who: Who, now: datetime, rollout_id: int, version: int | None = None) -> Done | Refuse:
     """Let the rollout go on; ``version`` is that of the rollout that was shown: another pause is not lifted."""
     with acting(database, who, now, rollout_id) as act:
-        decision = gates.may_resume(pause_facts(act.standing, act.roles))
+        decision = gates.may_resume(resume_facts(act.standing, act.roles))
         if isinstance(decision, Refuse):
             return decision
         if version is not None and version != act.rollout.version:

@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 from rollout import gates
 from rollout.change import SUPPORTS
 from rollout.facts import TargetRollBackFacts
-from rollout.gatefacts import may, roll_back_facts, unlock_facts
+from rollout.gatefacts import may, pin_failed_facts, roll_back_facts, unlock_facts
 from rollout.gates import Refuse
 from rollout.standing import Standing
-from rollout.states import ACTION_BAD, ACTION_OPEN, ActionKind, ActionState, StageState
+from rollout.states import ACTION_BAD, ACTION_OPEN, WORK_OF, ActionKind, ActionState, StageState
+from storage import runfailures, tallies
 from storage.acting import Act, Who, acting, close_gates, stale
 from storage.database import Database
 from storage.intents import repeat_bad
@@ -36,6 +37,16 @@ class Pinned:
     target: str
     stage: str
     reverting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedFailed:
+    """These targets are pinned, ``reverting`` of them are being put back; ``left`` are the others, with why."""
+
+    stage: str
+    pinned: tuple[str, ...]
+    reverting: int
+    left: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,21 +175,7 @@ def roll_back_target(
         if isinstance(decision, Refuse):
             return decision
         stage = act.stages[target.stage_key or ""]
-        act.session.execute(
-            update(Action)
-            .where(Action.target_id == target.id, Action.stage_id == stage.id, Action.state == ActionState.PENDING)
-            .values(state=ActionState.SKIPPED, ended_at=now, sentence="The target was pinned first.")
-            .execution_options(synchronize_session=False)
-        )
-        reverting = gates.needs_revert(found)
-        if reverting:
-            _insert_revert(act, stage, target)
-        target.pinned_reason = reason or "rolled back by hand"
-        target.pinned_by = who.user_id
-        done = "put back and pinned" if reverting else "pinned"
-        sentence = f"{done} {target.name}" + (f": {reason}" if reason else "")
-        data = {"target_id": target.id, "reason": reason}
-        event(act.session, now, who.by, "rollback", sentence, stage=stage, data=data)
+        reverting = _pin(act, stage, target, found, reason or "rolled back by hand")
         post(
             act.session,
             now,
@@ -190,6 +187,69 @@ def roll_back_target(
         )
         touch_card(act.session, stage)
         return Pinned(target.name, stage.key, reverting)
+
+
+def _pin(act: Act, stage: Stage, target: Target, found: TargetRollBackFacts, reason: str) -> bool:
+    """Pin a target that may be pinned, and have it put back if it was written to; whether it is."""
+    act.session.execute(
+        update(Action)
+        .where(Action.target_id == target.id, Action.stage_id == stage.id, Action.state == ActionState.PENDING)
+        .values(state=ActionState.SKIPPED, ended_at=act.now, sentence="The target was pinned first.")
+        .execution_options(synchronize_session=False)
+    )
+    reverting = gates.needs_revert(found)
+    if reverting:
+        _insert_revert(act, stage, target)
+    target.pinned_reason, target.pinned_by = reason, act.who.user_id
+    sentence = f"{'put back and pinned' if reverting else 'pinned'} {target.name}: {reason}"
+    data = {"target_id": target.id, "reason": reason}
+    event(act.session, act.now, act.who.by, "rollback", sentence, stage=stage, data=data)
+    return reverting
+
+
+def failed_targets(session: Session, stage: Stage) -> list[Target]:
+    """The targets for which a blocked stage stands still: their work failed, or their runs did."""
+    kind = WORK_OF.get(stage.left_state) if stage.left_state is not None else None
+    found = [target for _, target in tallies.newest_bad(session, stage.id, stage.generation, kind)] if kind else []
+    ids = {target.id for target in found}
+    if stage.block_code == "max_run_failures":
+        ran = {run.target_id for run in runfailures.failed(session, stage)} - ids
+        found += session.execute(select(Target).where(Target.id.in_(ran)).order_by(Target.name)).scalars()
+    return found
+
+
+def pin_failed(
+    database: Database, who: Who, now: datetime, rollout_id: int, stage_key: str, reason: str, version: int | None
+) -> PinnedFailed | Refuse:
+    """Put back and pin every target for which a blocked stage stands still; those that may not be are told."""
+    with acting(database, who, now, rollout_id, None) as act:
+        stage = act.stages[stage_key]
+        if act.is_stale(stage, version, None):
+            return stale(stage_key)
+        decision = gates.may_pin_failed(pin_failed_facts(act.standing, stage_key, act.roles))
+        if isinstance(decision, Refuse):
+            return decision
+        pinned, reverting, left = [], 0, []
+        for target in failed_targets(act.session, stage):
+            found = target_facts(act.session, act.standing, act.roles, target)
+            allowed = gates.may_roll_back_target(found)
+            if isinstance(allowed, Refuse):
+                left.append((target.name, allowed.reasons[0].sentence))
+            else:
+                reverting += _pin(act, stage, target, found, reason)
+                pinned.append(target.name)
+        if pinned:
+            post(
+                act.session,
+                now,
+                f"pinned_failed:{stage.id}:{stage.version}:{int(now.timestamp())}",
+                "pinned_failed",
+                rollout_id=rollout_id,
+                stage_id=stage.id,
+                ids={"names": pinned[:20], "number": len(pinned), "reason": reason, "by": who.user_id},
+            )
+            touch_card(act.session, stage)
+        return PinnedFailed(stage_key, tuple(pinned), reverting, tuple(left))
 
 
 def _insert_revert(act: Act, stage: Stage, target: Target) -> None:

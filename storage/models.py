@@ -80,6 +80,7 @@ class Stage(Base):
     locked_by: Mapped[str | None] = mapped_column(Key)
     block_code: Mapped[str | None] = mapped_column(Key)
     block_sentence: Mapped[str | None] = mapped_column(Text)
+    runs_from: Mapped[datetime | None]  # failed runs that ended before this were looked at by a person
     rollout: Mapped[Rollout] = relationship()
     __table_args__ = (UniqueConstraint("rollout_id", "key"), UniqueConstraint("rollout_id", "position"))
 
@@ -99,6 +100,42 @@ class Workspace(Base):
     runs_seen_at: Mapped[datetime | None]  # calendar: runs are known up to here
     error: Mapped[str | None] = mapped_column(Text)
     hold_until: Mapped[datetime | None]
+
+
+class Rate(Base):
+    """How fast one workspace is asked by all replicas together. Machine instants."""
+
+    __tablename__ = "rate"
+    workspace: Mapped[str] = mapped_column(Key, primary_key=True)
+    next_at: Mapped[datetime | None]  # the first call that nobody took yet
+    ceiling: Mapped[int | None]  # targets at once, after it was throttled; None: it never was
+    halved_at: Mapped[datetime | None]
+
+
+class ScheduledStart(Base):
+    """A start that waits for its time (calendar): what was confirmed, by whom. At most one waits per stage."""
+
+    __tablename__ = "scheduled_start"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    stage_id: Mapped[int] = mapped_column(ForeignKey("stage.id"))
+    generation: Mapped[int]
+    begin_at: Mapped[datetime]
+    confirm: Mapped[str] = mapped_column(String(64))
+    user_id: Mapped[str] = mapped_column(Key)
+    team_id: Mapped[str] = mapped_column(Key)
+    state: Mapped[str] = mapped_column(String(10), default="waiting")
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'begun', 'refused', 'cancelled')", name="state"),
+        Index(
+            "uq_scheduled_start_one_waiting",
+            "stage_id",
+            unique=True,
+            sqlite_where=text("state = 'waiting'"),
+            postgresql_where=text("state = 'waiting'"),
+        ),
+    )
 
 
 class Target(Base):
@@ -122,6 +159,7 @@ class Target(Base):
     pinned_reason: Mapped[str | None] = mapped_column(Text)
     pinned_by: Mapped[str | None] = mapped_column(Key)
     gone: Mapped[bool] = mapped_column(default=False)
+    interactive: Mapped[bool] = mapped_column(default=False)  # people work on it: an all-purpose cluster made by hand
     seen_at: Mapped[datetime]
     seen_machine: Mapped[datetime]  # when it was looked at: an older look never overwrites a newer one
     __table_args__ = (
@@ -261,6 +299,7 @@ class Run(Base):
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime]
     duration: Mapped[float]  # seconds of execution, without set-up
+    cluster_ids: Mapped[list[Any]] = mapped_column(default=list)  # shared clusters that it ran on
     __table_args__ = (
         UniqueConstraint("workspace", "run_id"),
         Index("ix_run_workspace_job_id_ended_at", "workspace", "job_id", "ended_at"),

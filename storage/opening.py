@@ -10,8 +10,8 @@ from rollout.plan import Plan
 from rollout.planfile import canonical, digest
 from rollout.states import StageState
 from storage.database import Database
-from storage.models import Event, Item, PlanRevision, Rollout, Stage, Target, Workspace
-from storage.record import ENGINE, event
+from storage.models import Event, Item, PlanRevision, Rollout, ScheduledStart, Stage, Target, Workspace
+from storage.record import ENGINE, event, post
 
 
 def open_rollouts(database: Database, plans: Sequence[Plan], now: datetime) -> list[str]:
@@ -47,6 +47,7 @@ def _keep_in_step(session: Session, plan: Plan, now: datetime) -> bool:
     rollout.revision_id = _revision(session, plan, now).id
     rollout.channel = plan.channel
     rollout.file_digest = None
+    _drop_scheduled(session, rollout, now)
     for model in (Stage, Target, Item):
         session.execute(delete(model).where(model.rollout_id == rollout.id))
     _stages(session, plan, rollout.id)
@@ -55,6 +56,18 @@ def _keep_in_step(session: Session, plan: Plan, now: datetime) -> bool:
         row.looked_at = row.looked_machine = None
     event(session, now, ENGINE, "plan_replaced", f"Plan {plan.key} was read anew.", rollout_id=rollout.id)
     return True
+
+
+def _drop_scheduled(session: Session, rollout: Rollout, now: datetime) -> None:
+    """What was confirmed was confirmed of another plan: who scheduled a start is told."""
+    rows = session.execute(select(ScheduledStart, Stage.key).join(Stage).where(Stage.rollout_id == rollout.id)).all()
+    for row, key in rows:
+        if row.state == "waiting":
+            reason = ["change_set_changed", "The plan file was read anew.", f"/rollout start {key}"]
+            ids = {"stage": key, "by": row.user_id, "reasons": [reason]}
+            post(session, now, f"start_refused:{row.id}", "start_refused", rollout_id=rollout.id, ids=ids, repeat=True)
+        session.delete(row)
+    session.flush()
 
 
 def _touched(session: Session, rollout_id: int) -> bool:

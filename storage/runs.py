@@ -25,6 +25,7 @@ class Seen:
     started_at: datetime
     ended_at: datetime
     duration: float
+    cluster_ids: tuple[str, ...] = ()  # shared clusters that it ran on
 
 
 def store(database: Database, workspace: str, seen: Sequence[Seen]) -> None:
@@ -42,6 +43,7 @@ def store(database: Database, workspace: str, seen: Sequence[Seen]) -> None:
                     "started_at": s.started_at,
                     "ended_at": s.ended_at,
                     "duration": s.duration,
+                    "cluster_ids": list(s.cluster_ids),
                 }
                 for s in seen[start : start + CHUNK]
             ]

@@ -1,5 +1,6 @@
 """One workspace as the engine sees it: reads that may be repeated, and writes that are sent exactly once."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -47,6 +48,10 @@ class _Patience(Clock):
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
+        # The SDK sleeps while it handles the error. Being throttled is the business of everyone who calls.
+        handled = sys.exception()
+        if handled is not None and isinstance(meaning(handled, writing=False), Throttled):
+            raise _Stop
         if self.time() + seconds > getattr(self._until, "value", 0.0):
             raise _Stop
         time.sleep(seconds)
@@ -64,7 +69,9 @@ class Client:
 
     ``time_limit``: the machine seconds that one HTTP exchange may take, half of it to connect and half of it to wait
     for the answer. A write needs at most ``PREPARE_LIMIT`` more to log in before it is sent.
-    ``permit`` is called before each call and may wait or raise: the engine's token bucket.
+    ``permit`` is called before each call with the most machine seconds that it may wait; it returns when the call may
+    be sent, or raises Held. ``throttled`` is told of each answer that there were too many calls, with the seconds that
+    it asks for. Both are the engine's token bucket.
     ``read_only``: every write, and every POST that is not in ``ASKING``, raises ReadOnly before anything is sent.
     """
 
@@ -74,7 +81,8 @@ class Client:
         *,
         time_limit: float = 30.0,
         read_budget: float = READ_BUDGET,
-        permit: Callable[[], None] | None = None,
+        permit: Callable[[float], None] | None = None,
+        throttled: Callable[[float], None] | None = None,
         read_only: bool = False,
     ) -> None:
         self.host: Final = access.host
@@ -82,7 +90,7 @@ class Client:
         self.read_only: Final = read_only
         self._access = access
         self._read_budget = read_budget
-        self._permit = permit
+        self._permit, self._throttled = permit, throttled
         self._patience = _Patience()
         self._lock = threading.Lock()
         self._config: Config | None = None
@@ -99,7 +107,7 @@ class Client:
 
     @property
     def calls(self) -> int:
-        """How many calls were made; what the SDK repeated within one read counts once."""
+        """How many calls were made; what was repeated within one read counts once."""
         return self._calls
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Json:
@@ -150,16 +158,32 @@ class Client:
     ) -> Json:
         if self.read_only and (writing or (method != "GET" and path not in ASKING)):
             raise ReadOnly("the bot runs read only (ROLLOUT_READ_ONLY): nothing was sent")
-        if self._permit is not None:
-            self._permit()
+        with self._lock:
+            self._calls += 1
+        if writing:
+            return self._once(method, path, query, body, writing=True)
+        until = time.monotonic() + self._read_budget
+        while True:
+            try:
+                return self._once(method, path, query, body, left=max(until - time.monotonic(), 0.0))
+            except Throttled as error:
+                if time.monotonic() + error.retry_after > until:
+                    raise
+                wait = error.retry_after
+            time.sleep(wait)
+
+    def _once(
+        self, method: str, path: str, query: Json | None, body: Json | None, left: float = 0.0, writing: bool = False
+    ) -> Json:
+        """One call, of which the SDK repeats what was not answered while ``left`` seconds last."""
         started = time.monotonic()
+        if self._permit is not None:
+            self._permit(PREPARE_LIMIT if writing else left)
         api, headers = self._ready()
         if writing and time.monotonic() - started > PREPARE_LIMIT:
             # The engine counted on the time limit when it looked at its lease: too late to send is too late.
             raise Unavailable("logging in took too long; nothing was sent")
-        with self._lock:
-            self._calls += 1
-        self._patience.grant(0.0 if writing else self._read_budget)
+        self._patience.grant(0.0 if writing else left)
         try:
             answer = api.do(method, path, query=query, body=body, headers=headers)
         except Exception as err:  # the SDK raises its own, builtin, requests' and urllib3's errors
@@ -168,6 +192,8 @@ class Client:
             return answer if isinstance(answer, dict) else {"items": answer}
         finally:
             self._patience.grant(0.0)
+        if isinstance(failed, Throttled) and self._throttled is not None:
+            self._throttled(failed.retry_after)
         # Outside of the handler, so that the SDK's error, which may quote the request, does not hang on ours.
         raise failed
 

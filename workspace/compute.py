@@ -112,3 +112,8 @@ def access_note(spec: Raw) -> str | None:
     if spec.get("data_security_mode") == "NONE":
         return "no access isolation (mode NONE): users of one cluster see each other's data"
     return None
+
+
+def interactive(raw: Raw) -> bool:
+    """Whether people work on the cluster: an all-purpose one that was made by hand."""
+    return raw.get("cluster_source") == "UI"

@@ -47,6 +47,14 @@ class Throttled(WorkspaceError):
         self.retry_after = retry_after
 
 
+class Held(WorkspaceError):
+    """Our own pace holds the call back. Nothing was sent; ask again after ``retry_after`` machine seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("too many calls at once for the pace that was set; nothing was sent")
+        self.retry_after = retry_after
+
+
 class Refused(WorkspaceError):
     """The workspace will not do this, now or later. Nothing was done. ``message`` is its own sentence, shortened."""
 

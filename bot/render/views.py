@@ -9,7 +9,7 @@ from bot.render.blocks import Place, render
 from bot.render.figures import Json, note, section
 from bot.render.messages import document
 from bot.render.text import bare
-from commands.reply import Choice, Form, Input, Reply, Request, TextInput
+from commands.reply import Choice, Form, Input, Moment, Reply, Request, TextInput
 
 #: What callback and block ids of ours begin with.
 FORM = "form"
@@ -87,6 +87,8 @@ def _shown(title: str, private_metadata: str, blocks: list[Json]) -> Json:
 def _input(question: Input) -> list[Json]:
     if isinstance(question, TextInput):
         element = _text(question)
+    elif isinstance(question, Moment):
+        element = {"type": "datetimepicker"}
     else:
         if not question.options:
             return [note(f"{bare(question.label)}: there is nothing to choose")]
@@ -165,6 +167,8 @@ def typed_values(state: Mapping[str, Any]) -> dict[str, Any]:
                     value: Any = entry.get("value")
                 case "static_select" | "radio_buttons":
                     value = (entry.get("selected_option") or {}).get("value")
+                case "datetimepicker":
+                    value = entry.get("selected_date_time")
                 case _:
                     value = [option["value"] for option in entry.get("selected_options") or []]
             if value is not None:

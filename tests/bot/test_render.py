@@ -27,6 +27,7 @@ from commands.reply import (
     Icon,
     Line,
     Link,
+    Moment,
     Note,
     Paragraph,
     Person,
@@ -243,6 +244,7 @@ def test_a_form_with_hostile_text_and_long_labels_is_valid() -> None:
             TextInput("a", text, True, True, text, text, 5000),
             Choice("b", text, (("v", text), ("w", "w"))),
             Choice("c", text, ()),
+            Moment("d", text),
         )
         view = form_view(a_form(title=text, submit=text, body=every_block(text), inputs=inputs), SUPPORT, True)
         assert check_view(view, "modal") == []
@@ -278,6 +280,9 @@ def test_the_values_of_a_submission_come_by_key() -> None:
     chosen = {"type": "static_select", "selected_option": {"value": "qa"}}
     several = {"type": "checkboxes", "selected_options": [{"value": "a"}, {"value": "b"}]}
     empty = {"type": "plain_text_input", "value": None}
+    later = {"type": "datetimepicker", "selected_date_time": 1_772_481_600}
+    never = {"type": "datetimepicker", "selected_date_time": None}
+    assert typed_values({"in:at": {"at": later}, "in:by": {"by": never}}) == {"at": 1_772_481_600}
     state = {"in:role": {"role": chosen}, "in:items": {"items": several}, "in:why": {"why": empty}, "x": {"y": empty}}
     assert typed_values(state) == {"role": "qa", "items": ["a", "b"]}
 

@@ -602,3 +602,45 @@ def test_a_schedule_that_never_comes_is_refused(cron: str, comes: bool) -> None:
     else:
         with pytest.raises(ValidationError, match="never comes"):
             Report(cron=cron)
+
+
+LIMITS = """\
+limits: {prod: {calls_per_second: 5, max_parallel: 3}}
+freezes:
+  - {from: 2026-12-18 18:00, to: "2027-01-04T08:00", zone: Europe/Berlin, reason: year end}
+shared_window: {days: [mon], start: "20:00", end: "23:00"}
+"""
+
+
+def test_limits_freezes_and_the_shared_window_survive_being_stored() -> None:
+    text = PLAN.replace("    bake: 2h\n", "    bake: 2h\n    max_failures: 10%\n    max_run_failures: 4\n") + LIMITS
+    plan = parse(text, "plan.yml", lambda _: None, CHECKS)
+    assert (plan.stages[1].max_failures, plan.stages[1].max_run_failures) == ("10%", 4)
+    assert plan.limits["prod"].calls_per_second == 5
+    assert plan.freezes[0].end.isoformat() == "2027-01-04T08:00:00"
+    assert from_canonical(canonical(plan)) == plan
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "wrong", "expected"),
+    [
+        ("{prod:", "{prd:", "limits.prd", "there is no workspace 'prd'", "did you mean 'prod'?"),
+        ("calls_per_second: 5", "calls_per_second: 0", "limits.prod.calls_per_second", "too small", "at least 0.1"),
+        ("from: 2026-12-18 18:00", "from: 2026-12-18", "freezes[0].from", "is not a moment", "2026-12-20 18:00"),
+        ("from: 2026-12-18 18:00", "from: 2026-13-18 18:00", "freezes[0].from", "is not a moment", "day and time"),
+        ("2027-01-04T08:00", "2026-12-18 18:00", "freezes[0].to", "ends before it begins", "after `from`"),
+        ("from: 2026", "form: 2026", "freezes[0].form", "not a known word", "did you mean 'from'?"),
+        (", reason: year end", "", "freezes[0].reason", "is missing", "a text"),
+        ('end: "23:00"', 'end: "20:00"', "shared_window.end", "never opens", "other than the start"),
+        ("bake: 2h", "max_failures: ten", "stages[1].max_failures", "'ten' is not a limit", "such as 10%"),
+        ("bake: 2h", "max_failures: 0", "stages[1].max_failures", "no sensible limit", "at least 1"),
+        ("bake: 2h", "max_run_failures: 101%", "stages[1].max_run_failures", "no sensible limit", "1% to 100%"),
+    ],
+)
+def test_a_mistake_in_a_limit_is_named_with_its_place(old: str, new: str, path: str, wrong: str, expected: str) -> None:
+    text = PLAN + LIMITS
+    assert old in text
+    with pytest.raises(PlanError) as raised:
+        parse(text.replace(old, new, 1), "plan.yml", lambda _: None, CHECKS)
+    found = [p for p in raised.value.problems if p.path == path]
+    assert [p for p in found if wrong in str(p) and expected in str(p)], raised.value.problems

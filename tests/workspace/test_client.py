@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from rollout.change import Change, Upgrade
+from rollout.change import SUPPORTS, Change, Upgrade
 from tests.workspace.scripted import TOKEN, Answer, Script
 from workspace.access import access
-from workspace.client import Client
+from workspace.client import PREPARE_LIMIT, Client
 from workspace.errors import (
     Busy,
     Forbidden,
     Gone,
+    Held,
     Incomplete,
     OutcomeUnknown,
     ReadOnly,
@@ -326,15 +327,15 @@ def test_versions_and_identity(script: Script, client: Client) -> None:
 def test_the_permit_is_asked_before_each_call_and_may_refuse_it(script: Script) -> None:
     asked = threading.Semaphore(2)
 
-    def permit() -> None:
+    def permit(_most: float) -> None:
         if not asked.acquire(blocking=False):
-            raise Throttled("our own budget is spent", 3)
+            raise Held(3)
 
     client = Client(access(script.host, token=TOKEN), permit=permit)
     script.on(GET, Answer(200, {}))
     client.get(GET)
     client.write(GET, {})
-    with pytest.raises(Throttled):
+    with pytest.raises(Held):
         client.write(GET, {})
     assert len(script.asked) == 2
 
@@ -359,7 +360,7 @@ def test_a_client_that_may_only_look_sends_no_write_and_no_other_post(script: Sc
     assert [a.method for a in script.asked] == ["GET", "POST"]
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - SUPPORTS))
 def test_no_kind_of_target_can_be_written_or_started_by_a_client_that_may_only_look(kind: str, script: Script) -> None:
     looking = Client(access(script.host, token=TOKEN), time_limit=1.0, read_budget=1.0, read_only=True)
     raws: dict[str, dict[str, Any]] = {
@@ -380,3 +381,24 @@ def test_no_kind_of_target_can_be_written_or_started_by_a_client_that_may_only_l
     with contextlib.suppress(ReadOnly):  # there may be nothing to start
         assert KINDS[kind].start(looking, "7") is False
     assert script.asked == []
+
+
+def test_each_repetition_of_a_throttled_read_asks_for_its_permit_and_is_told_of(script: Script) -> None:
+    waits: list[float] = []
+    told: list[float] = []
+    client = Client(access(script.host, token=TOKEN), permit=waits.append, throttled=told.append)
+    script.on(GET, *[error(429, "REQUEST_LIMIT_EXCEEDED", Retry_After="1")] * 2, Answer(200, {"a": 1}))
+    assert client.get(GET) == {"a": 1}
+    assert (told, len(waits), client.calls) == ([1.0, 1.0], 3, 1)
+    script.on(UPDATE, error(429, "REQUEST_LIMIT_EXCEEDED", Retry_After="7"))
+    with pytest.raises(Throttled):
+        client.write(UPDATE, {})
+    assert told == [1.0, 1.0, 7.0]
+
+
+def test_a_write_waits_for_its_permit_no_longer_than_its_lease_was_counted_for(script: Script) -> None:
+    waits: list[float] = []
+    client = Client(access(script.host, token=TOKEN), permit=waits.append, read_budget=20)
+    script.on(UPDATE, Answer(200, {}))
+    client.write(UPDATE, {})
+    assert waits == [PREPARE_LIMIT]
