@@ -35,6 +35,7 @@ from sandbox.databricks.call import Answer, Call, Routes
 from sandbox.databricks.errors import ApiError, Json
 from sandbox.databricks.eventual import Lag
 from sandbox.databricks.faults import READING, Fault, Faults
+from sandbox.databricks.rates import Rates
 from sandbox.databricks.routes import Router
 from sandbox.databricks.workspace import Workspace
 
@@ -136,6 +137,7 @@ class Databricks:
         self.clock = clock
         self.faults = Faults()
         self.lag = Lag()
+        self.rates = Rates()
         self.calls = Calls()
         self.admin = ""
         """Where `/sandbox/*` is answered, once the server listens."""
@@ -175,6 +177,7 @@ class Databricks:
         handler = identity.OPEN.get((call.method, call.path))
         if handler is None:
             identity.authorise(ws, authorization)
+            self.rates.take(ws.key, call)
             handler = ROUTER.find(call)
         if handler is None:
             message = f"the local Databricks does not model {call.method} {call.path}"

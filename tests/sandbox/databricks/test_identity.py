@@ -13,7 +13,7 @@ from sandbox.databricks.workspace import Workspace
 Connect = Callable[..., WorkspaceClient]
 
 
-@pytest.mark.conforms("client-asks-well-known-config")
+@pytest.mark.conforms("client-asks-well-known-config", "well-known-first")
 def test_the_sdk_learns_the_workspace_from_the_host_itself(w: WorkspaceClient, dev: Workspace) -> None:
     assert w.config.workspace_id == str(dev.number)
     assert w.config.discovery_url == f"{dev.host}/oidc/.well-known/oauth-authorization-server"

@@ -33,6 +33,7 @@ def settings(count: int = 1, **more: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.conforms("jobs-list-expands-a-hundred")
 def test_list_gives_every_job_newest_first_without_tasks_unless_asked(w: WorkspaceClient, dev: Workspace) -> None:
     for number in range(30):
         raw(w, "create", **settings(name=f"job {number}"))
@@ -50,12 +51,14 @@ def test_list_finds_an_exact_name_in_any_case(w: WorkspaceClient) -> None:
     assert list(w.jobs.list(name="hour")) == []
 
 
+@pytest.mark.conforms("list-limits")
 @pytest.mark.parametrize("limit", [0, 101, -1])
 def test_a_limit_outside_one_to_a_hundred_is_refused(w: WorkspaceClient, limit: int) -> None:
     with pytest.raises(InvalidParameterValue, match="limit"):
         list(w.jobs.list(limit=limit))
 
 
+@pytest.mark.conforms("jobs-list-expands-a-hundred", "jobs-get-pages")
 def test_a_job_with_many_tasks_is_paged_by_a_hundred(w: WorkspaceClient) -> None:
     job_id = raw(w, "create", **settings(230))["job_id"]
     first: Any = w.api_client.do("GET", "/api/2.2/jobs/get", query={"job_id": job_id})
@@ -77,7 +80,7 @@ def test_a_job_with_many_tasks_is_paged_by_a_hundred(w: WorkspaceClient) -> None
     assert len(whole.settings.tasks or []) == 230
 
 
-@pytest.mark.conforms("raw-round-trip")
+@pytest.mark.conforms("raw-round-trip", "unknown-fields-stay", "apply-policy-default-values-not-shown")
 def test_create_keeps_unknown_fields_and_fills_in_defaults(w: WorkspaceClient) -> None:
     cluster = {**CLUSTER, "future_option": {"x": []}, "apply_policy_default_values": True}
     sent = settings(
@@ -93,12 +96,14 @@ def test_create_keeps_unknown_fields_and_fills_in_defaults(w: WorkspaceClient) -
     assert (found["max_concurrent_runs"], found["format"]) == (1, "MULTI_TASK")
 
 
+@pytest.mark.conforms("run-as-write-only")
 def test_run_as_is_written_in_the_settings_and_read_beside_them(w: WorkspaceClient) -> None:
     job_id = raw(w, "create", **settings(run_as={"user_name": "a@example.com"}))["job_id"]
     assert w.jobs.get(job_id).run_as_user_name == "a@example.com"
     assert "run_as" not in shown(w, job_id)
 
 
+@pytest.mark.conforms("update-merges-by-key")
 def test_update_replaces_top_level_fields_and_merges_arrays_by_key(w: WorkspaceClient) -> None:
     job_id = raw(w, "create", **settings(3, tags={"a": "1", "b": "2"}))["job_id"]
     changed = {"task_key": "t1", "job_cluster_key": "main", "description": "new"}
@@ -110,6 +115,7 @@ def test_update_replaces_top_level_fields_and_merges_arrays_by_key(w: WorkspaceC
     assert found["name"] == "made"
 
 
+@pytest.mark.conforms("update-merges-by-key")
 def test_a_matched_entry_is_replaced_whole(w: WorkspaceClient) -> None:
     rich = {**CLUSTER, "spark_conf": {"a": "b"}, "custom_tags": {"x": "y"}}
     two = [{"job_cluster_key": "main", "new_cluster": rich}, {"job_cluster_key": "other", "new_cluster": rich}]
@@ -122,6 +128,7 @@ def test_a_matched_entry_is_replaced_whole(w: WorkspaceClient) -> None:
     assert other["new_cluster"]["spark_conf"] == {"a": "b"}
 
 
+@pytest.mark.conforms("update-removes-by-name-only")
 def test_fields_to_remove_takes_top_level_fields_and_entries_of_arrays(w: WorkspaceClient) -> None:
     job_id = raw(w, "create", **settings(3, tags={"a": "1"}))["job_id"]
     w.jobs.update(job_id, fields_to_remove=["tags", "tasks/t1"])
@@ -131,12 +138,14 @@ def test_fields_to_remove_takes_top_level_fields_and_entries_of_arrays(w: Worksp
         w.jobs.update(job_id, fields_to_remove=["schedule/pause_status"])
 
 
+@pytest.mark.conforms("update-removes-by-name-only")
 def test_update_never_deletes_by_omission(w: WorkspaceClient) -> None:
     job_id = raw(w, "create", **settings(2))["job_id"]
     w.jobs.update(job_id, new_settings=jobs.JobSettings(name="other"))
     assert len(shown(w, job_id)["tasks"]) == 2
 
 
+@pytest.mark.conforms("reset-replaces-all-but-run-as")
 def test_reset_replaces_everything_but_run_as(w: WorkspaceClient) -> None:
     job_id = raw(w, "create", **settings(2, tags={"a": "1"}, run_as={"user_name": "a@example.com"}))["job_id"]
     raw(w, "reset", job_id=job_id, new_settings=settings(1, name="again"))
@@ -193,13 +202,14 @@ def test_settings_that_cannot_be_are_refused_everywhere_and_change_nothing(
     assert shown(w, job("manual")) == before
 
 
+@pytest.mark.conforms("malformed-is-refused")
 @pytest.mark.parametrize("change", [{"tasks": "x"}, {"tasks": ["x"]}, {"schedule": "daily"}, {"tags": 3}])
 def test_settings_of_the_wrong_type_are_malformed(w: WorkspaceClient, change: dict[str, Any]) -> None:
     with pytest.raises(BadRequest, match="Could not parse request object"):
         raw(w, "create", **settings(**change))
 
 
-@pytest.mark.conforms("errors-unknown-object")
+@pytest.mark.conforms("errors-unknown-object", "jobs-missing-is-invalid-but-for-get")
 def test_a_job_that_is_not_there_is_not_found_by_get_and_invalid_for_all_others(w: WorkspaceClient) -> None:
     with pytest.raises(NotFound, match="Job 12 does not exist"):
         w.jobs.get(12)
@@ -208,7 +218,7 @@ def test_a_job_that_is_not_there_is_not_found_by_get_and_invalid_for_all_others(
             raw(w, verb, job_id=12, new_settings={})
 
 
-@pytest.mark.conforms("errors-job-permission-before-existence")
+@pytest.mark.conforms("errors-job-permission-before-existence", "denial-before-existence", "change-needs-manage")
 def test_without_the_right_a_job_can_be_seen_but_not_changed_and_denial_comes_before_existence(
     w: WorkspaceClient, dev: Workspace, job: ById
 ) -> None:
@@ -238,3 +248,36 @@ def test_delete_cancels_what_runs_and_ends_the_schedule(w: WorkspaceClient, data
     assert [
         r for r in w.jobs.list_runs(start_time_from=databricks.now() - 80_000_000) if r.job_id == job("hourly")
     ] == []
+
+
+@pytest.mark.conforms("places-of-a-version", "job-cluster-without-new-cluster")
+def test_every_place_of_a_version_is_checked_and_a_job_cluster_may_be_without_one(w: WorkspaceClient) -> None:
+    bad = {**CLUSTER, "spark_version": "9"}
+    inner = {"task_key": "i", "new_cluster": bad}
+    places: list[dict[str, Any]] = [
+        {"job_clusters": [{"job_cluster_key": "main", "new_cluster": bad}]},
+        {"tasks": [{"task_key": "t", "new_cluster": bad}]},
+        {"tasks": [{"task_key": "t", "for_each_task": {"inputs": "[1]", "task": inner}}]},
+    ]
+    for place in places:
+        with pytest.raises(InvalidParameterValue, match="Invalid spark version 9"):
+            raw(w, "create", **settings(**place))
+    made = raw(w, "create", **settings(job_clusters=[{"job_cluster_key": "main", "serverless_compute_id": "x"}]))
+    assert shown(w, made["job_id"])["job_clusters"] == [{"job_cluster_key": "main", "serverless_compute_id": "x"}]
+
+
+@pytest.mark.conforms("ui-locked-takes-api-writes")
+def test_a_job_of_a_bundle_is_locked_for_people_and_not_for_the_api(w: WorkspaceClient) -> None:
+    bundle = {"edit_mode": "UI_LOCKED", "deployment": {"kind": "BUNDLE", "metadata_file_path": "/x"}}
+    job_id = raw(w, "create", **settings(**bundle))["job_id"]
+    raw(w, "update", job_id=job_id, new_settings={"name": "other"})
+    found = shown(w, job_id)
+    assert (found["name"], found["edit_mode"], found["deployment"]["kind"]) == ("other", "UI_LOCKED", "BUNDLE")
+
+
+@pytest.mark.conforms("no-lock-on-jobs")
+def test_the_last_of_two_writers_wins(w: WorkspaceClient, job: ById) -> None:
+    before = shown(w, job("manual"))
+    raw(w, "update", job_id=job("manual"), new_settings={"name": "first"})
+    raw(w, "reset", job_id=job("manual"), new_settings={**before, "name": "second"})
+    assert shown(w, job("manual"))["name"] == "second"

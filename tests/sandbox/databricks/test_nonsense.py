@@ -1,6 +1,7 @@
 """Any JSON at any method, and valid requests with something wrong in them: never a failure of the server."""
 
 import copy
+import itertools
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.databricks.databricks import ROUTER, Databricks
+from sandbox.databricks.rates import Rates
 from sandbox.databricks.server import running
 
 CLUSTER = {
@@ -113,6 +115,7 @@ def served() -> Iterator[Databricks]:
     """One server for all of it, with runs under way."""
     with running("sample") as found:
         found.step(1800)
+        found.rates = Rates(itertools.count().__next__)  # a second passes with each request
         yield found
 
 

@@ -48,6 +48,7 @@ def test_a_run_is_pending_then_running_then_ended(w: WorkspaceClient, databricks
     assert (ended.run_type, ended.trigger) == (jobs.RunType.JOB_RUN, jobs.TriggerType.ONE_TIME)
 
 
+@pytest.mark.conforms("idempotency-token")
 def test_the_same_token_gives_the_same_run(w: WorkspaceClient, job: ById) -> None:
     first: Any = w.jobs.run_now(job("manual"), idempotency_token="t").run_id
     assert w.jobs.run_now(job("manual"), idempotency_token="t").run_id == first
@@ -56,6 +57,7 @@ def test_the_same_token_gives_the_same_run(w: WorkspaceClient, job: ById) -> Non
         w.jobs.run_now(job("manual"), idempotency_token="x" * 65)
 
 
+@pytest.mark.conforms("idempotency-token")
 def test_the_token_of_a_deleted_run_is_an_error(w: WorkspaceClient, databricks: Databricks, job: ById) -> None:
     run_id = w.jobs.run_now(job("manual"), idempotency_token="t").run_id
     with pytest.raises(InvalidState, match="active"):
@@ -98,6 +100,7 @@ def test_a_job_made_cluster_is_listed_while_it_runs_and_cannot_be_edited(
     assert str(own.cluster_id) not in {c.cluster_id for c in w.clusters.list()}
 
 
+@pytest.mark.conforms("only-timeout-reaches-active-runs")
 def test_an_edited_job_runs_on_the_new_runtime_from_its_next_run_on(
     w: WorkspaceClient, databricks: Databricks, job: ById
 ) -> None:
@@ -127,6 +130,7 @@ def test_tasks_follow_each_other(w: WorkspaceClient, databricks: Databricks, job
     assert w.jobs.get_run(run_id).execution_duration == 0
 
 
+@pytest.mark.conforms("run-now-options")
 def test_only_chosen_tasks_run(w: WorkspaceClient, job: ById) -> None:
     run = w.jobs.get_run(w.jobs.run_now(job("hourly"), only=["two"]).run_id)
     assert [t.task_key for t in run.tasks or []] == ["two"]
@@ -134,6 +138,7 @@ def test_only_chosen_tasks_run(w: WorkspaceClient, job: ById) -> None:
         w.jobs.run_now(job("hourly"), only=["three"])
 
 
+@pytest.mark.conforms("runs-get-pages")
 def test_a_run_with_many_tasks_is_paged_by_a_hundred(w: WorkspaceClient, databricks: Databricks) -> None:
     tasks = [{"task_key": f"t{n}", "existing_cluster_id": "gone"} for n in range(130)]
     run_id = w.jobs.run_now(make(w, tasks=tasks)).run_id
@@ -144,6 +149,7 @@ def test_a_run_with_many_tasks_is_paged_by_a_hundred(w: WorkspaceClient, databri
     assert len(listed.tasks or []) == 130
 
 
+@pytest.mark.conforms("output-per-task")
 def test_output_is_of_one_task(w: WorkspaceClient, databricks: Databricks, job: ById) -> None:
     run_id = w.jobs.run_now(job("hourly")).run_id
     databricks.step(2 * HOUR)
@@ -156,6 +162,7 @@ def test_output_is_of_one_task(w: WorkspaceClient, databricks: Databricks, job: 
     assert output.metadata.run_id == task.run_id
 
 
+@pytest.mark.conforms("cancel-is-asynchronous", "results-other-than-success")
 def test_cancel_ends_a_run_within_seconds_and_leaves_ended_ones_alone(
     w: WorkspaceClient, databricks: Databricks, job: ById
 ) -> None:
@@ -185,6 +192,7 @@ def test_cancel_all_takes_active_and_queued_runs_of_one_job(
         w.jobs.cancel_all_runs()
 
 
+@pytest.mark.conforms("skipped-at-maximum")
 def test_a_second_run_waits_in_the_queue(w: WorkspaceClient, databricks: Databricks, job: ById) -> None:
     first, second = (w.jobs.run_now(job("manual")).run_id for _ in range(2))
     waiting = w.jobs.get_run(second)
@@ -198,6 +206,7 @@ def test_a_second_run_waits_in_the_queue(w: WorkspaceClient, databricks: Databri
     assert (b.start_time or 0) + (b.queue_duration or 0) == a.end_time
 
 
+@pytest.mark.conforms("skipped-at-maximum")
 def test_a_job_that_does_not_queue_skips_a_second_run(w: WorkspaceClient) -> None:
     job_id = make(w, queue={"enabled": False})
     w.jobs.run_now(job_id)
@@ -205,6 +214,7 @@ def test_a_job_that_does_not_queue_skips_a_second_run(w: WorkspaceClient) -> Non
     assert life(run) == ("SKIPPED", "MAXIMUM_CONCURRENT_RUNS_REACHED")
 
 
+@pytest.mark.conforms("only-timeout-reaches-active-runs", "results-other-than-success")
 def test_a_timeout_ends_a_run_and_reaches_active_ones(w: WorkspaceClient, databricks: Databricks, job: ById) -> None:
     run_id = w.jobs.run_now(job("manual")).run_id
     databricks.step(6 * 60)
@@ -248,6 +258,7 @@ def test_a_run_on_a_cluster_that_is_gone_fails(w: WorkspaceClient, databricks: D
     assert life(w.jobs.get_run(run_id)) == ("INTERNAL_ERROR", "FAILED")
 
 
+@pytest.mark.conforms("jobs-missing-is-invalid-but-for-get")
 def test_an_unknown_run_is_not_found(w: WorkspaceClient) -> None:
     with pytest.raises(NotFound):
         w.jobs.get_run(77)
@@ -289,6 +300,7 @@ def test_list_runs_gives_each_run_once_while_new_ones_start(
     assert seen == before
 
 
+@pytest.mark.conforms("list-limits")
 @pytest.mark.parametrize("limit", [25, 26, -1])
 def test_a_limit_of_twenty_five_or_more_is_refused(w: WorkspaceClient, limit: int) -> None:
     with pytest.raises(InvalidParameterValue, match="limit"):
@@ -318,3 +330,19 @@ def test_only_the_latest_runs_of_a_job_are_remembered(
     assert dev.jobs[job_id].count == 480
     assert len(dev.jobs[job_id].runs) == RUNS_KEPT
     assert len([r for r in dev.runs.values() if r.job_id == job_id]) == RUNS_KEPT
+
+
+@pytest.mark.conforms("cancel-all-does-not-pause", "cancel-all-queued-everywhere")
+def test_cancel_all_stops_no_later_run_and_all_queued_means_every_job(
+    w: WorkspaceClient, databricks: Databricks, job: ById
+) -> None:
+    begin = databricks.now()
+    w.jobs.cancel_all_runs(job_id=job("hourly"))
+    databricks.step(2 * HOUR)
+    assert len(list(w.jobs.list_runs(job_id=job("hourly"), start_time_from=begin))) == 2
+    active, waiting = [w.jobs.run_now(job("manual")).run_id for _ in range(2)]
+    other = [w.jobs.run_now(job("hourly")).run_id for _ in range(2)]
+    w.jobs.cancel_all_runs(all_queued_runs=True)
+    databricks.step(30)
+    assert [life(w.jobs.get_run(run_id))[1] for run_id in (waiting, other[1])] == ["CANCELED", "CANCELED"]
+    assert life(w.jobs.get_run(active))[1] is None

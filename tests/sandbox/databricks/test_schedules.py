@@ -57,6 +57,7 @@ def test_a_step_of_a_day_makes_the_runs_of_a_day_at_their_minutes(
     assert {(r.start_time or 0) % 3_600_000 for r in runs} == {5 * 60_000}
 
 
+@pytest.mark.conforms("pause-keeps-state")
 def test_pausing_stops_new_runs_and_unpausing_starts_them_again(
     w: WorkspaceClient, databricks: Databricks, job: ById
 ) -> None:
@@ -120,6 +121,7 @@ def test_ansi_mode_switched_off_lets_it_run_on_17() -> None:
         assert {run.code for run in ended(the(databricks, "casts"))} == {"SUCCESS"}
 
 
+@pytest.mark.conforms("results-other-than-success")
 def test_a_failed_task_leaves_those_after_it_unrun() -> None:
     entry = {**BREAKS, "tasks": ["one", "two", "three"]}
     with fleet(entry, runtime="17.3.x-scala2.13") as databricks:
@@ -156,6 +158,7 @@ def test_a_library_for_scala_2_12_cannot_be_installed_on_2_13(library: dict[str,
             assert {run.code for run in ended(the(databricks, "old"))} == {code}
 
 
+@pytest.mark.conforms("continuous-runs-on")
 def test_a_continuous_job_runs_on_until_cancelled_and_starts_again_on_the_new_runtime() -> None:
     stream = {"name": "stream", "minutes": 60 * 24 * 30, "spread": 0, "settings": {"continuous": {}}}
     with fleet(stream) as databricks:
@@ -177,6 +180,7 @@ def test_a_continuous_job_runs_on_until_cancelled_and_starts_again_on_the_new_ru
         assert w.jobs.get_run(fresh.run_id).trigger == jobs.TriggerType.CONTINUOUS
 
 
+@pytest.mark.conforms("run-now-replaces-continuous")
 def test_starting_a_continuous_job_by_hand_replaces_its_active_run() -> None:
     stream = {"name": "stream", "minutes": 60 * 24 * 30, "settings": {"continuous": {}}}
     with fleet(stream) as databricks:
@@ -191,6 +195,7 @@ def test_starting_a_continuous_job_by_hand_replaces_its_active_run() -> None:
         assert list(the(databricks, "stream").active) == [fresh]
 
 
+@pytest.mark.conforms("pause-keeps-state")
 def test_a_paused_continuous_job_does_not_start() -> None:
     stream = {"name": "stream", "settings": {"continuous": {"pause_status": "PAUSED"}}}
     with fleet(stream) as databricks:
