@@ -80,7 +80,7 @@ def test_a_modal_shows_its_errors_below_the_fields_and_keeps_what_was_typed(visi
     page.get_by_label("Role").select_option(label="QA")
     field(page, "items").get_by_label("Item 3 of the list").check()
     field(page, "how").get_by_label("Later").check()
-    page.get_by_label("Owner").select_option(label="Gus Guest · guest account")
+    modal.get_by_label("Owner").select_option(label="Gus Guest · guest account")
     page.get_by_test_id("modal-submit").click()
     field(page, "reason").get_by_text("Say more.").wait_for()
     assert page.get_by_label("Reason").input_value() == "no"
@@ -199,6 +199,7 @@ def test_the_fleet_stays_small_in_the_page_and_marks_what_changes(visit: Open, l
 def test_the_calendar_runs_stops_and_skips(visit: Open) -> None:
     page = visit("qa")
     now = page.get_by_test_id("clock-now")
+    now.filter(has_text="UTC").wait_for()  # drawn once the calendar has answered
     assert re.fullmatch(r"Mon 23 Nov 2026, \d\d:\d\d:\d\d UTC", now.inner_text())
     assert "Next: Mon 23 Nov 2026, 20:00" in page.get_by_test_id("clock-deadline").inner_text()
     page.locator("[data-testid=clock-speed][data-speed='600']").click()
