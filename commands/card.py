@@ -62,7 +62,7 @@ def pace(session: Session, standing: Standing, stage: StageStanding, now: dateti
     kind = stage.work_now
     if kind is None or stage.state is StageState.BLOCKED:
         return []
-    slow = outlook.throttled(standing, now)
+    slow = outlook.throttled(standing, now, standing.plan.stage(stage.key).targets.workspaces)
     return [*([Paragraph(tuple(slow))] if slow else []), *_pace(session, standing, stage, kind, now)]
 
 

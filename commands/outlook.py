@@ -92,10 +92,12 @@ def window_wait(standing: Standing, stage: StageStanding, now: datetime) -> Line
     return None
 
 
-def throttled(standing: Standing, now: datetime) -> list[Line]:
-    """The workspaces that asked us to slow down, and until when."""
+def throttled(standing: Standing, now: datetime, among: Collection[str] | None = None) -> list[Line]:
+    """The workspaces (all, or those ``among`` these keys) that asked us to slow down, and until when."""
     found = []
     for workspace in standing.workspaces.values():
+        if among is not None and workspace.key not in among:
+            continue
         now_only = f"; {count(workspace.at_once, 'target')} at once for now" if workspace.at_once else ""
         if workspace.slow_for > 0:
             until = At(now + timedelta(seconds=workspace.slow_for))
