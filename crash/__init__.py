@@ -1,1 +1,1 @@
-"""SIGKILL at every journal boundary: a stage is run forward and back, dies at one point, and somebody else finishes it."""
+"""SIGKILL at every journal boundary: a stage dies at one point, somebody else finishes it, the ends are compared."""

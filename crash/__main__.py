@@ -12,7 +12,8 @@ from pathlib import Path
 import structlog
 
 from crash.databases import databases
-from crash.points import chosen
+from crash.point import Outcome
+from crash.points import chosen, thinned
 from crash.trial import Tally, count, tried, undisturbed
 
 _BOTH = ("sqlite", "postgresql")
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--from", type=int, default=1, dest="first", metavar="N", help="from this boundary on")
     parser.add_argument("--to", type=int, default=None, dest="last", metavar="N", help="up to this boundary")
     parser.add_argument("--only", type=int, default=None, metavar="N", help="this boundary alone, with the log")
+    parser.add_argument("--at", default="", metavar="TEXT", help="those with TEXT in their names, as --list shows them")
     parser.add_argument("--most", type=int, default=None, metavar="N", help="so many points, evenly over the range")
     parser.add_argument("--minutes", type=float, default=15.0, help="begin no new point after so long (15)")
     parser.add_argument("--seed", type=int, default=1, help="who is drawn next at a boundary; another order of things")
@@ -40,7 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="crash-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None) as home:
         for place, kind in enumerate(kinds, 1):
             until = began + 60 * options.minutes * place / len(kinds)
-            tally = _run(kind, Path(home), until, options)
+            try:
+                tally = _run(kind, Path(home), until, options)
+            except ValueError as error:
+                parser.error(str(error))
             if tally is not None:
                 tallies.append(tally)
     return _report(tallies) if tallies else 0
@@ -57,9 +62,9 @@ def _run(kind: str, home: Path, until: float, options: argparse.Namespace) -> Ta
             for number, name in enumerate(run.names, 1):
                 print(f"{number:>5}  {name}")
             return None
-        numbers = chosen(len(run.names), options.every, options.first, options.last, options.only)
-        if options.most is not None and len(numbers) > options.most:
-            numbers = [numbers[round(n * (len(numbers) - 1) / max(options.most - 1, 1))] for n in range(options.most)]
+        numbers = chosen(run.names, options.every, options.first, options.last, options.only, options.at)
+        if options.most is not None:
+            numbers = thinned(numbers, options.most)
         tally = Tally(kind, len(run.names), len(numbers))
         began = time.monotonic()
         for outcome in tried(found, run, numbers, options.seed, options.workers, until):
@@ -72,7 +77,7 @@ def _run(kind: str, home: Path, until: float, options: argparse.Namespace) -> Ta
         return tally
 
 
-def _tell(kind: str, outcome: "object") -> None:
+def _tell(kind: str, outcome: Outcome) -> None:
     print(f"  {kind} point {outcome.number}: {outcome.name}")
     for line in (*outcome.harmful, *outcome.differing):
         print(f"    {line}")
@@ -96,6 +101,7 @@ def _report(tallies: Sequence[Tally]) -> int:
 
 
 def _logs(level: int) -> None:
+    logging.getLogger("databricks.sdk").setLevel(logging.ERROR)  # it says at length that the warming reached nobody
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -1,7 +1,9 @@
 """The process of one engine: it works until the stage halts, dies where it shall, and moves time on when idle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -32,10 +34,12 @@ KEY: Final = "qC1Yx0d4ZrY3bG0cQm9tq0o8c0k5mQe1l3JcC2m1m1s="
 #: Short leases (6.6 s), which the second engine waits out on PostgreSQL.
 PATIENCE: Final = Patience(http=3.0, settle=0.3)
 PARALLEL: Final = 6
-#: Steps of time in an idle engine: (machine, calendar) seconds, while something is in flight and while a stage bakes.
-_SHORT: Final = (0.6, 30.0)
+#: (machine, calendar) seconds from one round to the next: while something is in flight, and while a stage bakes.
+_SHORT: Final = (0.6, 60.0)
 _LONG: Final = (5.0, 600.0)
-_MOST_STEPS: Final = 400
+_MOST_ROUNDS: Final = 400
+#: Machine seconds between two ticks.
+_TICK: Final = 1.0
 HALTS: Final = frozenset({StageState.READY, StageState.REVIEW, StageState.ROLLED_BACK, StageState.BLOCKED})
 
 
@@ -54,12 +58,13 @@ class Scene:
 
 
 class Stepped(Engine):
-    """The engine without threads and ticks of its own: a round is one pass and one tick of each kind."""
+    """The engine without threads and ticks of its own: it goes round when it is told to."""
 
     def __init__(self, parts: Parts, crew: Crew, boundaries: Boundaries) -> None:
         super().__init__(parts)
         self._crew, self._boundaries = crew, boundaries
         self._pool = self._looks = self._bakes = crew
+        self._ticked: datetime | None = None
 
     def begin(self) -> None:
         """What ``start`` does before its threads begin."""
@@ -67,10 +72,13 @@ class Stepped(Engine):
             actions.forget_leases(self._parts.database)
 
     def round(self) -> None:
-        """One pass, and whatever it began."""
-        self._tick_schedule()
-        self._tick_looks()
-        self._crew.rest()
+        """One pass and, where it is time, one tick of each kind; and whatever they began."""
+        now = self._parts.database.machine()
+        if self._ticked is None or (now - self._ticked).total_seconds() >= _TICK:
+            self._ticked = now
+            self._tick_schedule()
+            self._tick_looks()
+            self._crew.rest()
         self.pass_once()
         self._crew.rest()
 
@@ -90,46 +98,52 @@ class Stepped(Engine):
 def act(scene: Scene, line: Line) -> None:
     """Be an engine, until the other end of the line says that it is enough.
 
-    Said on the line: ``halt`` with the stage's state each time it halts, ``stuck`` when it does not get there,
-    ``name`` of the boundary at which it dies.
+    Said on the line: ``halt`` with the stage's state each time it halts or does not get there (stuck), and the ``name``
+    of the boundary at which it dies.
     """
-    crew = Crew(scene.seed)
-    boundaries = Boundaries(crew, scene.first, scene.last, line.say)
+    boundaries = Boundaries(Crew(scene.seed), scene.first, scene.last, line.say)
+    with engine(scene, boundaries) as (stepped, parts):
+        while True:
+            state = _until_it_halts(stepped, parts, scene)
+            line.say(halt=state, names=boundaries.names)
+            answer = line.hear()
+            if answer is None or answer.get("end"):
+                return
+
+
+@contextmanager
+def engine(scene: Scene, boundaries: Boundaries, read_budget: float = 2.0) -> Iterator[tuple[Stepped, Parts]]:
+    """An engine that has begun, with its parts, for the length of the block."""
     database = Journal(scene.url, scene.time, boundaries)
     lock = EngineLock(Path(database.url.database or "")) if database.is_sqlite else None
-    clients = {}
-    for key, (host, token) in scene.workspaces.items():
-        clients[key] = Caller(access(host=host, token=token), time_limit=PATIENCE.http, read_budget=2.0)
-        clients[key].boundaries = boundaries
-    parts = Parts(
-        database, FileCalendar(scene.clock), clients, Vault([KEY]), scene.owner, PATIENCE, PARALLEL
-    )
+    clients = {
+        key: Caller(access(host=host, token=token), boundaries, time_limit=PATIENCE.http, read_budget=read_budget)
+        for key, (host, token) in scene.workspaces.items()
+    }
+    parts = Parts(database, FileCalendar(scene.clock), clients, Vault([KEY]), scene.owner, PATIENCE, PARALLEL)
     open_rollouts(database, [plan()], parts.calendar())
-    engine = Stepped(parts, crew, boundaries)
-    engine.begin()
-    while True:
-        state = _until_it_halts(engine, parts, boundaries, scene)
-        line.say(halt=state, names=boundaries.names)
-        answer = line.hear()
-        if answer is None or answer.get("end"):
-            break
+    stepped = Stepped(parts, boundaries.crew, boundaries)
+    stepped.begin()
+    yield stepped, parts
     database.close()
     if lock is not None:
         lock.release()
 
 
-def _until_it_halts(engine: Stepped, parts: Parts, boundaries: Boundaries, scene: Scene) -> str:
-    for _ in range(_MOST_STEPS):
-        moved = -1
-        while boundaries.count != moved:
-            moved = boundaries.count
-            engine.round()
+def step(scene: Scene, state: StageState) -> None:
+    """Let the time pass that passes until an engine goes round again."""
+    machine, calendar_seconds = _LONG if state is StageState.BAKING else _SHORT
+    scene.time.step(machine)
+    calendar.step(scene.clock, calendar_seconds)
+
+
+def _until_it_halts(stepped: Stepped, parts: Parts, scene: Scene) -> str:
+    for _ in range(_MOST_ROUNDS):
+        stepped.round()
         state, in_flight = _stand(parts.database)
         if state in HALTS and not in_flight and not discover.due(parts):
             return str(state)
-        machine, calendar_seconds = _LONG if state is StageState.BAKING else _SHORT
-        scene.time.step(machine)
-        calendar.step(scene.clock, calendar_seconds)
+        step(scene, state)
     return "stuck"
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from crash.shared import MachineTime, StillDatabase
 from crash.turns import Crew
+from workspace.access import Access
 from workspace.client import Client, Json
 
 #: The exit code of a process that was ended by SIGKILL, as a shell shows it.
@@ -25,7 +26,8 @@ class Boundaries:
     """
 
     def __init__(self, crew: Crew, first: int, last: int | None, farewell: Callable[..., None]) -> None:
-        self._crew, self._last, self._farewell = crew, last, farewell
+        self.crew: Final = crew
+        self._last, self._farewell = last, farewell
         self._first = first
         self._work = threading.local()
         self.names: list[str] = []
@@ -49,7 +51,7 @@ class Boundaries:
         if self.count == self._last:
             self._farewell(name=name, call=call)
             os._exit(KILLED)
-        self._crew.switch()
+        self.crew.switch()
 
 
 class Journal(StillDatabase):
@@ -83,20 +85,22 @@ class Caller(Client):
     A write has one more: it was sent, the engine died, and only later does the workspace carry it out.
     """
 
-    boundaries: Boundaries
+    def __init__(self, access: Access, boundaries: Boundaries, *, time_limit: float, read_budget: float) -> None:
+        super().__init__(access, time_limit=time_limit, read_budget=read_budget)
+        self._boundaries = boundaries
 
     def _do(
         self, method: str, path: str, *, query: Json | None = None, body: Json | None = None, writing: bool = False
     ) -> Json:
         what = f"{method} {path}{_of(query or body or {})}"
-        self.boundaries.reach(f"before {what}")
+        self._boundaries.reach(f"before {what}")
         if writing:
             call = {"host": self.host, "method": method, "path": path, "body": body}
-            self.boundaries.reach(f"during {what}", call)
+            self._boundaries.reach(f"during {what}", call)
         try:
             return super()._do(method, path, query=query, body=body, writing=writing)
         finally:
-            self.boundaries.reach(f"after {what}")
+            self._boundaries.reach(f"after {what}")
 
 
 def _of(given: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -68,10 +69,8 @@ def _begin(piece: Callable[[], Result]) -> tuple[int, int]:
     pid = os.fork()
     if pid:
         os.close(writer)
-        try:
+        with suppress(OSError):
             os.setpgid(pid, pid)  # here too: whoever comes first
-        except OSError:
-            pass
         return reader, pid
     try:
         os.setpgid(0, 0)

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -64,10 +65,8 @@ class Observed(Databricks):
         if self._late is not None and self._time.seconds() >= self._late[0]:
             _, theirs, late = self._late
             self._late = None
-            try:
+            with suppress(ApiError):  # nobody is there to read it
                 self._observe(theirs, late, f"Bearer {theirs.token}")
-            except ApiError:
-                pass  # nobody is there to read it
         return self._observe(ws, call, authorization)
 
     def _observe(self, ws: Workspace, call: Call, authorization: str) -> Json:

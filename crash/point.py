@@ -254,6 +254,7 @@ def _wait_and_act(scene: Scene, line: Line) -> None:
 def _child(work: Callable[[], None], line: Line) -> None:
     """Do that and nothing else: what the parent would do at its end is not done twice."""
     code = 1
+    os.environ.clear()  # no settings are read from it; and each call would look through it for proxies
     try:
         work()
         code = 0

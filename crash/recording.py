@@ -31,13 +31,9 @@ def record(session: Session) -> dict[str, Any]:
             names[t.id]: [t.release, t.skip_code, t.change, t.gone] for t in session.execute(select(Target)).scalars()
         },
         "backups": {names[b.target_id]: b.digest for b in session.execute(select(Backup)).scalars()},
-        "verdicts": {
-            e.criterion: e.verdict for e in session.execute(select(Evidence).order_by(Evidence.id)).scalars()
-        },
+        "verdicts": {e.criterion: e.verdict for e in session.execute(select(Evidence).order_by(Evidence.id)).scalars()},
         "transitions": [
-            e.kind
-            for e in session.execute(select(Event).order_by(Event.id)).scalars()
-            if e.kind.startswith("stage_")
+            e.kind for e in session.execute(select(Event).order_by(Event.id)).scalars() if e.kind.startswith("stage_")
         ],
         "messages": sorted(o.kind for o in session.execute(select(Outbox)).scalars() if o.kind not in _TIMED),
     }

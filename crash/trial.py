@@ -2,19 +2,23 @@
 
 import gc
 import tempfile
-import time
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from crash.acting import Scene, engine, step
+from crash.boundaries import Boundaries
 from crash.databases import Databases
 from crash.fleet import FLEET
 from crash.forking import alone, forked
 from crash.platform import stand
 from crash.point import Checkpoint, Halt, Outcome, Point, judge
 from crash.points import spread
+from crash.shared import MachineTime
+from crash.turns import Crew
 from rollout.states import StageState
 from sandbox import calendar, fleets
 from sandbox.databricks import build, persist
@@ -90,6 +94,29 @@ def _leg(
     return Checkpoint(url, persist.load(file), moment, machine), outcome
 
 
+def warm(databases: Databases, found: Undisturbed) -> None:
+    """Do here what each forked engine would do for the first time: building a statement takes longer than using it.
+
+    The engine works on copies, and reaches no workspace. Afterwards this process has no threads again.
+    """
+    for begin in (found.forward, found.back):
+        url = databases.copy(begin.url)
+        with tempfile.TemporaryDirectory() as home:
+            clock = Path(home) / "clock.json"
+            calendar.write(clock, begin.calendar, 0.0)
+            hosts = {ws.key: ("http://127.0.0.1:9", ws.token) for ws in begin.workspaces}
+            scene = Scene(url, clock, MachineTime(begin.machine), hosts, "warm", 1)
+            boundaries = Boundaries(Crew(scene.seed), 1, None, lambda **_: None)
+            with engine(scene, boundaries, read_budget=0.0) as (stepped, _):
+                for _round in range(3):
+                    stepped.round()
+                    step(scene, StageState.UPGRADING)
+        databases.drop(url)
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread():
+            thread.join(5)
+
+
 def tried(
     databases: Databases, found: Undisturbed, numbers: Sequence[int], seed: int, workers: int, until: float
 ) -> Iterator[Outcome]:
@@ -104,6 +131,7 @@ def tried(
         outcome.halts, outcome.names = {}, []  # judged: not carried any further
         return outcome
 
+    warm(databases, found)
     gc.collect()
     gc.freeze()  # the pages that all points share stay shared
     order = list(spread(numbers))
@@ -136,8 +164,3 @@ def count(tally: Tally, outcome: Outcome, names: Sequence[str]) -> None:
         tally.equal += 1
     else:
         tally.broken.append(outcome)
-
-
-def now() -> float:
-    """Monotonic seconds."""
-    return time.monotonic()

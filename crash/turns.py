@@ -17,7 +17,7 @@ class Crew(Pool):
     def __init__(self, seed: int) -> None:
         super().__init__(0, "crew")
         self._chance: Final = random.Random(seed)
-        self._waiting: dict[int, threading.Lock] = {}  # by the order in which they came; only who has the turn touches it
+        self._ready: dict[int, threading.Lock] = {}  # by the order in which they came; only who has the turn touches it
         self._came = 0
         self._resting: threading.Lock | None = None
         self._here = threading.local()
@@ -28,25 +28,25 @@ class Crew(Pool):
         """Have ``work`` done in a thread of its own, when it is its turn."""
         self._came += 1
         number, mine = self._came, _shut()
-        self._waiting[number] = mine
+        self._ready[number] = mine
         threading.Thread(target=self._run, args=(number, mine, work), daemon=True).start()
         return True
 
     def switch(self) -> None:
         """A boundary: perhaps it is somebody else's turn now."""
         number = getattr(self._here, "number", None)
-        if number is None or not self._waiting:
+        if number is None or not self._ready:
             return
         mine = _shut()
-        self._waiting[number] = mine
-        self._give(self._chance.choice(sorted(self._waiting)))
+        self._ready[number] = mine
+        self._give(self._chance.choice(sorted(self._ready)))
         mine.acquire()
 
     def rest(self) -> None:
         """Give the others their turns until all have ended. Raises what one of them raised."""
-        if self._waiting:
+        if self._ready:
             self._resting = _shut()
-            self._give(self._chance.choice(sorted(self._waiting)))
+            self._give(self._chance.choice(sorted(self._ready)))
             self._resting.acquire()
             self._resting = None
         if self.failed:
@@ -59,13 +59,13 @@ class Crew(Pool):
             work()
         except BaseException as error:
             self.failed.append(error)
-        if self._waiting:
-            self._give(self._chance.choice(sorted(self._waiting)))
+        if self._ready:
+            self._give(self._chance.choice(sorted(self._ready)))
         elif self._resting is not None:
             self._resting.release()
 
     def _give(self, number: int) -> None:
-        self._waiting.pop(number).release()
+        self._ready.pop(number).release()
 
 
 def _shut() -> threading.Lock:
