@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +24,7 @@ from crash.fleet import LEAD, OPERATOR, STAGE
 from crash.platform import Observed, stand, targets_of
 from crash.shared import Line, MachineTime, StillDatabase, lines
 from rollout.gates import Refuse
-from rollout.states import StageState
+from rollout.states import WORKING, ActionState, StageState
 from sandbox import calendar
 from sandbox.databricks import persist
 from sandbox.databricks.server import Server
@@ -31,7 +32,7 @@ from sandbox.databricks.workspace import Workspace
 from storage import facts, intents, intents_rollback
 from storage.acting import Who
 from storage.clock import FileCalendar
-from storage.models import KnownPerson, Rollout
+from storage.models import KnownPerson, Rollout, Stage
 
 OPS: Final = Who(OPERATOR, "T0CRASH", surface="terminal")
 #: How long after its sender's death a call arrives that was on its way: no longer than a call may take.
@@ -88,9 +89,17 @@ class Point:
     """A leg from a checkpoint up to the halt ``until``, with a death at boundary ``number`` if there is one."""
 
     def __init__(
-        self, databases: Databases, begin: Checkpoint, until: StageState, seed: int, number: int | None = None
+        self,
+        databases: Databases,
+        begin: Checkpoint,
+        until: StageState,
+        seed: int,
+        number: int | None = None,
+        turn_back: bool = False,
     ) -> None:
+        """``turn_back``: as soon as the first engine has died a person rolls the stage back."""
         self._databases, self._begin, self._until, self._seed = databases, begin, until, seed
+        self._turn_back = turn_back
         self.outcome = Outcome(number)
         self._directory = Path(tempfile.mkdtemp(prefix="crash-"))
         self._kept: dict[int, bytes] = {}
@@ -138,6 +147,9 @@ class Point:
             if not self._follow(first) and second is not None:
                 with self._people.read() as session:
                     self._kept = recording.backups(session)
+                    state = session.execute(select(Stage.state)).scalar_one()
+                if self._turn_back and state in WORKING:
+                    self._roll_back()
                 if not self._follow(second):
                     raise Trouble(f"the second engine ended with {second.wait()}")
         finally:
@@ -282,5 +294,30 @@ def judge(outcome: Outcome, undisturbed: dict[str, Halt], before: dict[str, Any]
             outcome.harmful += [f"{state}: {what} {line}" for line in comparing.repeats(aim, found)]
         outcome.harmless += [f"{state}: {what}" for what in halt.idle]
     if (last := outcome.halts.get(StageState.ROLLED_BACK)) is not None:
-        wanted_targets, found_targets = dict(targets_of(before)), dict(targets_of(last.workspaces))
-        outcome.differing += [f"not as before: {d}" for d in comparing.differences(wanted_targets, found_targets)]
+        _as_before(outcome, last, before)
+
+
+def judge_turned_back(outcome: Outcome, before: dict[str, Any]) -> None:
+    """Compare the end of a point that turned back with the beginning: a target may be touched once each way."""
+    last = outcome.halts.get(StageState.ROLLED_BACK)
+    if last is None:
+        return
+    _as_before(outcome, last, before)
+    up = comparing.differences(before["clusters_up"], last.workspaces["clusters_up"])
+    outcome.differing += [f"not as before: {d}" for d in up]
+    if last.database["stage"]["block"] is not None:
+        outcome.differing.append(f"rolled back: {last.database['stage']['block']}")
+    for name, (state, code, _) in last.database["actions"].items():
+        if state not in (ActionState.DONE, ActionState.SKIPPED):
+            outcome.differing.append(f"rolled back: {name} is {state} {code or ''}".rstrip())
+    done: Counter[str] = Counter()
+    for halt in outcome.halts.values():
+        done.update({f"write {what}": n for what, n in halt.changed.items()})
+        done.update({f"start {what}": n for what, n in halt.came_up.items()})
+        outcome.harmless += list(halt.idle)
+    outcome.harmful += [f"{what}: {n} times, one each way" for what, n in done.items() if n > 2]
+
+
+def _as_before(outcome: Outcome, last: Halt, before: dict[str, Any]) -> None:
+    aim, found = dict(targets_of(before)), dict(targets_of(last.workspaces))
+    outcome.differing += [f"not as before: {d}" for d in comparing.differences(aim, found)]

@@ -15,7 +15,7 @@ from crash.databases import Databases
 from crash.fleet import FLEET
 from crash.forking import alone, forked
 from crash.platform import stand
-from crash.point import Checkpoint, Halt, Outcome, Point, judge
+from crash.point import Checkpoint, Halt, Outcome, Point, judge, judge_turned_back
 from crash.points import spread
 from crash.shared import MachineTime
 from crash.turns import Crew
@@ -44,9 +44,8 @@ class Undisturbed:
 class Tally:
     """What came of the points of one kind of database."""
 
-    database: str
+    name: str
     total: int
-    wanted: int
     tried: int = 0
     equal: int = 0
     unreached: int = 0
@@ -115,25 +114,36 @@ def warm(databases: Databases, found: Undisturbed) -> None:
     for thread in threading.enumerate():
         if thread is not threading.main_thread():
             thread.join(5)
+    gc.collect()
+    gc.freeze()  # the pages that all points share stay shared
 
 
 def tried(
-    databases: Databases, found: Undisturbed, numbers: Sequence[int], seed: int, workers: int, until: float
+    databases: Databases,
+    found: Undisturbed,
+    numbers: Sequence[int],
+    seed: int,
+    workers: int,
+    until: float,
+    turn_back: bool = False,
 ) -> Iterator[Outcome]:
-    """The outcomes of these points, as they come; none is begun after ``until`` (monotonic)."""
+    """The outcomes of these points, as they come; none is begun after ``until`` (monotonic).
+
+    ``turn_back``: after the crash the stage is rolled back instead of being finished.
+    """
 
     def play(number: int) -> Outcome:
         begin = found.back if number >= found.back.boundary else found.forward
-        point = Point(databases, begin, StageState.ROLLED_BACK, seed, number)
+        point = Point(databases, begin, StageState.ROLLED_BACK, seed, number, turn_back)
         outcome = point.run()
         databases.drop(point.url)
-        judge(outcome, found.halts, found.before)
+        if turn_back:
+            judge_turned_back(outcome, found.before)
+        else:
+            judge(outcome, found.halts, found.before)
         outcome.halts, outcome.names = {}, []  # judged: not carried any further
         return outcome
 
-    warm(databases, found)
-    gc.collect()
-    gc.freeze()  # the pages that all points share stay shared
     order = list(spread(numbers))
     pieces: Iterator[Callable[[], Outcome]] = (partial(_named, play, number) for number in order)
     for result in forked(pieces, workers, LIMIT, until):
