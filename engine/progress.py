@@ -219,6 +219,7 @@ def _to_revert(session: Session, stage: Stage) -> Sequence[Row[Any]]:
     """For each target that may have been written to and has no revert yet: the newest change that may have done it.
 
     Not simply the newest attempt: a retry that was never begun says nothing of what the attempt before it wrote.
+    Supports come once no target is in flight any more: one that still needs them would leave them as they are for good.
     """
     of_stage = (Action.stage_id == stage.id) & (Action.generation == stage.generation)
     may_have_written = Action.state.in_([ActionState.DONE, *ACTION_BAD]) | Action.intent_at.is_not(None)
@@ -239,6 +240,15 @@ def _to_revert(session: Session, stage: Stage) -> Sequence[Row[Any]]:
         .where(of_stage, Action.kind == ActionKind.CHANGE, may_have_written, ~reverted, ~still_open)
         .group_by(Action.target_id)
     )
+    in_flight = session.execute(
+        select(
+            exists().where(
+                Action.target_id == Target.id, of_stage, Action.state.in_(ACTION_OPEN), Target.kind.not_in(SUPPORTS)
+            )
+        )
+    ).scalar_one()
+    if in_flight:
+        newest = newest.join(Target, Target.id == Action.target_id).where(Target.kind.not_in(SUPPORTS))
     return session.execute(select(*_COPIED).where(Action.id.in_(newest)).order_by(Action.id.desc())).all()
 
 

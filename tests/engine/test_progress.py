@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
 from engine import progress
 from engine.execute import execute
@@ -12,10 +12,11 @@ from engine.loop import Engine
 from rollout.gates import Refuse
 from rollout.states import ACTION_OPEN, ActionKind, ActionState, StageState
 from storage import intents, intents_rollback
-from storage.models import Action, Stage, Workspace
+from storage.models import Action, Stage, Target, Workspace
 from tests.engine.desk import NEW, OLD, Desk, desk, seen
 from tests.engine.harness import OPS
 from workspace.errors import OutcomeUnknown
+from workspace.kinds import KINDS
 
 
 @pytest.fixture
@@ -124,6 +125,38 @@ def test_a_lost_write_that_did_happen_is_put_back_by_the_rollback_that_came_betw
     bench.kind.raws["c"]["spark_version"] = NEW
     assert to_the_end(bench) is StageState.ROLLED_BACK
     assert bench.kind.raws["c"]["spark_version"] == OLD
+
+
+def test_a_support_waits_for_the_way_back_of_a_target_whose_write_is_still_in_doubt(
+    bench: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KINDS, "policy", bench.kind)
+    raws = bench.kind.raws
+
+    def needed(_client: object, object_id: str, _backup: object) -> str | None:
+        return "c uses it" if object_id == "etl" and raws["c"]["spark_version"] == NEW else None
+
+    monkeypatch.setattr(bench.kind, "needed", needed)
+    bench.put(StageState.UPGRADING)
+    policy, target = bench.backed_up("etl"), bench.backed_up("c")
+    with bench.database.write() as session:
+        session.execute(update(Target).where(Target.id == policy).values(kind="policy"))
+    bench.action(policy, ActionKind.CHANGE, ActionState.DONE)
+    raws["etl"]["spark_version"] = NEW
+    bench.action(target, ActionKind.CHANGE)
+
+    def answer_lost(_object_id: str) -> None:
+        bench.kind.on_apply = lambda _: None
+        raws["c"]["spark_version"] = NEW
+        raise OutcomeUnknown("lost")
+
+    bench.kind.on_apply = answer_lost
+    bench.work(seconds=0)
+    roll_back(bench)
+    bench.advance()
+    assert to_the_end(bench) is StageState.ROLLED_BACK
+    assert bench.kind.writes == ["c", "etl"], "the support is put back last, and is put back"
+    assert {raw["spark_version"] for raw in raws.values()} == {OLD}
 
 
 def test_an_action_that_is_given_back_after_its_stage_began_to_roll_back_holds_nobody(bench: Desk) -> None:
