@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from crash.shared import MachineTime
 from sandbox.calendar import Clock
-from sandbox.databricks.call import Call
+from sandbox.databricks.call import Answer, Call
 from sandbox.databricks.databricks import Databricks
 from sandbox.databricks.errors import ApiError, Json
+from sandbox.databricks.faults import Fault
 from sandbox.databricks.workspace import Workspace
 
 _READS: Final = ("/events", "/list", "/get")
@@ -45,7 +46,7 @@ class Observed(Databricks):
         self.ledger = Ledger()
         self._before = self._events()
 
-    def close(self) -> Ledger:
+    def ledger_of_direction(self) -> Ledger:
         """The ledger of this direction, complete."""
         self.ledger.came_up = self._events() - self._before
         return self.ledger
@@ -60,24 +61,24 @@ class Observed(Databricks):
         """Whether a call is still on its way."""
         return self._late is not None
 
-    def answer(self, ws: Workspace, call: Call, authorization: str) -> Json:
+    def answer(self, ws: Workspace, call: Call, authorization: str, late: Fault | None = None) -> Answer:
         """As the real one; a late call whose time has come arrives just before."""
         if self._late is not None and self._time.seconds() >= self._late[0]:
-            _, theirs, late = self._late
+            _, theirs, sent = self._late
             self._late = None
             with suppress(ApiError):  # nobody is there to read it
-                self._observe(theirs, late, f"Bearer {theirs.token}")
-        return self._observe(ws, call, authorization)
+                self._observe(theirs, sent, f"Bearer {theirs.token}")
+        return self._observe(ws, call, authorization, late)
 
-    def _observe(self, ws: Workspace, call: Call, authorization: str) -> Json:
+    def _observe(self, ws: Workspace, call: Call, authorization: str, late: Fault | None = None) -> Answer:
         if call.method == "GET" or call.path.endswith(_READS):
-            return super().answer(ws, call, authorization)
+            return super().answer(ws, call, authorization, late)
         named = next((f"{call.body[name]}" for name in call.body if name.endswith("_id")), "")
         what = f"{call.path} {self._name(ws, named)}"
         ws.advance(self.now())  # what was due anyway is not the doing of this call
         before = json.dumps(configurations(ws), sort_keys=True)
         try:
-            answer = super().answer(ws, call, authorization)
+            answer = super().answer(ws, call, authorization, late)
         except ApiError:
             self.ledger.refused[what] += 1
             raise

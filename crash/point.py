@@ -199,7 +199,7 @@ class Point:
         return state == self._until
 
     def _note(self) -> Halt:
-        ledger = self.databricks.close()
+        ledger = self.databricks.ledger_of_direction()
         with self._people.read() as session:
             found = recording.record(session)
             for key, text in recording.backups(session).items():
