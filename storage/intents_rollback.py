@@ -14,7 +14,7 @@ from rollout.gatefacts import may, pin_failed_facts, roll_back_facts, unlock_fac
 from rollout.gates import Refuse
 from rollout.standing import Standing
 from rollout.states import ACTION_BAD, ACTION_OPEN, WORK_OF, ActionKind, ActionState, StageState
-from storage import runfailures, tallies
+from storage import attempts, runfailures, tallies
 from storage.acting import Act, Who, acting, close_gates, stale
 from storage.database import Database
 from storage.intents import repeat_bad
@@ -98,6 +98,8 @@ def _begin(act: Act, stage: Stage, reason: str) -> None:
     )
     # Also of targets that were put back by themselves before: nothing that failed is left behind.
     repeat_bad(act.session, stage, ActionKind.REVERT, act.now)
+    if again:
+        _repeat_left_in_use(act, stage)
     sentence = f"{'rolled back again' if again else 'rolled back'} {stage.key}" + (f": {reason}" if reason else "")
     event(act.session, act.now, act.who.by, "rollback", sentence, stage=stage, data={"reason": reason})
     move(
@@ -123,6 +125,32 @@ def _begin(act: Act, stage: Stage, reason: str) -> None:
         stage_id=stage.id,
         repeat=True,
     )
+
+
+def _repeat_left_in_use(act: Act, stage: Stage) -> None:
+    """Ask again of each support that was left as it was: what needed it may be back by now, or goes back now."""
+    left = act.session.execute(
+        select(Action).where(
+            attempts.newest(stage.id, stage.generation, ActionKind.REVERT),
+            Action.state == ActionState.SKIPPED,
+            Action.reason_code == "support_in_use",
+        )
+    ).scalars()
+    rows = [
+        {
+            "rollout_id": action.rollout_id,
+            "stage_id": stage.id,
+            "generation": stage.generation,
+            "target_id": action.target_id,
+            "workspace": action.workspace,
+            "kind": ActionKind.REVERT,
+            "attempt": action.attempt + 1,
+            "change": action.change,
+            "created_at": act.now,
+        }
+        for action in left
+    ]
+    attempts.insert_actions(act.session, rows)
 
 
 #: States of a change that may have written something.

@@ -129,6 +129,23 @@ def test_a_policy_stays_widened_while_somebody_needs_the_new_runtime(governed: W
     assert governed.raw("dev", "cluster", "governed")["spark_version"] == OLD
 
 
+def test_a_policy_that_a_target_still_needed_is_put_back_by_the_rollback_that_puts_the_target_back(
+    governed: World,
+) -> None:
+    before = policy(governed)
+    governed.start("first")
+    governed.until("first", StageState.REVIEW)
+    governed.databricks.faults.add("/api/2.1/clusters/update", "403")
+    governed.roll_back("first")
+    governed.until("first", StageState.ROLLED_BACK)
+    assert of_policies(governed)[-1].reason_code == "support_in_use"
+    governed.databricks.faults.rules.clear()
+    governed.roll_back("first")
+    governed.until("first", StageState.ROLLED_BACK)
+    assert governed.raw("dev", "cluster", "governed")["spark_version"] == OLD
+    assert policy(governed) == before
+
+
 def test_a_policy_that_somebody_else_changed_meanwhile_is_a_conflict(governed: World) -> None:
     governed.start("first")
     governed.until("first", StageState.REVIEW)
