@@ -125,6 +125,7 @@ _ALL: Final = (
         cancel,
         act=True,
         hidden=True,
+        harmless=True,
     ),
     Verb(
         "pin",

@@ -242,7 +242,8 @@ class Engine:
         def look(stage_id: int, period: str) -> None:
             self._once(f"runs:{stage_id}", partial(watch.look_at_runs, self._parts, stage_id, period), self._bakes)
 
-        if intents_schedule.begin_due(self._parts.database, self._parts.calendar()):
+        # Read only: a start stays planned until an engine comes that may write.
+        if not self._parts.read_only and intents_schedule.begin_due(self._parts.database, self._parts.calendar()):
             self._wake.set()
         schedule.tick(self._parts, look)
 
