@@ -76,7 +76,13 @@ def test_state_tells_a_person_what_the_page_needs(slack: Slack) -> None:
     assert [(c["name"], c["ext_shared"]) for c in state["channels"]] == [("partner-shared", True)]
     assert state["commands"][0]["command"] == "/rollout"
     assert state["verbs"] == ["status", "plan", "start"]
-    assert state["bot"] == {"user_id": "U0ROLLBOT1", "name": "rollout", "connected": False, "mode": "socket"}
+    assert state["bot"] == {
+        "user_id": "U0ROLLBOT1",
+        "name": "rollout",
+        "connected": False,
+        "mode": "socket",
+        "kill": {"back": None, "can": False, "down": None, "times": 0},
+    }
     assert state["clock"]["speed"] == 1.0
 
 

@@ -35,7 +35,7 @@ def test_weather_is_made_shown_and_ended_on_the_databricks_side(start: Start) ->
         left = slack.post("weather", clear=made[0]["number"])["faults"]
         assert [rule["kind"] for rule in left] == ["503"]
         assert list(client.clusters.list()) == []
-        with pytest.raises(LookupError, match="400 there is no fault 77"):
+        with pytest.raises(LookupError, match="400 there is no fault number 77"):
             slack.post("weather", clear=77)
         assert slack.post("weather", clear=True) == {"faults": []}
 
