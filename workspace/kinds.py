@@ -58,6 +58,13 @@ class Kind(Protocol):
         """Whether somebody, we included, edited it since (Databricks' time); None: the API cannot tell."""
         ...
 
+    def edited_by(self, client: Client, object_id: str) -> tuple[str, datetime] | None:
+        """Who edited it last and when (Databricks' time), we included; None: the API does not say.
+
+        One call. Raises the WorkspaceErrors of ``Client.get``.
+        """
+        ...
+
     def release_of(self, raw: Raw) -> str:
         """Its runtime as people are shown it: ``13.3``, ``13.3 + 17.3``, ``-``. Pure."""
         ...
