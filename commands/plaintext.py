@@ -18,6 +18,8 @@ from commands.reply import (
     Note,
     Paragraph,
     Person,
+    PersonInput,
+    Preformatted,
     Progress,
     Reply,
     Strong,
@@ -70,6 +72,8 @@ def _block(block: Block) -> str:
             return _progress(block)
         case Chart():
             return _chart(block)
+        case Preformatted(lines):
+            return "\n".join(map(_clean, lines))
         case Buttons(buttons):
             return "\n".join(map(_button, buttons))
 
@@ -138,6 +142,9 @@ def _form(form: Form) -> str:
         match question:
             case TextInput():
                 parts.append(f"{question.label}{' (required)' if question.required else ''}: {question.key}=…")
+            case PersonInput():
+                given = f" ({question.initial})" if question.initial else ""
+                parts.append(f"{question.label}, as a Slack user id{given}: {question.key}=…")
             case Choice():
                 options = "\n".join(f"  {value}  {_clean(label)}" for value, label in question.options)
                 parts.append(f"{question.label}: {question.key}=…\n{options}")

@@ -9,6 +9,7 @@ from commands.checklist import check_mark, checklist, mark, unmark
 from commands.contacts import contacts
 from commands.flags import pause, refresh, resume
 from commands.home import home
+from commands.pins import check_pin, pin, unpin
 from commands.plan import plan
 from commands.reply import Reply
 from commands.report import report
@@ -35,11 +36,14 @@ _ALL: Final = (
     ),
     Verb(
         "plan",
-        "/rollout plan [STAGE]",
+        "/rollout plan [STAGE] [--managed]",
         "The dry run: every target before and after. Changes nothing.",
         "stage",
         plan,
-        detail=("Also what is left alone and why, what would restart, and how many calls it takes.",),
+        detail=(
+            "Also what is left alone and why, what would restart, and how many calls it takes.",
+            "With --managed: the exact edits that repositories need, as text to copy, and how many have arrived.",
+        ),
     ),
     Verb(
         "checklist",
@@ -104,6 +108,24 @@ _ALL: Final = (
             "Without a name: the newest stage with changes. Of a target: puts back that one and pins it.",
             "It restores what we changed, never what somebody else changed since, and locks the stage.",
         ),
+    ),
+    Verb(
+        "pin",
+        "/rollout pin TARGET [reason]",
+        "Leaves a target on the old runtime, with a reason and an owner.",
+        "stage_or_target",
+        pin,
+        act=True,
+        detail=("What was changed already is put back first.",),
+        check=check_pin,
+    ),
+    Verb(
+        "unpin",
+        "/rollout unpin TARGET [reason]",
+        "Lets a pinned target move again, with its stage or the next one that has not begun.",
+        "stage_or_target",
+        unpin,
+        act=True,
     ),
     Verb(
         "unlock",

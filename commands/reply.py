@@ -181,7 +181,14 @@ class Buttons:
     buttons: tuple[Button, ...]
 
 
-Block = Heading | Paragraph | Fields | Note | Divider | Table | Progress | Chart | Buttons
+@dataclass(frozen=True, slots=True)
+class Preformatted:
+    """Text to copy, line by line as it is."""
+
+    lines: tuple[str, ...]
+
+
+Block = Heading | Paragraph | Fields | Note | Divider | Table | Progress | Chart | Buttons | Preformatted
 
 
 # -- forms -----------------------------------------------------------------------------------------------------------
@@ -210,7 +217,17 @@ class Choice:
     initial: tuple[str, ...] = ()
 
 
-Input = TextInput | Choice
+@dataclass(frozen=True, slots=True)
+class PersonInput:
+    """A person of the team, by user id."""
+
+    key: str
+    label: str
+    required: bool = True
+    initial: str = ""
+
+
+Input = TextInput | Choice | PersonInput
 
 
 @dataclass(frozen=True, slots=True)

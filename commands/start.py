@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from commands import outlook
+from commands import outlook, pins
 from commands.call import Call, Refused, refused
 from commands.reply import Block, Buttons, Code, Form, Icon, Line, Note, Paragraph, Reply, Strong, line
 from commands.stagelook import lasting_seconds
@@ -10,13 +10,16 @@ from commands.words import change_words, count, listed, short
 from rollout import gates
 from rollout.gatefacts import retry_facts, start_facts
 from rollout.plan import Window
+from rollout.sharing import sentence
 from rollout.standing import StageStanding
 from rollout.states import StageState
-from storage import dryrun, intents
+from storage import dryrun, intents, managed, sharing
 from storage.acting import stale
 from storage.dryrun import Planned
 
 _FIRST = 10
+#: Up to so many targets a stage is taken for a canary, which ought to be isolated.
+_FEW = 10
 
 
 def start(call: Call) -> Reply:
@@ -28,6 +31,8 @@ def start(call: Call) -> Reply:
     call.proceed(gates.may_start(start_facts(call.standing, stage.key, call.actor, call.roles, call.now)))
     if not call.submitted:
         return _form(call, stage)
+    if (lifted := pins.lift_asked(call, stage.key)) is not None:
+        return lifted
     confirm = call.text("confirm")
     done = intents.start(
         call.database, call.who, call.now, call.standing.id, stage.key, confirm, call.number("version")
@@ -76,7 +81,8 @@ def _form(call: Call, stage: StageStanding) -> Reply:
     with call.database.read() as session:
         planned = dryrun.change_set(session, call.standing.id, stage.key)
     digest = dryrun.digest_of(planned)
-    body = effects(call, stage, planned, digest)
+    asked, inputs = pins.asked(call, stage.key)
+    body = (*effects(call, stage, planned, digest), *asked)
     form = Form(
         title=f"Start {stage.key}",
         verb="start",
@@ -88,6 +94,7 @@ def _form(call: Call, stage: StageStanding) -> Reply:
         },
         submit=f"Start {stage.key}",
         body=body,
+        inputs=tuple(inputs),
     )
     return Reply(f"Start {stage.key}? {count(len(planned), 'target')} would be changed.", form=form)
 
@@ -106,6 +113,11 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
     if stage.left_alone or stage.pinned:
         left = f"{stage.left_alone:,} left alone" + (f", {stage.pinned} pinned" if stage.pinned else "")
         numbers.append(line(f"{left}: /rollout plan {stage.key} says why."))
+    numbers += _managed(call, stage, planned)
+    if (back := _way_back(call, planned)) is not None:
+        numbers.append(back)
+    if len(planned) <= _FEW:
+        numbers += _not_isolated(call, planned)
     rules: list[Line] = [
         line(f"At most {plan.max_parallel} at once; it stops at {count(plan.max_failures, 'failure')}."),
     ]
@@ -126,6 +138,42 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
     blocks: list[Block] = [Paragraph(tuple(numbers)), Paragraph(tuple(rules)), Paragraph(tuple(first))]
     blocks.append(Note(line("Every target is backed up first. Change set ", Code(digest[:8]))))
     return tuple(blocks)
+
+
+def _managed(call: Call, stage: StageStanding, planned: list[Planned]) -> list[Line]:
+    """What repositories change themselves, and what is changed by API although a repository owns it."""
+    with call.database.read() as session:
+        forced = managed.forced(session, [p.target_id for p in planned])
+    lines: list[Line] = []
+    if stage.managed:
+        left = stage.managed - stage.arrived
+        text = f"{count(stage.managed, 'target')} deployed from repositories: backed up now, changed there"
+        lines.append(line(f"{text}; {left:,} still to come. /rollout plan --managed has the edits."))
+    return [*lines, forced_line(forced)] if forced else lines
+
+
+def forced_line(forced: list[tuple[str, int]]) -> Line:
+    """What the next deploy does to what is changed by API all the same."""
+    names = listed([f"{repository} ({number:,})" for repository, number in forced[:4]])
+    more = f" and {len(forced) - 4:,} more" if len(forced) > 4 else ""
+    text = f" Changed by API although deployed from a repository: the next deploy of {names}{more} writes the old"
+    return line(Icon("warning"), f"{text} runtime back unless it is changed there, too.")
+
+
+def _way_back(call: Call, planned: list[Planned]) -> Line | None:
+    """That a workspace no longer lists the old runtime, and what the way back is then; said before the start."""
+    notes = [n for p in planned for n in p.change.notes if "the way back" in n]
+    if not notes:
+        return None
+    return line(Icon("warning"), f" {count(len(notes), 'target')}: {notes[0]}.")
+
+
+def _not_isolated(call: Call, planned: list[Planned]) -> list[Line]:
+    """Of a stage with few targets: what else is touched when these move."""
+    with call.database.read() as session:
+        shared = sharing.shared_by(session, call.standing.id, [p.target_id for p in planned])
+    said = [sentence(found, names) for found, names in shared]
+    return [line(Icon("warning"), f" {text}") for text in said if text]
 
 
 def _restarts(number: int) -> str:

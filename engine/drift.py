@@ -77,7 +77,7 @@ def _who(parts: Parts, workspace: str, one: Watched, drift: Drift) -> Drift:
 
 
 def report(parts: Parts, rollouts: Sequence[Rollout]) -> None:
-    """Post what drifted, at most once a day (in the plan's zone) for each rollout, for as long as there is something."""
+    """Post what drifted, at most once a day (in the plan's zone) for each rollout, while there is something."""
     now = parts.calendar()
     for rollout in rollouts:
         today = f"{now.astimezone(ZoneInfo(plan_of(rollout).zone)):%Y-%m-%d}"

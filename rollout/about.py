@@ -1,7 +1,7 @@
 """What is known of a target besides its runtime: whose it is, what it uses, and where it is deployed from. Pure.
 
-An object that comes out of a repository (a bundle, Terraform) is managed elsewhere: the next deploy writes back whatever
-the repository says, so that a change belongs there.
+An object that comes out of a repository (a bundle, Terraform) is managed elsewhere: the next deploy writes back
+whatever the repository says, so that a change belongs there.
 """
 
 import re

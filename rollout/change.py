@@ -103,7 +103,7 @@ class Found:
     runtimes: tuple[str, ...]  # every spark_version it names, sorted, without repeats
     state: str  # RUNNING, TERMINATED, ...; for a job: SCHEDULED, PAUSED, CONTINUOUS or MANUAL
     raw: Raw
-    about: About = About()
+    about: About = dataclasses.field(default_factory=About)
 
 
 class Holds(StrEnum):

@@ -180,7 +180,7 @@ def _takes_everything(targets: Node) -> bool:
 def _named_twice(
     stage: Node, mine: Sequence[tuple[str, str]], named: dict[tuple[str, str, str, str], Node]
 ) -> Iterator[Problem]:
-    """One word of the selection alone, without exclusions, names the same in two stages: that can be said beforehand."""
+    """What can be said beforehand: one word of a selection, without exclusions, names the same in two stages."""
     targets = stage.get("targets")
     words = [word for word in ("names", "tags", "owners", "ids") if targets.get(word).items]
     if len(words) != 1 or targets.get("exclude").value:

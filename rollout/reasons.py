@@ -56,6 +56,7 @@ CODES: Final[dict[str, str]] = {
     "actions_in_flight": "work on the target has not ended",
     "nothing_to_retry": "nothing failed",
     "selection_overlap": "two stages select the same target",
+    "not_arrived": "not every edit of a repository has been deployed",
     "not_pinned": "the target is not pinned",
     "owner_required": "a pin needs an owner",
     # why left alone (workspace)

@@ -109,6 +109,9 @@ class StageStanding:
     planned: int = 0
     left_alone: int = 0
     pinned: int = 0
+    managed: int = 0  # wait for, or got, an edit of the repository that owns them
+    arrived: int = 0  # of those, deployed on the new runtime
+    drifted: int = 0  # not as we set them, or appeared after the freeze
     work: Mapping[ActionKind, Tally] = field(default_factory=dict)
     signatures: tuple[Signature, ...] = ()
     findings: Mapping[str, Finding] = field(default_factory=dict)
@@ -181,6 +184,21 @@ class ItemStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class Pin:
+    """A target that stays on the old runtime, with who answers for it."""
+
+    target_id: int
+    name: str
+    kind: str
+    workspace: str
+    stage: str | None
+    reason: str
+    owner: str | None
+    by: str | None
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """One rollout as it is stored now."""
 
@@ -200,6 +218,9 @@ class Standing:
     paused_at: datetime | None = None
     file_differs: bool = False
     unassigned: int = 0  # targets in no stage
+    orphans: int = 0  # of those, on the source runtime: nobody would move them
+    overlaps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # stage -> what another one selects as well
+    pins: tuple[Pin, ...] = ()
 
     def stage(self, key: str) -> StageStanding:
         """The stage of that key. Raises KeyError."""

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from rollout import gates
 from rollout.gatefacts import pause_facts, retry_facts, start_facts
 from rollout.gates import Refuse
 from rollout.reasons import Reason
-from rollout.states import WORK_OF, ActionKind, ActionState, StageState
-from storage import dryrun, tallies
+from rollout.states import WORK_OF, ActionKind, StageState
+from storage import attempts, dryrun, managed, tallies
 from storage.acting import Who, acting, stale
 from storage.database import Database
 from storage.models import Action, Stage, Workspace
@@ -72,9 +72,9 @@ def start(
             return Refuse((changed(stage_key, confirm, digest),))
         if stage.state is StageState.WAITING:
             move(act.session, stage, StageState.READY, now, who.by, f"{stage_key} may be started")
-        act.session.execute(
-            insert(Action),
-            [
+        attempts.insert_actions(
+            act.session,
+            (
                 {
                     "rollout_id": rollout_id,
                     "stage_id": stage.id,
@@ -83,14 +83,28 @@ def start(
                     "workspace": p.workspace,
                     "kind": ActionKind.BACKUP,
                     "attempt": 1,
-                    "state": ActionState.PENDING,
                     "change": p.change.to_json(),
                     "created_at": now,
-                    "looks": 0,
-                    "epoch": 0,
                 }
                 for p in planned
-            ],
+            ),
+        )
+        attempts.insert_actions(
+            act.session,
+            (
+                {
+                    "rollout_id": rollout_id,
+                    "stage_id": stage.id,
+                    "generation": stage.generation,
+                    "target_id": target.id,
+                    "workspace": target.workspace,
+                    "kind": ActionKind.BACKUP,
+                    "attempt": 1,
+                    "change": None,
+                    "created_at": now,
+                }
+                for target in managed.to_back_up(act.session, rollout_id, stage_key)
+            ),
         )
         sentence = f"started {stage_key}: {len(planned)} targets, change set {digest[:8]}"
         event(act.session, now, who.by, "start", sentence, stage=stage, data={"digest": digest})
