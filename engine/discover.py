@@ -21,7 +21,7 @@ from workspace import pipelines
 from workspace.discovery import Discovery, discover
 from workspace.errors import Incomplete, WorkspaceError
 from workspace.kinds import KINDS
-from workspace.runs import RunSeen, runs_since, submitted_since
+from workspace.runs import RunSeen, active_runs, runs_since, submitted_since
 
 log = structlog.get_logger(__name__)
 
@@ -103,13 +103,14 @@ def _look_at_runs(parts: Parts, key: str, jobs: set[str], now: datetime) -> None
     seen: list[runs.Seen] = []
     activity: dict[tuple[str, str], dict[str, Any]] = {}
     try:
-        for run in runs_since(parts.clients[key], None, since, active=True, most_pages=RUN_PAGES):
-            if str(run.job_id) not in jobs:
-                continue
-            _note_run(activity, run)
+        for run in runs_since(parts.clients[key], None, since, most_pages=RUN_PAGES):
             ended = stored(run)
-            if ended is not None:
+            if ended is not None and ended.job_id in jobs:
                 seen.append(ended)
+                _note_run(activity, run)
+        for run in active_runs(parts.clients[key], RUN_PAGES):
+            if str(run.job_id) in jobs:
+                _note_run(activity, run)
     except Incomplete:
         pass  # what was read is true; the rest is older
     except WorkspaceError as error:
@@ -121,11 +122,12 @@ def _look_at_runs(parts: Parts, key: str, jobs: set[str], now: datetime) -> None
 
 
 def _note_run(activity: dict[tuple[str, str], dict[str, Any]], run: RunSeen) -> None:
-    """Runs come newest first: the first of a target says who ran it last; of clusters it is a run of a job on them."""
+    """The newest run of a target says who ran it last; of clusters it is a run of a job on them."""
     for target in (("job", str(run.job_id)), *(("cluster", cluster) for cluster in run.cluster_ids)):
-        last = {"at": run.started.isoformat(), "by": run.by, "by_schedule": run.by_schedule, "running": 0}
-        known = activity.setdefault(target, last)
+        known = activity.setdefault(target, {"at": "", "running": 0})
         known["running"] += run.ended is None
+        if run.started.isoformat() > known["at"]:
+            known |= {"at": run.started.isoformat(), "by": run.by, "by_schedule": run.by_schedule}
 
 
 def _look_at_submitted(parts: Parts, key: str, now: datetime) -> None:

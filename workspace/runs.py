@@ -93,6 +93,20 @@ def runs_since(
                     yield seen
 
 
+def active_runs(client: Client, most_pages: int = MOST_PAGES) -> Iterator[RunSeen]:
+    """The runs of jobs that have not ended, whenever they started: a stream's may be months old. Newest first.
+
+    Raises the WorkspaceErrors of ``Client.get``, and Incomplete at the end if ``most_pages`` were not enough.
+    """
+    query = {"limit": _PAGE, "expand_tasks": True, "active_only": True, "run_type": "JOB_RUN"}
+    for page in client.pages("/api/2.2/jobs/runs/list", query, most_pages):
+        for raw in page.get("runs") or ():
+            if raw.get("job_id") and raw.get("start_time"):
+                seen = seen_of(raw)
+                if seen.result == "active":
+                    yield seen
+
+
 @dataclass(frozen=True, slots=True)
 class Submitted:
     """Runs without a job, submitted by one creator under one name on one release."""
