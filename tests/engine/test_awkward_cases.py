@@ -1,4 +1,4 @@
-"""The dry run of the sample fleet explains every awkward case: looked at by the engine, stored, and told by ``plan``."""
+"""The dry run of the sample fleet explains every awkward case, as the engine found and stored it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +13,7 @@ from storage.migrate import migrate
 from storage.models import Target, Workspace
 from tests.commands.world import sandbox_plan
 from tests.engine.harness import World
+
 
 def _runs_were_read(database: Database) -> bool:
     with database.read() as session:

@@ -143,9 +143,7 @@ def test_selections_that_do_not_meet_are_good(first: str, second: str) -> None:
 
 
 def test_an_old_stored_plan_is_read_and_is_the_same_plan() -> None:
-    plan = parse(
-        PLAN.replace("FIRST", "names: [a]").replace("SECOND", "exclude: [b]"), "plan.yml", lambda _: None, ()
-    )
+    plan = parse(PLAN.replace("FIRST", "names: [a]").replace("SECOND", "exclude: [b]"), "plan.yml", lambda _: None, ())
     text = canonical(plan)
     old = text.replace('"exclude":{"ids":[],"kinds":[],"names":["b"],"owners":[],"tags":[]}', '"exclude":["b"]')
     old = old.replace('"managed":"propose",', "").replace('"owners":[],', "").replace('"ids":[],', "")
