@@ -173,7 +173,9 @@ def _notes(
     if on_shared:
         verb = "runs on a shared cluster and moves" if len(on_shared) == 1 else "run on a shared cluster and move"
         yield f"{_count(len(on_shared), 'task')} {verb} with it"
-    started = {str((t.get("run_job_task") or {}).get("job_id")) for t in map(inner, tasks(raw)) if t.get("run_job_task")}
+    started = {
+        str((t.get("run_job_task") or {}).get("job_id")) for t in map(inner, tasks(raw)) if t.get("run_job_task")
+    }
     if started:
         moves = "which moves with its own stage" if len(started) == 1 else "which move with their own stages"
         yield f"starts {_count(len(started), 'other job')}, {moves}"
