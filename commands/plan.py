@@ -103,8 +103,7 @@ def _elsewhere(call: Call) -> list[Block]:
     lines: list[Line] = []
     with call.database.read() as session:
         arrivals = storage_managed.arrivals(session, call.standing.id, call.stage_key)
-        planned = dryrun.planned_ids(session, call.standing.id, call.stage_key)
-        forced = storage_managed.forced(session, planned)
+        forced = storage_managed.forced(session, call.standing.id, call.stage_key)
         submitted = dryrun.submitted(session, call.plan.workspaces) if call.stage_key is None else []
     if arrivals:
         lines.append(line(Strong("Deployed from repositories"), ": /rollout plan --managed has the exact edits"))

@@ -113,7 +113,7 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
     if stage.left_alone or stage.pinned:
         left = f"{stage.left_alone:,} left alone" + (f", {stage.pinned} pinned" if stage.pinned else "")
         numbers.append(line(f"{left}: /rollout plan {stage.key} says why."))
-    numbers += _managed(call, stage, planned)
+    numbers += _managed(call, stage)
     if (back := _way_back(call, planned)) is not None:
         numbers.append(back)
     if len(planned) <= _FEW:
@@ -140,10 +140,10 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
     return tuple(blocks)
 
 
-def _managed(call: Call, stage: StageStanding, planned: list[Planned]) -> list[Line]:
+def _managed(call: Call, stage: StageStanding) -> list[Line]:
     """What repositories change themselves, and what is changed by API although a repository owns it."""
     with call.database.read() as session:
-        forced = managed.forced(session, [p.target_id for p in planned])
+        forced = managed.forced(session, call.standing.id, stage.key)
     lines: list[Line] = []
     if stage.managed:
         left = stage.managed - stage.arrived

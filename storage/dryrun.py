@@ -50,12 +50,6 @@ def change_set(session: Session, rollout_id: int, stage_key: str) -> list[Planne
     return sorted(found, key=lambda p: (p.workspace, p.kind, p.name, p.object_id))
 
 
-def planned_ids(session: Session, rollout_id: int, stage_key: str | None) -> list[int]:
-    """The ids of the targets that would be changed, of one stage or of all."""
-    where = and_(_found(rollout_id, stage_key), Target.stage_key.is_not(None), in_change_set())
-    return list(session.execute(select(Target.id).where(where).order_by(Target.id)).scalars())
-
-
 def submitted(session: Session, workspaces: Collection[str]) -> list[tuple[str, dict[str, Any]]]:
     """What was submitted without a job lately: workspace and what ``workspace.runs.Submitted`` stores of it, the most
     frequent first."""

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, and_, case, func, null, select
 from sqlalchemy.orm import Session
 
 from rollout.states import ACTION_OPEN, ActionKind
+from storage.dryrun import in_change_set
 from storage.models import Action, Backup, Target
 
 #: Arrived: its repository has deployed it on the new runtime.
@@ -131,14 +132,17 @@ def revertible(
     return [(target, number) for target, number in rows]
 
 
-def forced(session: Session, targets: Sequence[int]) -> list[tuple[str, int]]:
-    """Of these targets, those that a repository owns and that are changed by API all the same: repository, number."""
-    found: dict[str, int] = {}
-    for start in range(0, len(targets), 500):
-        for repository, number in session.execute(
-            select(Target.repository, func.count())
-            .where(Target.id.in_(targets[start : start + 500]), Target.managed_by.is_not(None))
-            .group_by(Target.repository)
-        ):
-            found[repository or "unnamed"] = found.get(repository or "unnamed", 0) + number
-    return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
+def forced(session: Session, rollout_id: int, stage_key: str | None) -> list[tuple[str, int]]:
+    """What a repository owns and would be changed by API all the same, of one stage or of all: repository, number."""
+    rows = session.execute(
+        select(Target.repository, func.count())
+        .where(
+            Target.rollout_id == rollout_id,
+            Target.stage_key.is_not(None) if stage_key is None else Target.stage_key == stage_key,
+            Target.managed_by.is_not(None),
+            in_change_set(),
+        )
+        .group_by(Target.repository)
+    )
+    found = [(repository or "unnamed", number) for repository, number in rows]
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
