@@ -43,7 +43,7 @@ def look(key: str, client: Client, wanted: Wanted) -> Iterator[Finding]:
         return
     yield ok(f"workspace {key}", f"{client.host}: we are {_name(me)}")
     policies = yield from _policies(key, client)
-    for kind in KINDS:
+    for kind in _PATHS:  # policies are looked at above
         yield from _kind(key, client, kind, me, wanted, policies)
     yield from _pools(key, client)
     yield from _runtimes(key, client, wanted)

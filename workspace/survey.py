@@ -37,7 +37,8 @@ def survey(
     """
     tell(f"{workspace}: looking at clusters and jobs ({client.host})")
     found = discover(client)
-    tell(f"{workspace}: {len(found.found):,} clusters and jobs in {found.calls} calls; reading the runs of the week")
+    number = sum(f.kind in {"cluster", "job"} for f in found.found)
+    tell(f"{workspace}: {number:,} clusters and jobs in {found.calls} calls; reading the runs of the week")
     since, complete = now - HISTORY, True
     runs: list[Ran] = []
     try:

@@ -141,8 +141,8 @@ def test_what_a_bundle_owns_comes_with_its_exact_edit(fleet: dict[tuple[str, str
 
 def test_the_canary_takes_its_three_jobs_and_full_the_rest(fleet: dict[tuple[str, str, str], Target]) -> None:
     of_prod = [(kind, name, t) for (workspace, kind, name), t in fleet.items() if workspace == "prod"]
-    assert {t.stage_key for kind, _, t in of_prod if kind in SUPPORTS} == {None}
-    prod = {name: t.stage_key for kind, name, t in of_prod if kind not in SUPPORTS}
+    assert {t.stage_key for kind, _, t in of_prod if kind in {"pipeline", *SUPPORTS}} == {None}
+    prod = {name: t.stage_key for kind, name, t in of_prod if kind in {"cluster", "job"}}
     canary = {name for name, stage in prod.items() if stage == "canary"}
     assert canary == {"orders-hourly", "clickstream-hourly", "inventory-sync"}
     assert set(prod.values()) == {"canary", "full"}
