@@ -12,7 +12,7 @@ from sqlalchemy import select
 from commands.door import Door
 from commands.grammar import parse
 from commands.plaintext import render
-from commands.reply import Actor, Choice, FieldErrors, Form, Request, Surface
+from commands.reply import Actor, Choice, FieldErrors, Form, PersonInput, Request, Surface
 from engine.lock import EngineLock, EngineRunning
 from rollout.states import WORK_OF
 from settings import SettingsError
@@ -75,7 +75,9 @@ def _confirmed(form: Form, operator: Operator) -> dict[str, object] | None:
     values: dict[str, object] = {}
     for wanted in form.inputs:
         initial: object
-        if isinstance(wanted, Choice):
+        if isinstance(wanted, PersonInput):
+            initial = wanted.initial
+        elif isinstance(wanted, Choice):
             many = list(wanted.initial)
             initial = many if wanted.many else (many[0] if many else "")
         else:

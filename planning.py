@@ -15,6 +15,7 @@ from rollout.planfile import Examined, PlanError, examine
 from rollout.planonline import Answered, Holders, online
 from rollout.propose import propose
 from rollout.runtime import release
+from rollout.selection import candidate
 from rollout.yamlmarks import Node, read
 from settings import SettingsError
 
@@ -128,7 +129,7 @@ def ask_workspaces(
         except WorkspaceError as error:
             return Answered(error=str(error))
         releases = frozenset(r for version in found.versions if (r := release(version)))
-        return Answered(releases, tuple((f.kind, f.name) for f in found.found))
+        return Answered(releases, tuple(candidate(key, f) for f in found.found))
 
     with ThreadPoolExecutor(max(len(keys), 1)) as pool:
         return dict(zip(keys, pool.map(one, keys), strict=True))

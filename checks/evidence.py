@@ -19,6 +19,7 @@ class StageLook:
     runs_error: str | None = None
     moving: tuple[str, ...] = ()  # names of changed targets that are on their way to another state just now
     targets_error: str | None = None  # why not every changed target could be looked at
+    managed: tuple[tuple[str, int, int], ...] = ()  # repository, edits that have arrived, edits
 
 
 @dataclass(frozen=True, slots=True)

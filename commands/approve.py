@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from commands import card
+from commands import card, pins
 from commands.call import Call, Refused, refused
 from commands.reply import (
     Block,
@@ -23,7 +23,7 @@ from commands.reply import (
 )
 from commands.shown import targets_words
 from commands.start import check_version
-from commands.words import count, doing, listed, sign_off_line
+from commands.words import doing, listed, sign_off_line
 from rollout import gates
 from rollout.gatefacts import sign_facts
 from rollout.standing import StageStanding
@@ -39,6 +39,8 @@ def approve(call: Call) -> Reply:
     call.proceed(gates.may_approve(asked))
     if not call.submitted:
         return _approve_form(call, stage, asked.open_roles)
+    if (lifted := pins.lift_asked(call, stage.key)) is not None:
+        return lifted
     done = intents_signing.approve(
         call.database,
         call.who,
@@ -122,7 +124,10 @@ def _approve_form(call: Call, stage: StageStanding, open_roles: Sequence[str]) -
         options = tuple((r, titles.get(r, r)[:75]) for r in open_roles)
         inputs.append(Choice("role", "You sign as", options, initial=(best,)))
     inputs.append(TextInput("comment", "Comment", multiline=True, max_length=500))
-    body = (*_what_is_signed(call, stage, best if len(open_roles) == 1 else None), *_consequence(call, stage, best))
+    asked, more = pins.asked(call, stage.key)
+    inputs += more
+    shown = _what_is_signed(call, stage, best if len(open_roles) == 1 else None)
+    body = (*shown, *asked, *_consequence(call, stage, best))
     arguments: dict[str, Any] = {"rollout": call.standing.id, "stage": stage.key, "version": stage.version}
     if len(open_roles) == 1:
         arguments["role"] = best
@@ -176,9 +181,7 @@ def _what_is_signed(call: Call, stage: StageStanding, role: str | None, acceptin
     with call.database.read() as session:
         blocks += card.failures(session, stage)
     if stage.pinned:
-        blocks.append(
-            Paragraph((line(Icon("locked"), f" {count(stage.pinned, 'target')} pinned: left on the old runtime."),))
-        )
+        blocks += pins.listed(standing, tuple(p for p in standing.pins if p.stage == stage.key))
     if stage.signatures:
         blocks.append(Paragraph((sign_off_line(standing, stage),)))
     digest = (stage.change_set_digest or "")[:8]

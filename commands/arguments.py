@@ -7,8 +7,10 @@ from typing import Any, Final
 from commands.call import Refused, refused
 
 _NUMBERS: Final = frozenset({"rollout", "target_id", "version", "generation", "page"})
-_TEXTS: Final = frozenset({"words", "stage", "target", "reason", "role", "comment", "confirm", "state", "verb"})
-_LISTS: Final = frozenset({"stages", "items"})
+_TEXTS: Final = frozenset(
+    {"words", "stage", "target", "reason", "role", "comment", "confirm", "state", "verb", "owner"}
+)
+_LISTS: Final = frozenset({"stages", "items", "unpin", "managed_too"})
 _MOST: Final = 2**31  # an integer of PostgreSQL
 _LENGTH: Final = 3000
 _KEEP: Final = frozenset("\n\t")

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from commands import outlook
+from commands import managed, outlook, pins
 from commands.reply import (
     Block,
     Button,
@@ -25,6 +25,7 @@ from commands.shown import progress, stage_lines
 from commands.words import STATE, count, lasting, short
 from rollout.standing import StageStanding, Standing
 from rollout.states import ENGINE_STATES, ActionKind, StageState, Verdict
+from storage import managed as stored
 from storage import runfailures, tallies
 from storage.models import Stage
 
@@ -45,6 +46,8 @@ def card(session: Session, standing: Standing, key: str, now: datetime) -> Reply
         blocks.append(bar)
     blocks += pace(session, standing, stage, now)
     blocks += failures(session, stage)
+    blocks += owned_elsewhere(session, standing, stage)
+    blocks += pins.listed(standing, tuple(p for p in standing.pins if p.stage == key), 5)
     blocks += runs(standing, stage)
     blocks += criteria(standing, stage) if stage.state is StageState.REVIEW else []
     blocks.append(Paragraph(_next(standing, stage, now)))
@@ -117,6 +120,14 @@ def _failed_runs(session: Session, stage: StageStanding, most: int) -> list[Bloc
     if len(times) > most:
         lines.append(line(f"and {len(times) - most} more targets"))
     return [Paragraph((line(Strong(f"{count(len(found), 'failed run')} on the new runtime")), *lines))]
+
+
+def owned_elsewhere(session: Session, standing: Standing, stage: StageStanding) -> list[Block]:
+    """How far the repositories are with their edits of this stage."""
+    if not stage.managed or stage.state in (StageState.ROLLING_BACK, StageState.ROLLED_BACK):
+        return []
+    lines = managed.arrival_lines(stored.arrivals(session, standing.id, stage.key), 5)
+    return [Paragraph((line(Strong("Repositories")), *lines))]
 
 
 def runs(standing: Standing, stage: StageStanding) -> list[Block]:

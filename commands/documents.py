@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from commands import card as cards
-from commands import outlook, report
+from commands import drifted, outlook, report
 from commands.reply import At, Block, Button, Buttons, Icon, Line, Note, Paragraph, Part, Person, Reply, Strong, line
 from commands.shown import targets_words
 from commands.words import count, short, sign_off_line
@@ -31,6 +31,8 @@ def document(
     """The message of that kind; None when there is nothing to say any more, or nobody knows the kind."""
     if kind == "daily_summary":
         return report.daily(session, standing, ids, now)
+    if kind == "drift":
+        return drifted.document(session, standing)
     if kind in {"paused", "resumed"}:
         return _flag(standing, kind)
     if kind in _OF_START:
@@ -222,7 +224,9 @@ def _pinned(
         return None
     said = f"{short(target.name, 80)} ({target.workspace}) stays on the old runtime"
     by: Line = (" by ", Person(target.pinned_by)) if target.pinned_by else ()
-    lines = (line(Icon("locked"), " ", Strong(said), ": pinned", *by, f": {short(target.pinned_reason, 300)}"),)
+    owner: Line = ("; owner ", Person(target.pinned_owner)) if target.pinned_owner else ()
+    why = f": {short(target.pinned_reason, 300)}"
+    lines = (line(Icon("locked"), " ", Strong(said), ": pinned", *by, why, *owner),)
     button = Button("Target", "status", {"rollout": standing.id, "target_id": target.id})
     return Reply(f"{said}.", (Paragraph(lines), Buttons((button,))))
 

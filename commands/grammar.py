@@ -41,6 +41,8 @@ _QUOTES: Final = str.maketrans(
 #: A command with its reason. What is longer would not fit the button that asks the person to choose.
 LONGEST: Final = 900
 _LINK: Final = re.compile(r"<(?P<mark>[@#!]?)(?P<body>[^<>|]+)(?:\|(?P<label>[^<>]*))?>")
+#: The one flag that there is; a dash becomes one of several when it is typed on a phone.
+_MANAGED: Final = re.compile(r"(?:^|\s)-{1,2}managed(?=\s|$)", re.IGNORECASE)
 _PAIRS: Final = {'"': '"', "'": "'", "`": "`"}
 
 
@@ -56,7 +58,11 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
         return "home", {}
     said = words[0].lower().strip("\"'`.,:;!?")
     verb = ALIASES.get(said, said)
-    return verb, {"words": words[1].strip()} if len(words) > 1 else {}
+    rest = words[1].strip() if len(words) > 1 else ""
+    if verb == "plan" and (found := _MANAGED.search(rest)):
+        rest = f"{rest[: found.start()]} {rest[found.end() :]}".strip()
+        return verb, {"managed": True, **({"words": rest} if rest else {})}
+    return verb, {"words": rest} if rest else {}
 
 
 def clean(text: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from commands import outlook
+from commands import outlook, pins
 from commands.call import Call
 from commands.contacts import contact_lines
 from commands.reply import (
@@ -64,6 +64,7 @@ def rollout_blocks(standing: Standing, actor: str, roles: frozenset[str], now: d
     blocks += [Buttons((*(b for b in buttons if b.style != "danger"), *more, *danger)), Divider()]
     for stage in standing.stages[:_STAGES]:
         blocks += _stage(stage)
+    blocks += pins.listed(standing, most=5)
     if not any(s.started for s in standing.stages) and current is not None:
         blocks.append(
             Note(line(f"New here? /rollout plan {current.key} shows what would change; nothing is done by it."))

@@ -1,10 +1,11 @@
-"""``pin STAGE``: leave behind what failed in a blocked stage. Asked for by a button; shows what it does first."""
+"""``pin [STAGE | TARGET]``: of a blocked stage leave behind what failed in it, asked for by a button; or one target."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select
 
+from commands import pins
 from commands.call import Call, Refused, refused
 from commands.reply import Buttons, FieldErrors, Form, Icon, Line, Paragraph, Reply, Strong, TextInput, line
 from commands.start import check_version
@@ -18,7 +19,12 @@ _FIRST = 10
 
 
 def pin(call: Call) -> Reply:
-    """Ask for the reason, or put back and pin the targets that failed."""
+    """A stage that was named, or else a target."""
+    return _failed(call) if call.stage_key is not None else pins.pin(call)
+
+
+def _failed(call: Call) -> Reply:
+    """Ask for the reason, or put back and pin the targets that failed in a stage."""
     stage = call.stage
     check_version(call, stage)
     call.proceed(gates.may_pin_failed(pin_failed_facts(call.standing, stage.key, call.roles)))
@@ -72,6 +78,8 @@ def _listed(names: list[str]) -> list[Line]:
 
 
 def check_pin(arguments: Mapping[str, Any]) -> None:
-    """A pin says why."""
-    if not str(arguments.get("reason") or "").strip():
+    """A pin says why; that of one target also who answers for it."""
+    if not arguments.get("stage"):
+        pins.check_pin(arguments)
+    elif not str(arguments.get("reason") or "").strip():
         raise FieldErrors({"reason": "Say why these targets stay on the old runtime."})

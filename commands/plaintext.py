@@ -19,6 +19,8 @@ from commands.reply import (
     Note,
     Paragraph,
     Person,
+    PersonInput,
+    Preformatted,
     Progress,
     Reply,
     Strong,
@@ -71,6 +73,8 @@ def _block(block: Block) -> str:
             return _progress(block)
         case Chart():
             return _chart(block)
+        case Preformatted(lines):
+            return "\n".join(map(_clean, lines))
         case Buttons(buttons):
             return "\n".join(map(_button, buttons))
 
@@ -141,6 +145,9 @@ def _form(form: Form) -> str:
                 parts.append(f"{question.label}{' (required)' if question.required else ''}: {question.key}=…")
             case Moment():
                 parts.append(f"{question.label}: {question.key}=2026-12-01 20:00")
+            case PersonInput():
+                given = f" ({question.initial})" if question.initial else ""
+                parts.append(f"{question.label}, as a Slack user id{given}: {question.key}=…")
             case Choice():
                 options = "\n".join(f"  {value}  {_clean(label)}" for value, label in question.options)
                 parts.append(f"{question.label}: {question.key}=…\n{options}")

@@ -1,13 +1,15 @@
 """``plan [STAGE]``: the dry run. Every target before and after, what is left alone and why. Changes nothing."""
 
+from commands import managed, pins
 from commands.call import Call
 from commands.reply import Block, Buttons, Code, Heading, Icon, Line, Note, Paragraph, Reply, Strong, Table, line
 from commands.shown import facts_age, pages
-from commands.start import calls_words
+from commands.start import calls_words, forced_line
 from commands.words import change_words, count, listed, short
 from rollout.reasons import CODES
-from rollout.standing import StageStanding
+from rollout.standing import Pin, StageStanding
 from storage import dryrun
+from storage import managed as storage_managed
 from storage.dryrun import PlannedRow
 
 _A_PAGE = 20
@@ -15,6 +17,8 @@ _A_PAGE = 20
 
 def plan(call: Call) -> Reply:
     """The dry run of one stage, or of all."""
+    if call.request.arguments.get("managed"):
+        return managed.edits(call)
     standing = call.standing
     key = call.stage_key
     with call.database.read() as session:
@@ -56,11 +60,15 @@ def _summary(call: Call, effects: dryrun.Effects, alone: list[dryrun.LeftAlone])
         if per:
             lines.append(line(f"To change by stage: {', '.join(per)}."))
         if call.standing.unassigned:
-            text = f" {count(call.standing.unassigned, 'target')} in no stage: the plan's selections take none of them."
-            lines.append(line(Icon("warning"), text))
+            text = f" {count(call.standing.unassigned, 'target')} in no stage: the plan's selections take none of them"
+            orphans = call.standing.orphans
+            lost = f"; {orphans:,} of them on {call.plan.runtimes.source}, which nobody would move" if orphans else ""
+            lines.append(line(Icon("warning"), f"{text}{lost}."))
     elif effects.digest:
         lines.append(line("Change set ", Code(effects.digest[:8]), ": a start shows the same, or is refused."))
-    blocks: list[Block] = [Paragraph(tuple(lines))]
+    lines += _overlaps(call)
+    blocks: list[Block] = [Paragraph(tuple(lines)), *_elsewhere(call)]
+    blocks += pins.listed(call.standing, _pins(call))
     if alone:
         why: list[Line] = [line(Strong("Left alone"))]
         for left in alone[:8]:
@@ -71,6 +79,47 @@ def _summary(call: Call, effects: dryrun.Effects, alone: list[dryrun.LeftAlone])
             why.append(line(f"and {sum(left.count for left in alone[8:]):,} for other reasons, in the list"))
         blocks.append(Paragraph(tuple(why)))
     return blocks
+
+
+def _pins(call: Call) -> tuple[Pin, ...]:
+    return tuple(p for p in call.standing.pins if call.stage_key in (None, p.stage))
+
+
+def _overlaps(call: Call) -> list[Line]:
+    found = dict.fromkeys(
+        name for key, names in call.standing.overlaps.items() if call.stage_key in (None, key) for name in names
+    )
+    if not found:
+        return []
+    names = list(found)
+    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    text = f" {count(len(names), 'target')} selected by more than one stage (selection_overlap): {', '.join(names[:5])}"
+    return [line(Icon("warning"), f"{text}{more}. None of these stages starts before the plan says which one it is.")]
+
+
+def _elsewhere(call: Call) -> list[Block]:
+    """What is changed in repositories, what is changed by API although a repository owns it, and what runs without a
+    job and is only reported."""
+    lines: list[Line] = []
+    with call.database.read() as session:
+        arrivals = storage_managed.arrivals(session, call.standing.id, call.stage_key)
+        forced = storage_managed.forced(session, call.standing.id, call.stage_key)
+        submitted = dryrun.submitted(session, call.plan.workspaces) if call.stage_key is None else []
+    if arrivals:
+        lines.append(line(Strong("Deployed from repositories"), ": /rollout plan --managed has the exact edits"))
+        lines += managed.arrival_lines(arrivals, 5)
+    if forced:
+        lines.append(forced_line(forced))
+    source = call.plan.runtimes.source
+    old = [(workspace, s) for workspace, s in submitted if source in str(s["release"]).split(" + ")]
+    if old:
+        number = sum(int(s["runs"]) for _, s in old)
+        lines.append(line(Strong(f"{count(number, 'run')} without a job"), f" on {source} in the last week:"))
+        for workspace, s in old[:5]:
+            lines.append(line(f"{s['creator']}: {short(str(s['name']), 60)} ({int(s['runs']):,} in {workspace})"))
+        rest = f"and {len(old) - 5:,} more; " if len(old) > 5 else ""
+        lines.append(line(f"{rest}they bring their own cluster: who submits them changes it there."))
+    return [Paragraph(tuple(lines))] if lines else []
 
 
 def _row(row: PlannedRow) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from commands.contacts import contacts
 from commands.flags import pause, refresh, resume
 from commands.home import home
 from commands.pin import check_pin, pin
+from commands.pins import unpin
 from commands.plan import plan
 from commands.reply import Reply
 from commands.report import report
@@ -36,11 +37,14 @@ _ALL: Final = (
     ),
     Verb(
         "plan",
-        "/rollout plan [STAGE]",
+        "/rollout plan [STAGE] [--managed]",
         "The dry run: every target before and after. Changes nothing.",
         "stage",
         plan,
-        detail=("Also what is left alone and why, what would restart, and how many calls it takes.",),
+        detail=(
+            "Also what is left alone and why, what would restart, and how many calls it takes.",
+            "With --managed: the exact edits that repositories need, as text to copy, and how many have arrived.",
+        ),
     ),
     Verb(
         "checklist",
@@ -109,6 +113,24 @@ _ALL: Final = (
         ),
     ),
     Verb(
+        "pin",
+        "/rollout pin [STAGE | TARGET] [reason]",
+        "Leaves a target on the old runtime, with a reason and an owner.",
+        "stage_or_target",
+        pin,
+        act=True,
+        detail=("What was changed already is put back first.", "Of a blocked stage: pins all that failed in it."),
+        check=check_pin,
+    ),
+    Verb(
+        "unpin",
+        "/rollout unpin TARGET [reason]",
+        "Lets a pinned target move again, with its stage or the next one that has not begun.",
+        "stage_or_target",
+        unpin,
+        act=True,
+    ),
+    Verb(
         "unlock",
         "/rollout unlock STAGE [reason]",
         "Makes a rolled-back stage ready for a new try.",
@@ -126,16 +148,6 @@ _ALL: Final = (
         act=True,
         hidden=True,
         harmless=True,
-    ),
-    Verb(
-        "pin",
-        "/rollout pin STAGE [reason]",
-        "Puts back and pins what failed in a blocked stage.",
-        "stage",
-        pin,
-        act=True,
-        hidden=True,
-        check=check_pin,
     ),
     Verb(
         "refresh",

@@ -181,7 +181,14 @@ class Buttons:
     buttons: tuple[Button, ...]
 
 
-Block = Heading | Paragraph | Fields | Note | Divider | Table | Progress | Chart | Buttons
+@dataclass(frozen=True, slots=True)
+class Preformatted:
+    """Text to copy, line by line as it is."""
+
+    lines: tuple[str, ...]
+
+
+Block = Heading | Paragraph | Fields | Note | Divider | Table | Progress | Chart | Buttons | Preformatted
 
 
 # -- forms -----------------------------------------------------------------------------------------------------------
@@ -220,7 +227,17 @@ class Moment:
     initial: str = ""
 
 
-Input = TextInput | Choice | Moment
+@dataclass(frozen=True, slots=True)
+class PersonInput:
+    """A person of the team, by user id."""
+
+    key: str
+    label: str
+    required: bool = True
+    initial: str = ""
+
+
+Input = TextInput | Choice | Moment | PersonInput
 
 
 @dataclass(frozen=True, slots=True)

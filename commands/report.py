@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from commands import outlook
+from commands import drifted, outlook, pins
 from commands.call import Call
 from commands.reply import Block, Button, Buttons, Chart, Heading, Icon, Line, Note, Paragraph, Reply, Strong, line
-from commands.shown import facts_age, plain_status, stage_lines, targets_words
+from commands.shown import facts_age, plain_status, stage_lines, targets_words, warnings
 from commands.words import STATE, count, icon, short
 from rollout.standing import Standing
 from rollout.states import ActionKind
@@ -26,10 +26,12 @@ def report(call: Call) -> Reply:
     standing, now = call.standing, call.now
     with call.database.read() as session:
         runtimes = tallies.runtimes(session, standing.id)
+        drift = drifted.blocks(session, standing)
     blocks: list[Block] = [Heading(f"{standing.plan.title}: summary"), Paragraph((outlook.where(standing, now),))]
     for stage in standing.stages[:_STAGES]:
         blocks.append(Paragraph(tuple(stage_lines(standing, stage, now))))
     blocks += targets_by_runtime(standing, runtimes)
+    blocks += [*warnings(standing), *drift, *pins.listed(standing)]
     blocks.append(Paragraph((line(Strong("Checklist")), line(checklist_words(standing)))))
     blocks.append(Paragraph((line(Strong("Who must act")), *outlook.who_must_act(standing, now))))
     blocks.append(Note(facts_age(standing, now)))
@@ -51,6 +53,8 @@ def daily(session: Session, standing: Standing, ids: Mapping[str, Any], now: dat
         Paragraph((outlook.where(standing, now), *outlook.holds(standing, now))),
         Paragraph(tuple(lines)),
         *targets_by_runtime(standing, runtimes),
+        *warnings(standing),
+        *pins.listed(standing, most=5),
         _failures(failed),
         Paragraph((line(Strong("Who must act")), *outlook.who_must_act(standing, now))),
     ]

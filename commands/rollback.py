@@ -10,12 +10,15 @@ from commands.call import Call, Refused, refused
 from commands.reply import (
     Block,
     Buttons,
+    Choice,
     FieldErrors,
     Form,
     Icon,
+    Input,
     Line,
     Note,
     Paragraph,
+    PersonInput,
     Reply,
     Strong,
     TextInput,
@@ -28,7 +31,7 @@ from rollout.gatefacts import roll_back_facts, unlock_facts
 from rollout.gates import Refuse
 from rollout.standing import StageStanding
 from rollout.states import ActionKind, StageState
-from storage import acting, intents_rollback, tallies
+from storage import acting, intents_rollback, managed, tallies
 from storage.models import Target
 
 
@@ -49,7 +52,14 @@ def rollback(call: Call) -> Reply:
         return _form(call, keys)
     reason = call.text("reason") or call.reason
     done = intents_rollback.roll_back(
-        call.database, call.who, call.now, call.standing.id, keys, reason, call.number("generation")
+        call.database,
+        call.who,
+        call.now,
+        call.standing.id,
+        keys,
+        reason,
+        call.number("generation"),
+        managed_too=bool(call.request.arguments.get("managed_too")),
     )
     if isinstance(done, Refuse):
         raise Refused(done.reasons, stage.key)
@@ -127,6 +137,8 @@ def _form(call: Call, keys: list[str]) -> Reply:
         ),
         Note(facts_age(standing, call.now)),
     ]
+    said, inputs = _emergency(call, keys)
+    body[2:2] = said
     stage = standing.stage(keys[0])
     name = keys[0] if len(keys) == 1 else f"{len(keys)} stages"
     arguments: dict[str, Any] = {"rollout": standing.id, "stage": keys[0], "generation": stage.generation}
@@ -138,7 +150,10 @@ def _form(call: Call, keys: list[str]) -> Reply:
         arguments=arguments,
         submit=f"Roll back {name}",
         body=tuple(body),
-        inputs=(TextInput("reason", "Why? It is shown in the channel.", initial=call.reason[:300], max_length=300),),
+        inputs=(
+            TextInput("reason", "Why? It is shown in the channel.", initial=call.reason[:300], max_length=300),
+            *inputs,
+        ),
         danger=True,
     )
     return Reply(f"Roll back {listed(keys)}? {_reverted(stage)}", form=form)
@@ -157,6 +172,25 @@ def _put_back_last(call: Call, keys: list[str]) -> list[Line]:
     else:
         said = f"The policies {names}{more} go back after the targets, unless something else needs the new runtime."
     return [line(said)]
+
+
+def _emergency(call: Call, keys: list[str]) -> tuple[list[Block], list[Input]]:
+    """What repositories have deployed meanwhile is put back only when that is ticked by itself."""
+    names: dict[str, int] = {}
+    with call.database.read() as session:
+        for key in keys:
+            stage = call.standing.stage(key)
+            for target, _ in managed.revertible(session, stage.id, stage.generation, call.standing.id, key):
+                names[target.repository or "unnamed"] = names.get(target.repository or "unnamed", 0) + 1
+    if not names:
+        return [], []
+    number = sum(names.values())
+    repositories = listed([f"{name} ({n:,})" for name, n in list(names.items())[:5]])
+    text = f" {count(number, 'target')} deployed by repositories stay on the new runtime: the way back is a deploy of"
+    undone = "In an emergency they can be put back by API: the next deploy of that repository undoes it."
+    block = Paragraph((line(Icon("warning"), f"{text} {repositories}."), line(undone)))
+    option = ("api", f"Put back {count(number, 'target')} by API; the next deploy undoes it"[:75])
+    return [block], [Choice("managed_too", "Deployed from repositories", (option,), required=False, many=True)]
 
 
 def _reverted(stage: StageStanding) -> str:
@@ -184,7 +218,10 @@ def _target(call: Call, target_id: int) -> Reply:
     if not call.submitted:
         return _target_form(call, target, change, gates.needs_revert(found))
     reason = call.text("reason") or call.reason
-    done = intents_rollback.roll_back_target(call.database, call.who, call.now, call.standing.id, target_id, reason)
+    owner = call.text("owner") or None
+    done = intents_rollback.roll_back_target(
+        call.database, call.who, call.now, call.standing.id, target_id, reason, owner
+    )
     if isinstance(done, Refuse):
         raise Refused(done.reasons, found.stage)
     said = f"{done.target} is {'being put back and ' if done.reverting else ''}pinned."
@@ -218,7 +255,10 @@ def _target_form(call: Call, target: Target, change: Mapping[str, Any] | None, r
         arguments={"rollout": call.standing.id, "target_id": target.id},
         submit="Roll back target",
         body=body,
-        inputs=(TextInput("reason", "Why?", initial=call.reason[:300], max_length=300),),
+        inputs=(
+            TextInput("reason", "Why?", initial=call.reason[:300], max_length=300),
+            PersonInput("owner", "Who answers for the pin?", initial=call.actor),
+        ),
         danger=True,
     )
     return Reply(f"Roll back {target.name} and pin it?", form=form)

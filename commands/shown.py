@@ -41,7 +41,7 @@ def situation(standing: Standing, now: datetime) -> list[Block]:
     if holding := outlook.holds(standing, now):
         blocks.append(Paragraph((line(Strong("What holds us")), *holding)))
     blocks.append(Paragraph((line(Strong("Who must act")), *outlook.who_must_act(standing, now))))
-    return blocks
+    return [*blocks, *warnings(standing)]
 
 
 def plain_status(standing: Standing, now: datetime) -> str:
@@ -103,9 +103,30 @@ def targets_words(stage: StageStanding) -> str:
             words.append(f"{stage.tally(work).good} {WORK[work]}")
         if failed := sum(stage.tally(k).bad for k in (ActionKind.BACKUP, ActionKind.CHANGE, ActionKind.VALIDATE)):
             words.append(f"{failed} failed")
+    if stage.managed and stage.state not in {StageState.ROLLING_BACK, StageState.ROLLED_BACK}:
+        words.append(f"{stage.arrived} of {count(stage.managed, 'repository edit')} arrived")
     if stage.pinned:
         words.append(f"{stage.pinned} pinned")
+    if stage.drifted:
+        words.append(f"{stage.drifted} drifted")
     return ", ".join(words)
+
+
+def warnings(standing: Standing) -> list[Block]:
+    """What somebody has to look at although it holds nothing now: orphans, overlaps and drift."""
+    lines: list[Line] = []
+    if standing.orphans:
+        text = (
+            f" {count(standing.orphans, 'target')} on {standing.plan.runtimes.source} in no stage: nobody moves them."
+        )
+        lines.append(line(Icon("warning"), f"{text} /rollout plan lists them."))
+    if standing.overlaps:
+        stages = listed(sorted(standing.overlaps))
+        lines.append(line(Icon("warning"), f" {stages} select the same targets: /rollout plan says which."))
+    if number := sum(s.drifted for s in standing.stages):
+        text = f" {count(number, 'target')} {'is' if number == 1 else 'are'} not as we set them, or appeared since"
+        lines.append(line(Icon("warning"), f"{text}: /rollout report says which."))
+    return [Paragraph(tuple(lines))] if lines else []
 
 
 def progress(stage: StageStanding) -> Progress | None:

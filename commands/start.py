@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from commands import outlook
+from commands import outlook, pins
 from commands.call import Call, Refused, refused
 from commands.reply import (
     At,
@@ -30,13 +30,16 @@ from rollout.change import SUPPORTS
 from rollout.gatefacts import retry_facts, start_facts
 from rollout.limits import limit_words
 from rollout.plan import Window
+from rollout.sharing import sentence
 from rollout.standing import StageStanding
 from rollout.states import StageState
-from storage import dryrun, intents, intents_schedule
+from storage import dryrun, intents, intents_schedule, managed, sharing
 from storage.acting import stale
 from storage.dryrun import Planned
 
 _FIRST = 10
+#: Up to so many targets a stage is taken for a canary, which ought to be isolated.
+_FEW = 10
 
 
 def start(call: Call) -> Reply:
@@ -48,6 +51,8 @@ def start(call: Call) -> Reply:
     call.proceed(gates.may_start(start_facts(call.standing, stage.key, call.actor, call.roles, call.now)))
     if not call.submitted:
         return _form(call, stage)
+    if (lifted := pins.lift_asked(call, stage.key)) is not None:
+        return lifted
     confirm = call.text("confirm")
     begin_at = moment(call.request.arguments.get("begin_at"))
     if begin_at is not None:
@@ -99,7 +104,8 @@ def _form(call: Call, stage: StageStanding) -> Reply:
     with call.database.read() as session:
         planned = dryrun.change_set(session, call.standing.id, stage.key)
     digest = dryrun.digest_of(planned)
-    body = effects(call, stage, planned, digest)
+    asked, inputs = pins.asked(call, stage.key)
+    body = (*effects(call, stage, planned, digest), *asked)
     form = Form(
         title=f"Start {stage.key}",
         verb="start",
@@ -111,7 +117,7 @@ def _form(call: Call, stage: StageStanding) -> Reply:
         },
         submit=f"Start {stage.key}",
         body=body,
-        inputs=(Moment("begin_at", "Begin at (UTC in a terminal); empty: at once"),),
+        inputs=(Moment("begin_at", "Begin at (UTC in a terminal); empty: at once"), *inputs),
     )
     targets = sum(p.kind not in SUPPORTS for p in planned)
     return Reply(f"Start {stage.key}? {count(targets, 'target')} would be changed.", form=form)
@@ -176,6 +182,11 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
     if stage.left_alone or stage.pinned:
         left = f"{stage.left_alone:,} left alone" + (f", {stage.pinned} pinned" if stage.pinned else "")
         numbers.append(line(f"{left}: /rollout plan {stage.key} says why."))
+    numbers += _managed(call, stage)
+    if (back := _way_back(call, targets)) is not None:
+        numbers.append(back)
+    if len(targets) <= _FEW:
+        numbers += _not_isolated(call, targets)
     rules: list[Line] = [
         line(f"At most {plan.max_parallel} at once; it stops at {limit_words(plan.max_failures, 'failure')}."),
     ]
@@ -213,6 +224,42 @@ def _widened(supports: list[Planned]) -> list[Line]:
     said = f"{len(supports)} {'policy is' if one else 'policies are'} widened first, with the old default kept: "
     rest = f"What else {'it governs' if one else 'they govern'} stays as it is."
     return [line(Icon("warning"), f" {said}{listed(names)}{more}. {rest}")]
+
+
+def _managed(call: Call, stage: StageStanding) -> list[Line]:
+    """What repositories change themselves, and what is changed by API although a repository owns it."""
+    with call.database.read() as session:
+        forced = managed.forced(session, call.standing.id, stage.key)
+    lines: list[Line] = []
+    if stage.managed:
+        left = stage.managed - stage.arrived
+        text = f"{count(stage.managed, 'target')} deployed from repositories: backed up now, changed there"
+        lines.append(line(f"{text}; {left:,} still to come. /rollout plan --managed has the edits."))
+    return [*lines, forced_line(forced)] if forced else lines
+
+
+def forced_line(forced: list[tuple[str, int]]) -> Line:
+    """What the next deploy does to what is changed by API all the same."""
+    names = listed([f"{repository} ({number:,})" for repository, number in forced[:4]])
+    more = f" and {len(forced) - 4:,} more" if len(forced) > 4 else ""
+    text = f" Changed by API although deployed from a repository: the next deploy of {names}{more} writes the old"
+    return line(Icon("warning"), f"{text} runtime back unless it is changed there, too.")
+
+
+def _way_back(call: Call, planned: list[Planned]) -> Line | None:
+    """That a workspace no longer lists the old runtime, and what the way back is then; said before the start."""
+    notes = [n for p in planned for n in p.change.notes if "the way back" in n]
+    if not notes:
+        return None
+    return line(Icon("warning"), f" {count(len(notes), 'target')}: {notes[0]}.")
+
+
+def _not_isolated(call: Call, planned: list[Planned]) -> list[Line]:
+    """Of a stage with few targets: what else is touched when these move."""
+    with call.database.read() as session:
+        shared = sharing.shared_by(session, call.standing.id, [p.target_id for p in planned])
+    said = [sentence(found, names) for found, names in shared]
+    return [line(Icon("warning"), f" {text}") for text in said if text]
 
 
 def _restarts(number: int) -> str:

@@ -1,7 +1,10 @@
 """``status TARGET``: what one target was, what we wrote, what it is now, and how its runs do."""
 
+from datetime import datetime
+
 from sqlalchemy import and_, select, true
 
+from commands import pins
 from commands.call import Call, refused
 from commands.reply import (
     Block,
@@ -21,8 +24,11 @@ from commands.reply import (
 )
 from commands.words import WORK, ago, change_words, count, short
 from rollout.change import SUPPORTS, Change
+from rollout.drift import WORDS, Drift, Drifted, who_said
 from rollout.location import cluster_url, job_url, normal_host, policy_url
+from rollout.sharing import sentence
 from rollout.states import ACTION_BAD, ActionKind, ActionState
+from storage import sharing
 from storage.models import Action, Run, Target, Workspace
 
 _RUNS = 8
@@ -69,9 +75,15 @@ def target(call: Call, target_id: int) -> Reply:
             if found.kind == "job"
             else []
         )
+        shared = (
+            []  # what a support governs is no bond of one target
+            if found.kind in SUPPORTS
+            else [sentence(*one) for one in sharing.shared_by(session, standing.id, [target_id])]
+        )
     frozen = next((a.change for a in reversed(actions) if a.change), None)
     blocks: list[Block] = [Heading(short(f"{found.name}", 140)), Fields(tuple(_pairs(found, frozen)))]
     blocks += _left_alone(found, frozen)
+    blocks += _bonds(found, shared)
     if actions:
         blocks.append(Paragraph((line(Strong("What was done")), *[_action(a) for a in actions[-8:]])))
     blocks += _conflicts(actions)
@@ -87,6 +99,10 @@ def target(call: Call, target_id: int) -> Reply:
         and not found.pinned_reason
     ):
         buttons.append(call.button("Roll back target", "rollback", "danger", target_id=found.id))
+    if found.pinned_reason and pins.may_lift(call, found):
+        buttons.append(call.button("Un-pin", "unpin", target_id=found.id))
+    elif not found.pinned_reason and found.kind != "pipeline" and not actions and pins.may_set(call, found):
+        buttons.append(call.button("Pin", "pin", target_id=found.id))
     buttons.append(call.button("Look again", "refresh"))
     blocks.append(Buttons(tuple(buttons)))
     return Reply(f"{found.name}: {found.release or '-'}, {found.state or 'state unknown'}.", tuple(blocks), share=True)
@@ -112,8 +128,50 @@ def _pairs(found: Target, frozen: dict[str, object] | None) -> list[tuple[str, L
         ("Before", line(before)),
         ("Ours", line(ours if frozen else f"{ours} (planned)" if change else "-")),
         ("Now", line(f"{found.release or '-'}, {found.state or '-'}" + (", gone" if found.gone else ""))),
-        ("Owner", line(found.owner or "unknown")),
+        ("Owner", line(_owners(found))),
+        ("Ran", line(_activity(found))),
     ]
+
+
+def _owners(found: Target) -> str:
+    """Whose it is: as whom it runs, who made it, and where it is deployed from."""
+    words = [found.owner or "unknown"]
+    creator = str((found.about or {}).get("creator") or "")
+    if creator and creator != found.owner:
+        words.append(f"made by {creator}")
+    if found.managed_by:
+        words.append(f"deployed from {found.repository or 'a repository'} ({found.managed_by})")
+    tags = (found.about or {}).get("tags") or {}
+    if tags:
+        words.append(", ".join(f"{key}={value}" for key, value in sorted(tags.items())[:6]))
+    return short("; ".join(words), 400)
+
+
+def _activity(found: Target) -> str:
+    """Who ran it last and when, and whether it runs now."""
+    seen = found.activity
+    if not seen:
+        return "none seen in the last day"
+    when = datetime.fromisoformat(str(seen["at"])).strftime("%a %d %b %H:%M UTC")
+    how = " by its schedule" if seen.get("by_schedule") else ""
+    now = f", {count(int(seen.get('running') or 0), 'run')} under way at the last look" if seen.get("running") else ""
+    return f"{when}{how}, as {seen.get('by') or 'unknown'}{now}"
+
+
+def _bonds(found: Target, shared: list[str]) -> list[Block]:
+    """What it shares, and that it drifted."""
+    lines: list[Line] = [line(Icon("warning"), f" {text}") for text in shared if text]
+    if not lines and found.kind in {"cluster", "job"}:
+        lines.append(line(Icon("ok"), " Isolated: nothing else moves with it, and it shares no policy and no pool."))
+    if found.also_in:
+        stages = ", ".join([found.stage_key or "-", *map(str, found.also_in)])
+        lines.append(line(Icon("warning"), f" Selected by more than one stage (selection_overlap): {stages}."))
+    if found.drift:
+        drift = Drift.from_json(found.drift)
+        one = Drifted(found.name, found.workspace, found.kind, found.stage_key, None, None, drift)
+        said = f" Drifted: {WORDS[drift.what]} ({drift.expected} wanted, {drift.found} found); {who_said(one)}."
+        lines.append(line(Icon("warning"), said))
+    return [Paragraph(tuple(lines))] if lines else []
 
 
 def _once(text: str) -> str:
@@ -128,7 +186,8 @@ def _once(text: str) -> str:
 def _left_alone(found: Target, frozen: dict[str, object] | None) -> list[Block]:
     if found.pinned_reason:
         by = (" by ", Person(found.pinned_by)) if found.pinned_by else ()
-        return [Paragraph((line(Icon("locked"), " Pinned", *by, f": {found.pinned_reason[:300]}"),))]
+        owner = ("; owner ", Person(found.pinned_owner)) if found.pinned_owner else ()
+        return [Paragraph((line(Icon("locked"), " Pinned", *by, f": {found.pinned_reason[:300]}", *owner),))]
     if found.skip_code and frozen is None:
         text = f" Left alone ({found.skip_code}): {found.skip_sentence or ''} {found.skip_next or ''}"
         return [Paragraph((line(Icon("info"), text),))]
@@ -170,7 +229,7 @@ def _runs(runs: list[Run]) -> Block:
 
 
 def _link(found: Target, host: str | None) -> Line:
-    if not host:
+    if not host or found.kind not in _URLS:
         return ()
     try:
         base = normal_host(host)

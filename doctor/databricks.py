@@ -30,7 +30,7 @@ class Wanted:
 
     source: str
     target: str
-    takes: Callable[[str, str], bool]  # kind, name
+    takes: Callable[[Found], bool]
     read_only: bool
 
 
@@ -43,7 +43,7 @@ def look(key: str, client: Client, wanted: Wanted) -> Iterator[Finding]:
         return
     yield ok(f"workspace {key}", f"{client.host}: we are {_name(me)}")
     policies = yield from _policies(key, client)
-    for kind in KINDS:
+    for kind in _PATHS:  # policies are looked at above
         yield from _kind(key, client, kind, me, wanted, policies)
     yield from _pools(key, client)
     yield from _runtimes(key, client, wanted)
@@ -89,7 +89,7 @@ def _kind(
     except WorkspaceError as error:
         yield fail(subject, f"cannot be listed: {error}", f"Give the principal access to them ({INSTALL}).")
         return
-    ours = [f for f in found if wanted.takes(f.kind, f.name) and wanted.source in map(release, f.runtimes)]
+    ours = [f for f in found if wanted.takes(f) and wanted.source in map(release, f.runtimes)]
     more = "at least " if len(found) == LISTED else ""
     count = f"{more}{len(found)} can be seen, {more}{len(ours)} on {wanted.source} for the plan"
     if not found:

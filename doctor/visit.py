@@ -14,8 +14,9 @@ from doctor.finding import Finding, fail, ok, warn
 from doctor.people import Known
 from doctor.rounds import Check
 from doctor.slack import FAILURES, Scopes
+from rollout.change import Found
 from rollout.plan import Plan
-from rollout.selection import selects
+from rollout.selection import candidate, selects
 from workspace.client import Client
 
 
@@ -110,7 +111,8 @@ def _wanted(there: Installation, key: str) -> Wanted:
     mine = [plan for plan in there.plans if key in plan.workspaces]
     source, target = (mine[0].runtimes.source, mine[0].runtimes.target) if mine else (there.source, there.target)
 
-    def takes(kind: str, name: str) -> bool:
-        return not mine or any(selects(stage.targets, key, kind, name) for plan in mine for stage in plan.stages)
+    def takes(found: Found) -> bool:
+        them = candidate(key, found)
+        return not mine or any(selects(stage.targets, them) for plan in mine for stage in plan.stages)
 
     return Wanted(source, target, takes, there.read_only)

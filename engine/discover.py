@@ -2,26 +2,30 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy import select
 
+from engine import drift
 from engine.parts import Parts
+from engine.replan import proposal_of, shown_release, upgrade_of
 from engine.stored_run import stored
-from rollout.change import SUPPORTS, Found, Skip, Upgrade
+from rollout.change import Change, Found, Skip, Upgrade
 from rollout.plan import Plan
 from rollout.policy import Policy
-from rollout.selection import stage_of
+from rollout.selection import belongs, candidate
 from storage import discovered, leases, runs
 from storage.discovered import Offer, Sighting
 from storage.models import Workspace
 from storage.plans import plan_of
+from workspace import pipelines
 from workspace.compute import interactive
 from workspace.discovery import Discovery, discover
 from workspace.errors import Held, Incomplete, WorkspaceError
 from workspace.governed import widenings
 from workspace.kinds import KINDS
-from workspace.runs import runs_since
+from workspace.runs import RunSeen, active_runs, runs_since, submitted_since
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +40,10 @@ OVERDUE_APART = timedelta(seconds=1)
 LAST_RUNS = timedelta(days=1)
 RUNS_OVERLAP = timedelta(hours=2)
 RUN_PAGES = 40
+#: Runs without a job: how far back they are reported, how often they are read, and how many kinds of them are kept.
+SUBMITTED_BACK = timedelta(days=7)
+SUBMITTED_EVERY = timedelta(hours=12)
+SUBMITTED_KEPT = 200
 LEASE = 45.0  # renewed while the look lasts
 
 
@@ -85,11 +93,12 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
     for rollout_id, plan in rollouts:
         upgrade = Upgrade(plan.runtimes.source, plan.runtimes.target, found.versions, policies)
         policies.update(widenings(found.found, policies, upgrade))
-        sightings = [_sighting(plan, key, f, upgrade) for f in found.found]
+        sightings = [_sighting(plan, key, f, found.versions, policies) for f in found.found]
         if not lease.ours():
             log.warning("look_lost", workspace=key)
             return False
-        discovered.store(parts.database, rollout_id, key, sightings, now, began)
+        discovered.store(parts.database, rollout_id, key, sightings, now, began, found.hidden)
+        drift.compare(parts, rollout_id, key, found.found, began)
     discovered.finished(parts.database, key, client.host, _offer(found, policies), now, wanted)
     log.info("workspace_looked_at", workspace=key, targets=len(found.found), calls=found.calls)
     _look_at_runs(parts, key, {f.object_id for f in found.found if f.kind == "job"}, now)
@@ -98,42 +107,91 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
 
 def _look_at_runs(parts: Parts, key: str, jobs: set[str], now: datetime) -> None:
     """The latest runs of every job that is a target, for `status TARGET`: newest first, and no more than some pages."""
+    _look_at_submitted(parts, key, now)
     if not jobs:
         return
     with parts.database.read() as session:
         known = session.execute(select(Workspace.runs_seen_at).where(Workspace.key == key)).scalar_one()
     since = now - LAST_RUNS if known is None else max(now - LAST_RUNS, known - RUNS_OVERLAP)
     seen: list[runs.Seen] = []
+    activity: dict[tuple[str, str], dict[str, Any]] = {}
     try:
         for run in runs_since(parts.clients[key], None, since, most_pages=RUN_PAGES):
             ended = stored(run)
             if ended is not None and ended.job_id in jobs:
                 seen.append(ended)
+                _note_run(activity, run)
+        for run in active_runs(parts.clients[key], RUN_PAGES):
+            if str(run.job_id) in jobs:
+                _note_run(activity, run)
     except Incomplete:
         pass  # what was read is true; the rest is older
     except WorkspaceError as error:
         log.warning("runs_not_read", workspace=key, error=str(error))
         return
     runs.store(parts.database, key, seen)
+    discovered.note_activity(parts.database, key, activity)
     discovered.runs_seen(parts.database, key, now)
+
+
+def _note_run(activity: dict[tuple[str, str], dict[str, Any]], run: RunSeen) -> None:
+    """The newest run of a target says who ran it last; of clusters it is a run of a job on them."""
+    for target in (("job", str(run.job_id)), *(("cluster", cluster) for cluster in run.cluster_ids)):
+        known = activity.setdefault(target, {"at": "", "running": 0})
+        known["running"] += run.ended is None
+        if run.started.isoformat() > known["at"]:
+            known |= {"at": run.started.isoformat(), "by": run.by, "by_schedule": run.by_schedule}
+
+
+def _look_at_submitted(parts: Parts, key: str, now: datetime) -> None:
+    """What was submitted without a job in the last week: a listing of its own, so not at every look."""
+    with parts.database.read() as session:
+        read_at = session.execute(select(Workspace.submitted_at).where(Workspace.key == key)).scalar_one()
+    if read_at is not None and now - read_at < SUBMITTED_EVERY:
+        return
+    try:
+        found, complete = submitted_since(parts.clients[key], now - SUBMITTED_BACK, RUN_PAGES)
+    except WorkspaceError as error:
+        log.warning("submitted_runs_not_read", workspace=key, error=str(error))
+        return
+    if not complete:
+        log.warning("submitted_runs_incomplete", workspace=key, pages=RUN_PAGES)
+    discovered.note_submitted(parts.database, key, [s.to_json() for s in found[:SUBMITTED_KEPT]], now)
 
 
 def _offer(found: Discovery, policies: Mapping[str, Policy]) -> Offer:
     return Offer(sorted(found.versions), {key: policy.to_json() for key, policy in policies.items()})
 
 
-def _sighting(plan: Plan, workspace: str, found: Found, upgrade: Upgrade) -> Sighting:
-    kind = KINDS[found.kind]
-    planned = kind.plan(found.raw, upgrade)
+def _sighting(
+    plan: Plan, workspace: str, found: Found, versions: frozenset[str], policies: Mapping[str, Policy]
+) -> Sighting:
+    about = found.about
+    where = belongs(plan, candidate(workspace, found))
+    planned, release = _planned(found, upgrade_of(plan, where.stage, versions, policies))
     return Sighting(
         kind=found.kind,
         object_id=found.object_id,
         name=found.name,
         owner=found.owner,
-        stage_key=None if found.kind in SUPPORTS else stage_of(plan, workspace, found.kind, found.name),
-        release=kind.release_of(found.raw),
+        stage_key=where.stage,
+        release=release,
         state=found.state,
         change=None if isinstance(planned, Skip) else planned.to_json(),
         skip=(planned.code, planned.sentence, planned.next_step) if isinstance(planned, Skip) else None,
         interactive=found.kind == "cluster" and interactive(found.raw),
+        about=about.to_json(),
+        managed_by=about.managed.by if about.managed is not None else None,
+        repository=about.managed.named if about.managed is not None else None,
+        proposal=proposal_of(planned),
+        also_in=list(where.overlaps) or None,
     )
+
+
+def _planned(found: Found, upgrade: Upgrade) -> tuple[Change | Skip, str]:
+    """What is planned, and the release that it is on now."""
+    if found.kind not in KINDS:
+        return pipelines.plan(found.raw), "-"
+    kind = KINDS[found.kind]
+    planned = kind.plan(found.raw, upgrade)
+    return planned, shown_release(kind, found.raw, planned)

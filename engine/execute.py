@@ -1,5 +1,6 @@
 """Carry out one claimed action: look, decide, do that one thing, commit; again until it ends or has to wait."""
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,6 +34,8 @@ from workspace.errors import (
 
 log = structlog.get_logger(__name__)
 
+#: How a workspace says that it does not know a runtime (any more).
+_OLD_RUNTIME = re.compile(r"spark.?version|runtime", re.IGNORECASE)
 _SEEN = ("state", "start_time", "last_restarted_time")
 
 
@@ -197,7 +200,8 @@ class _Execution(Looking):
         behind = self.left_behind(raw)
         started = (self.claim.seen or {}).get("started")
         if behind is None:
-            self.end(ActionState.DONE, raw=raw)
+            sentence = "Put back on the fallback runtime: the old one can no longer be selected."
+            self.end(ActionState.DONE, sentence=sentence if self.falls_back else None, raw=raw)
         elif started is None:
             self._start(raw, behind)
         elif (self.machine() - datetime.fromisoformat(started)).total_seconds() < self.parts.patience.settle:
@@ -237,17 +241,30 @@ class _Execution(Looking):
             return False
         except WorkspaceError as error:
             # With any other error nothing was done.
-            self.commit(intent_at=None, intent_epoch=None, seen=None, looks=self._unanswered)
+            fall_back = self._may_fall_back(error)
+            seen = {"fallback": True} if fall_back else None
+            self.commit(intent_at=None, intent_epoch=None, seen=seen, looks=self._unanswered)
+            if fall_back:
+                log.warning("old_runtime_refused", action=self.claim.action_id, error=str(error))
+                return True
             if not isinstance(error, Refused):
                 raise
             self.fail(error.code, f"The workspace refused the change: {error}", raw)
             return False
         return self.commit(written_at=self.machine(), looks=0)
 
+    def _may_fall_back(self, error: WorkspaceError) -> bool:
+        """Whether the old runtime can no longer be selected and the change names another one to go back to."""
+        if self.claim.kind is not ActionKind.REVERT or self.falls_back or not isinstance(error, Refused):
+            return False
+        named = self.claim.change is not None and any(f.fallback is not None for f in self.claim.change.fields)
+        return named and error.code != "policy_refuses" and _OLD_RUNTIME.search(error.message) is not None
+
     def _commit_intent(self, raw: Raw) -> bool:
         """Commit that a write is about to be sent, if it may be, under the stage's lock."""
         seen: dict[str, Any] = {name: raw.get(name) for name in _SEEN}
         seen["calendar"] = self.parts.calendar().isoformat()
+        seen.update(self.kept())
         self._unanswered = self.claim.looks
         with self.parts.database.write() as session:
             stage = session.execute(select(Stage).where(Stage.id == self.claim.stage_id).with_for_update()).scalar_one()

@@ -46,7 +46,11 @@ class Looking(Claimed):
             raise _NoBackup(f"The backup cannot be opened: {error}.") from None
         self.backup = raw
         before = self.kind.values(raw, change)
-        fields = tuple(FieldChange(f.path, b, f.after) for f, b in zip(change.fields, before, strict=True))
+        fields = tuple(
+            # The old runtime was refused: what is put back instead was said before the start.
+            FieldChange(f.path, f.fallback if self.falls_back and f.fallback is not None else b, f.after, f.fallback)
+            for f, b in zip(change.fields, before, strict=True)
+        )
         return replace(change, fields=fields)
 
     def look(self, change: Change, raw: Raw) -> tuple[Look, Change | None, list[dict[str, Any]]]:
@@ -124,9 +128,18 @@ class Looking(Claimed):
     def looked_twice(self) -> bool:
         return bool((self.claim.seen or {}).get("looked_twice"))
 
+    @property
+    def falls_back(self) -> bool:
+        """Whether the workspace refused the old runtime, so that the fallback is put back in its place."""
+        return bool((self.claim.seen or {}).get("fallback"))
+
     def look_twice(self) -> None:
         """One read alone may lag behind the writes: what it says counts when it is read again after a settle time."""
-        self.later(self.parts.patience.settle, looks=0, seen={"looked_twice": True})
+        self.later(self.parts.patience.settle, looks=0, seen={"looked_twice": True, **self.kept()})
+
+    def kept(self) -> dict[str, Any]:
+        """What of the journal's notes outlives the next look."""
+        return {"fallback": True} if self.falls_back else {}
 
 
 class _NoBackup(WorkspaceError):

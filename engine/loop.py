@@ -42,7 +42,7 @@ class Engine:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._pool = Pool(parts.parallel, "action")
-        self._looks = Pool(4, "look")  # discovery
+        self._looks = Pool(max(len(parts.clients), 1), "look")  # discovery: all workspaces at once
         self._bakes = Pool(2, "bake")  # runs, and the ends of bakes: they wait for no discovery
         self._ticks = Pool(2, "tick")
         self._wake = threading.Event()

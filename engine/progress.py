@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, exists, func, select, update
+from sqlalchemy import Row, exists, func, null, select, update
 from sqlalchemy.orm import Session, aliased
 
 from engine import watch
@@ -117,6 +117,7 @@ def _next_state(session: Session, stage: Stage, found: Mapping[ActionState, int]
         .where(
             attempts.newest(stage.id, stage.generation, came_from),
             Action.state == ActionState.DONE,
+            Action.change.is_not(null()),  # what a repository owns is backed up, and changed by that repository
             Target.pinned_reason.is_(None),
         )
         .order_by(Action.id)

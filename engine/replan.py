@@ -1,12 +1,16 @@
 """Keep what is known of a target true after we looked at it: its runtime, its state and what is still planned."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from rollout.change import Raw, Skip, Upgrade
+from rollout.change import Change, Raw, Skip, Upgrade
+from rollout.plan import Plan
 from rollout.policy import Policy
+from storage.discovered import standing_proposal
 from storage.models import Rollout, Target, Workspace
 from storage.plans import plan_of
 from workspace.kinds import Kind
@@ -21,16 +25,38 @@ def note_present_state(
         return
     rollout = session.execute(select(Rollout).where(Rollout.id == target.rollout_id)).scalar_one()
     workspace = session.execute(select(Workspace).where(Workspace.key == target.workspace)).scalar_one()
-    runtimes = plan_of(rollout).runtimes
     policies = {key: Policy.from_json(policy) for key, policy in workspace.policies.items()}
-    plan_target(target, kind, raw, Upgrade(runtimes.source, runtimes.target, frozenset(workspace.versions), policies))
-    target.release = kind.release_of(raw)
+    upgrade = upgrade_of(plan_of(rollout), target.stage_key, frozenset(workspace.versions), policies)
+    planned = plan_target(target, kind, raw, upgrade)
+    target.release = shown_release(kind, raw, planned)
     target.state = str(raw.get("state") or target.state)
     target.seen_at, target.seen_machine = now, machine
 
 
-def plan_target(target: Target, kind: Kind, raw: Raw, upgrade: Upgrade) -> None:
-    """Set what is planned for ``target``, or why it is left alone."""
+def upgrade_of(plan: Plan, stage_key: str | None, versions: frozenset[str], policies: Mapping[str, Policy]) -> Upgrade:
+    """The upgrade as the targets of one stage meet it, or those of none."""
+    stage = next((s for s in plan.stages if s.key == stage_key), None)
+    force = stage is not None and stage.targets.managed == "force"
+    runtimes = plan.runtimes
+    return Upgrade(runtimes.source, runtimes.target, versions, policies, runtimes.fallback, force)
+
+
+def shown_release(kind: Kind, raw: Raw, planned: Change | Skip) -> str:
+    """The runtime that people are shown, also where only a policy says which it is."""
+    own = kind.release_of(raw)
+    given = planned.release if isinstance(planned, Skip) else None
+    if not given or given in own.split(" + "):
+        return own
+    return given if own == "-" else f"{own} + {given}"
+
+
+def proposal_of(planned: Change | Skip) -> list[Any] | None:
+    """The edit for the target's repository, as it is stored; None where there is none to propose."""
+    return [f.to_json() for f in planned.proposal] if isinstance(planned, Skip) and planned.proposal else None
+
+
+def plan_target(target: Target, kind: Kind, raw: Raw, upgrade: Upgrade) -> Change | Skip:
+    """Set what is planned for ``target``, or why it is left alone; returns it."""
     planned = kind.plan(raw, upgrade)
     if isinstance(planned, Skip):
         target.change = None
@@ -38,3 +64,5 @@ def plan_target(target: Target, kind: Kind, raw: Raw, upgrade: Upgrade) -> None:
     else:
         target.change = planned.to_json()
         target.skip_code = target.skip_sentence = target.skip_next = None
+    target.proposal = standing_proposal(target.proposal, proposal_of(planned), target.change, target.managed_by)
+    return planned

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from engine import drift
 from engine.parts import Parts
 from rollout.plan import Report
 from rollout.states import StageState
@@ -42,6 +43,7 @@ def tick(parts: Parts, look: Callable[[int, str], None]) -> None:
     now = parts.calendar()
     with parts.database.read() as session:
         rollouts = session.execute(select(Rollout).where(Rollout.open)).scalars().all()
+    drift.report(parts, rollouts)
     for rollout in rollouts:
         reports = plan_of(rollout).reports
         _daily(parts, rollout, reports.daily, now)

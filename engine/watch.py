@@ -18,7 +18,7 @@ from rollout.change import SUPPORTS
 from rollout.digest import digest
 from rollout.plan import Plan
 from rollout.states import ActionKind, ActionState, StageState, Verdict
-from storage import attempts, runfailures, runs
+from storage import attempts, managed, runfailures, runs
 from storage.models import Action, Evidence, Run, Stage, Target
 from storage.plans import plan_of
 from storage.record import ENGINE, post, touch_card
@@ -156,6 +156,7 @@ def _stage_look(
     standing = [(state, name) for state, name, pinned in rows if pinned is None]
     unchanged = {name for state, name in standing if state is not ActionState.DONE}
     now = present or Present()
+    arrivals = managed.arrivals(session, stage.rollout_id, stage.key)
     return StageLook(
         target_release=plan.runtimes.target,
         changed=sum(state is ActionState.DONE for state, _ in standing),
@@ -165,6 +166,7 @@ def _stage_look(
         runs_error=error,
         moving=now.moving,
         targets_error=now.error,
+        managed=tuple((a.repository, a.arrived, a.total) for a in arrivals),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from rollout.about import About
 from rollout.policy import Policy
 
 Raw = Mapping[str, Any]
@@ -23,7 +24,7 @@ SUPPORTS = frozenset({"policy"})
 class Upgrade:
     """The runtimes of a plan together with what one workspace offers.
 
-    ``source`` and ``target`` are release numbers such as ``13.3``; ``versions`` are the runtime keys
+    ``source``, ``target`` and ``fallback`` are release numbers such as ``13.3``; ``versions`` are the runtime keys
     (``spark_version``) that the workspace lists, ``policies`` its cluster policies by id, as far as we may see them.
     """
 
@@ -31,6 +32,8 @@ class Upgrade:
     target: str
     versions: frozenset[str]
     policies: Mapping[str, Policy] = dataclasses.field(default_factory=dict)
+    fallback: str | None = None  # the release to go back to where the source can no longer be selected
+    force_managed: bool = False  # change by API what is deployed from a repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +43,15 @@ class FieldChange:
     path: Path
     before: Any
     after: Any
+    fallback: Any = None  # what is put back where ``before`` is refused; None: nothing else
 
     def to_json(self) -> dict[str, Any]:
-        return {"path": list(self.path), "before": self.before, "after": self.after}
+        more = {} if self.fallback is None else {"fallback": self.fallback}
+        return {"path": list(self.path), "before": self.before, "after": self.after, **more}
 
     @staticmethod
     def from_json(raw: Mapping[str, Any]) -> "FieldChange":
-        return FieldChange(tuple(raw["path"]), raw["before"], raw["after"])
+        return FieldChange(tuple(raw["path"]), raw["before"], raw["after"], raw.get("fallback"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +91,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Why a target is left alone: a reason code, a sentence and the next step for a person."""
+    """Why a target is left alone: a reason code, a sentence and the next step for a person.
+
+    ``proposal`` is what its repository would have to change; ``release`` the runtime that it is on where its own
+    configuration does not say so.
+    """
 
     code: str
     sentence: str
     next_step: str
+    proposal: tuple[FieldChange, ...] = ()
+    release: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +115,7 @@ class Found:
     runtimes: tuple[str, ...]  # every spark_version it names, sorted, without repeats
     state: str  # RUNNING, TERMINATED, ...; for a job: SCHEDULED, PAUSED, CONTINUOUS or MANUAL
     raw: Raw
+    about: About = dataclasses.field(default_factory=About)
 
 
 class Holds(StrEnum):

@@ -45,6 +45,21 @@ class StartFacts:
     stale: tuple[str, ...] = ()
     unreachable: tuple[tuple[str, str], ...] = ()  # workspace, what it said
     targets: int = 1
+    overlaps: tuple[str, ...] = ()  # targets that another stage selects as well
+
+
+@dataclass(frozen=True, slots=True)
+class PinFacts:
+    """May this person pin a target, or lift its pin?"""
+
+    target: str
+    may: May
+    pinned: bool
+    running: bool = False  # work on it has not ended
+    rolling_back: bool = False  # its stage is being rolled back
+    support: bool = False  # shared by targets: it moves with them
+    owner: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,9 @@ def start_facts(standing: Standing, key: str, actor: str, roles: Collection[str]
         never_looked=tuple(w.key for w in looks if w.looked_at is None and not w.error),
         stale=tuple(w.key for w in looks if w.looked_at is not None and now - w.looked_at > LOOK_LASTS),
         unreachable=tuple((w.key, w.error) for w in looks if w.error),
-        targets=stage.planned,
+        # What repositories have to change is work of the stage too, although the bot only watches it arrive.
+        targets=stage.planned + stage.managed,
+        overlaps=standing.overlaps.get(key, ()),
     )
 
 

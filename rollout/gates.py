@@ -51,6 +51,16 @@ def may_start(facts: StartFacts) -> Decision:
         found.append(
             Reason("no_targets", f"{stage} has nothing to change.", f"/rollout plan {stage} says why of each target.")
         )
+    if facts.overlaps:
+        number = len(facts.overlaps)
+        found.append(
+            Reason(
+                "selection_overlap",
+                f"{count(number, 'target')} of {stage} {'is' if number == 1 else 'are'} selected by another stage as "
+                f"well: {some_of(facts.overlaps, 3)}.",
+                "Exclude them from one of the stages in the plan: one target belongs to one stage.",
+            )
+        )
     return decide([*found, *_signers(facts)])
 
 

@@ -6,9 +6,9 @@ a plan fit each other is ``rollout.plancheck``'s question.
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from rollout.planfields import Cron, Duration, Limit, Moment, TimeOfDay, Zone, described
+from rollout.planfields import Cron, Duration, Limit, Moment, TimeOfDay, Zone, described, names_of
 
 _WORD: Final = "lower-case letters, digits and '-', beginning with a letter, at most"
 RoleKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$", description=f"{_WORD} 30 characters")]
@@ -35,11 +35,12 @@ Title = Annotated[str, Field(min_length=1, max_length=75)]
 Sentence = Annotated[str, Field(max_length=400)]
 Source = Annotated[str, Field(max_length=20)]
 Kind = Literal["cluster", "job"]
+Tag = Annotated[str, Field(pattern=r"^[^=\s][^=]*=.*$", description="a tag such as team=orders or env=prod*")]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 #: Pattern -> what it stands for, for messages to people.
 PATTERNS: Final = described(
-    RoleKey, StageKey, ItemKey, WorkspaceKey, PlanKey, UserId, GroupId, ChannelId, Release, Timeline
+    RoleKey, StageKey, ItemKey, WorkspaceKey, PlanKey, UserId, GroupId, ChannelId, Release, Timeline, Tag
 )
 
 
@@ -79,13 +80,32 @@ class Capabilities(Part):
         return self.pause if self.resume is None else self.resume
 
 
+class Exclude(Part):
+    """What a selection leaves out: whatever one of these words names."""
+
+    kinds: tuple[Kind, ...] = ()
+    names: tuple[str, ...] = ()
+    tags: tuple[Tag, ...] = ()
+    owners: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+
+
 class Selection(Part):
-    """Which targets a stage takes: an earlier stage takes a target first. Names are shell patterns, case-sensitive."""
+    """Which targets a stage takes: an earlier stage takes a target first.
+
+    Each word narrows the selection; of one word any value will do, and a word that is empty narrows nothing. Names,
+    owners and the values of tags are shell patterns, case-sensitive. A plain list as ``exclude`` is of names.
+    """
 
     workspaces: Annotated[tuple[WorkspaceKey, ...], Field(min_length=1)]
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = ("cluster", "job")
-    names: tuple[str, ...] = ()  # empty: all
-    exclude: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    tags: tuple[Tag, ...] = ()  # key=value: custom tags of a cluster, tags of a job and custom tags of its clusters
+    owners: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    exclude: Annotated[Exclude, BeforeValidator(names_of)] = Exclude()
+    #: What comes out of a repository is proposed for that repository; or changed by API all the same.
+    managed: Literal["propose", "force"] = "propose"
 
 
 class Window(Part):

@@ -5,7 +5,7 @@ the models refuse is still told everything else that is wrong with it.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
@@ -159,12 +159,13 @@ def _windows(windows: Iterable[Node]) -> Iterator[Problem]:
 
 
 def _selections(plan: Node, file: str) -> Iterator[Problem]:
-    """Stages that are left nothing, because earlier ones take everything in the same workspaces."""
+    """Stages that are left nothing, because earlier ones take everything in the same workspaces; and two stages that
+    name the same target."""
     taken: dict[tuple[str, str], Node] = {}
+    named: dict[tuple[str, str, str, str], Node] = {}
     for stage in plan.get("stages").items:
         targets = stage.get("targets")
-        kinds = targets.get("kinds").texts or ["cluster", "job"]
-        mine = [(workspace, kind) for workspace in targets.get("workspaces").texts for kind in kinds]
+        mine = _slots(targets)
         if mine and all(slot in taken for slot in mine):
             before = taken[mine[0]]
             yield before.get("targets").problem(
@@ -172,10 +173,46 @@ def _selections(plan: Node, file: str) -> Iterator[Problem]:
                 f"{stage.get('key').text} is left nothing",
                 f"names or patterns as {before.path}.targets.names, in {file}",
             )
-        names = targets.get("names")
-        if not targets.get("exclude").items and (not names.items or "*" in names.texts):
+        yield from _named_twice(stage, mine, named)
+        if _takes_everything(targets):
             for slot in mine:
                 taken.setdefault(slot, stage)
+
+
+def _slots(targets: Node) -> list[tuple[str, str]]:
+    kinds = targets.get("kinds").texts or ["cluster", "job"]
+    return [(workspace, kind) for workspace in targets.get("workspaces").texts for kind in kinds]
+
+
+def _takes_everything(targets: Node) -> bool:
+    exclude, names = targets.get("exclude"), targets.get("names")
+    narrowed = any(targets.get(word).items for word in ("tags", "owners", "ids"))
+    excludes = exclude.items or any(word.items for word in exclude.entries.values())
+    return not excludes and not narrowed and (not names.items or "*" in names.texts)
+
+
+def _named_twice(
+    stage: Node, mine: Sequence[tuple[str, str]], named: dict[tuple[str, str, str, str], Node]
+) -> Iterator[Problem]:
+    """What can be said beforehand: one word of a selection, without exclusions, names the same in two stages."""
+    targets = stage.get("targets")
+    words = [word for word in ("names", "tags", "owners", "ids") if targets.get(word).items]
+    if len(words) != 1 or targets.get("exclude").value:
+        return
+    said: set[str] = set()
+    for entry in targets.get(words[0]).items:
+        if not entry.text or entry.text == "*" or entry.text in said:
+            continue
+        said.add(entry.text)
+        for slot in mine:
+            before = named.setdefault((*slot, words[0], entry.text), stage)
+            if before is not stage:
+                yield entry.problem(
+                    f"{before.get('key').text} selects {entry.text!r} in {slot[0]} as well, and one target belongs to "
+                    "one stage",
+                    "it in one of the two stages",
+                )
+                break
 
 
 def _items(plan: Node) -> Iterator[Problem]:
@@ -207,7 +244,7 @@ def _repeats(plan: Node) -> Iterator[Problem]:
     lists: list[Callable[[], Iterable[Node]]] = [
         lambda: [plan.get("workspaces"), *plan.get("capabilities").entries.values()],
         lambda: (role.get(key) for role in plan.get("roles").entries.values() for key in ("members", "groups")),
-        lambda: (s.get("targets").get(key) for s in plan.get("stages").items for key in ("workspaces", "kinds")),
+        lambda: (s.get("targets").get(key) for s in plan.get("stages").items for key in ("workspaces", "kinds", "ids")),
         lambda: (w.get("days") for s in plan.get("stages").items for w in s.get("windows").items),
         lambda: (item.get("attest") for item in plan.get("checklist").items),
     ]

@@ -55,6 +55,11 @@ def seconds(value: object) -> object:
     return total
 
 
+def names_of(value: object) -> object:
+    """A plain list where a mapping of words is wanted is one of names."""
+    return {"names": value} if isinstance(value, list | tuple) else value
+
+
 def _time(value: object) -> object:
     if isinstance(value, time):
         return value

@@ -8,16 +8,16 @@ from pydantic import ValidationError
 
 from rollout.placeholders import WORD
 from rollout.plan import Selection
-from rollout.selection import selects
+from rollout.selection import Candidate, selects
 from rollout.yamlmarks import Node, Problem, nearest
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What one workspace said: the releases it offers and its targets (kind, name); or why there is no answer."""
+    """What one workspace said: the releases it offers and its targets; or why there is no answer."""
 
     releases: frozenset[str] = frozenset()
-    targets: tuple[tuple[str, str], ...] = ()
+    targets: tuple[Candidate, ...] = ()
     error: str = ""
 
 
@@ -78,12 +78,12 @@ def _stages(plan: Node, answers: Mapping[str, Answered]) -> Iterator[Problem]:
         except ValidationError:
             continue
         heard = [w for w in selection.workspaces if w in answers and not answers[w].error]
-        there = [(w, kind, name) for w in heard for kind, name in answers[w].targets]
-        mine = [t for t in there if selects(selection, *t) and not any(selects(before, *t) for before in earlier)]
+        there = [t for w in heard for t in answers[w].targets]
+        mine = [t for t in there if selects(selection, t) and not any(selects(before, t) for before in earlier)]
         earlier.append(selection)
         if len(heard) < len(selection.workspaces):
             continue  # what did not answer may hold it
-        names = {name for _, kind, name in there if kind in selection.kinds}
+        names = {t.name for t in there if t.kind in selection.kinds}
         for pattern in node.get("names").items:
             if pattern.text and not any(fnmatchcase(name, pattern.text) for name in names):
                 what = " or ".join(selection.kinds)
@@ -92,7 +92,7 @@ def _stages(plan: Node, answers: Mapping[str, Answered]) -> Iterator[Problem]:
                     f"the name of one that is there{nearest(pattern.text, names)}",
                 )
         if not mine:
-            taken = any(selects(selection, *t) for t in there)
+            taken = any(selects(selection, t) for t in there)
             why = "earlier stages take all of it" if taken else "nothing there fits its targets"
             yield node.problem(
                 f"{stage.get('key').text} has no target in {', '.join(selection.workspaces)}: {why}",

@@ -54,6 +54,14 @@ def read(name: str, definition: object) -> Policy:
     return Policy(name, rules if all(isinstance(rule, dict) for rule in rules.values()) else None)
 
 
+def given(policy: Policy, attribute: str) -> tuple[str, bool] | None:
+    """What the policy supplies where the compute omits the attribute, and whether it allows nothing else."""
+    rule = (policy.rules or {}).get(attribute) or {}
+    if rule.get("type") == "fixed" and rule.get("value"):
+        return str(rule["value"]), True
+    return (str(rule["defaultValue"]), False) if rule.get("defaultValue") else None
+
+
 def refusal(policy: Policy, attribute: str, value: str) -> str | None:
     """Why the policy would not take ``value`` there, as the end of a sentence; None where it surely takes it.
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from rollout import canary
+from rollout import selection as selections
 from rollout.canary import Candidate
 from rollout.firstlook import Looked, Seen
 from rollout.plan import Kind, Selection
 from rollout.quiet import Quiet, quiet_hours
-from rollout.selection import selects
 
 TIERS: Final = ("dev", "test", "staging", "prod")
 #: Hints in the words of a name; the more telling ones first: "preprod" is no production.
@@ -176,4 +176,5 @@ def _stage(key: str, looks: Sequence[Looked], selection: Selection, before: Sequ
 
 
 def _takes(selection: Selection, seen: Seen) -> bool:
-    return selects(selection, seen.workspace, seen.kind, seen.name)
+    them = selections.Candidate(seen.workspace, seen.kind, seen.name, seen.object_id, seen.owner, seen.tags)
+    return selections.selects(selection, them)

@@ -1,23 +1,90 @@
-"""Which stage a target belongs to: the first stage of the plan that selects it."""
+"""Which stage a target belongs to: the first stage of the plan that selects it. Pure.
 
+A stage that selects by workspace and kind only takes the rest of it; that an earlier stage took some of that is meant.
+A stage that names its targets (by name, tag, owner or id) means exactly those: when another stage has them already, the
+two overlap, and nobody can say which one was meant.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from rollout.plan import Plan, Selection
+from rollout.change import Found
+from rollout.plan import Exclude, Plan, Selection
 
 
-def stage_of(plan: Plan, workspace: str, kind: str, name: str) -> str | None:
-    """The key of the stage, or None when no stage selects it."""
-    for stage in plan.stages:
-        if selects(stage.targets, workspace, kind, name):
-            return stage.key
-    return None
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A target as selections see it."""
+
+    workspace: str
+    kind: str
+    name: str
+    object_id: str = ""
+    owner: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def selects(selection: Selection, workspace: str, kind: str, name: str) -> bool:
-    """Whether a selection takes a target. Names are shell patterns, case-sensitive; no names means all."""
+def candidate(workspace: str, found: Found) -> Candidate:
+    """What was found in a workspace, as selections see it."""
+    return Candidate(workspace, found.kind, found.name, found.object_id, found.owner, found.about.tags)
+
+
+@dataclass(frozen=True, slots=True)
+class Belongs:
+    """``stage``: where it belongs, None for nowhere; ``overlaps``: other stages that name it as well."""
+
+    stage: str | None
+    overlaps: tuple[str, ...] = ()
+
+
+def belongs(plan: Plan, target: Candidate) -> Belongs:
+    """The stage of a target, and the overlaps."""
+    claims = [stage for stage in plan.stages if selects(stage.targets, target)]
+    if not claims:
+        return Belongs(None)
+    return Belongs(claims[0].key, tuple(s.key for s in claims[1:] if names_its_targets(s.targets)))
+
+
+def selects(selection: Selection, target: Candidate) -> bool:
+    """Whether a selection takes a target.
+
+    Each word that is there narrows it; of one word any value will do. What ``exclude`` names in any word is left out.
+    Names, owners and the values of tags are shell patterns, case-sensitive.
+    """
     return (
-        workspace in selection.workspaces
-        and kind in selection.kinds
-        and (not selection.names or any(fnmatchcase(name, p) for p in selection.names))
-        and not any(fnmatchcase(name, p) for p in selection.exclude)
+        target.workspace in selection.workspaces
+        and target.kind in selection.kinds
+        and (not selection.names or _like(target.name, selection.names))
+        and (not selection.tags or _tagged(target.tags, selection.tags))
+        and (not selection.owners or _like(target.owner or "", selection.owners))
+        and (not selection.ids or target.object_id in selection.ids)
+        and not _excluded(selection.exclude, target)
     )
+
+
+def names_its_targets(selection: Selection) -> bool:
+    """Whether it says more than workspaces and kinds; a pattern that takes every name says no more."""
+    return bool((selection.names and "*" not in selection.names) or selection.tags or selection.owners or selection.ids)
+
+
+def _excluded(exclude: Exclude, target: Candidate) -> bool:
+    return (
+        target.kind in exclude.kinds
+        or _like(target.name, exclude.names)
+        or _tagged(target.tags, exclude.tags)
+        or _like(target.owner or "", exclude.owners)
+        or target.object_id in exclude.ids
+    )
+
+
+def _like(text: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(text, pattern) for pattern in patterns)
+
+
+def _tagged(tags: Mapping[str, str], wanted: tuple[str, ...]) -> bool:
+    for pair in wanted:
+        key, _, value = pair.partition("=")
+        if key in tags and fnmatchcase(tags[key], value):
+            return True
+    return False

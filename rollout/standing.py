@@ -112,6 +112,9 @@ class StageStanding:
     begin_at: datetime | None = None  # a start waits for this time (calendar)
     begin_by: str | None = None
     shared: int = 0  # of those still to change: running clusters that people work on
+    managed: int = 0  # wait for, or got, an edit of the repository that owns them
+    arrived: int = 0  # of those, deployed on the new runtime
+    drifted: int = 0  # not as we set them, or appeared after the freeze
     work: Mapping[ActionKind, Tally] = field(default_factory=dict)
     signatures: tuple[Signature, ...] = ()
     findings: Mapping[str, Finding] = field(default_factory=dict)
@@ -186,6 +189,21 @@ class ItemStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class Pin:
+    """A target that stays on the old runtime, with who answers for it."""
+
+    target_id: int
+    name: str
+    kind: str
+    workspace: str
+    stage: str | None
+    reason: str
+    owner: str | None
+    by: str | None
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """One rollout as it is stored now."""
 
@@ -206,6 +224,9 @@ class Standing:
     file_differs: bool = False
     unassigned: int = 0  # targets in no stage
     read_only: bool = False  # the process that looks may only look; nothing of it is stored
+    orphans: int = 0  # of those, on the source runtime: nobody would move them
+    overlaps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # stage -> what another one selects as well
+    pins: tuple[Pin, ...] = ()
 
     def stage(self, key: str) -> StageStanding:
         """The stage of that key. Raises KeyError."""

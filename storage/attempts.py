@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select
+from sqlalchemy import ColumnElement, and_, func, insert, null, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from rollout.limits import allowed
@@ -87,7 +87,10 @@ def allowed_failures(session: Session, stage: Stage) -> int:
     if not isinstance(limit, int):
         total = session.execute(
             select(func.count(func.distinct(Action.target_id))).where(
-                Action.stage_id == stage.id, Action.generation == stage.generation, Action.kind == ActionKind.BACKUP
+                Action.stage_id == stage.id,
+                Action.generation == stage.generation,
+                Action.kind == ActionKind.BACKUP,
+                Action.change.is_not(null()),  # what a repository owns is no part of the change set
             )
         ).scalar_one()
     return allowed(limit, total)

@@ -1,7 +1,7 @@
 """Store what a look at a workspace found, in short transactions, without undoing what was learned meanwhile."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,11 @@ class Sighting:
     change: dict[str, Any] | None
     skip: tuple[str, str, str] | None  # code, sentence, next step
     interactive: bool = False  # people work on it
+    about: dict[str, Any] = field(default_factory=dict)  # rollout.about.About
+    managed_by: str | None = None
+    repository: str | None = None
+    proposal: list[Any] | None = None  # what its repository would have to change
+    also_in: list[Any] | None = None  # further stages that name it
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,12 @@ def store(
     sightings: Sequence[Sighting],
     now: datetime,
     began: datetime,
+    hidden: Collection[str] = (),
 ) -> None:
-    """Insert, update, mark as gone. A target that was looked at after ``began`` (machine) keeps what was seen then."""
+    """Insert, update, mark as gone. A target that was looked at after ``began`` (machine) keeps what was seen then.
+
+    Of ``hidden`` kinds nothing could be listed: what is known of them stays.
+    """
     with database.read() as session:
         known = {
             (t.kind, t.object_id): t
@@ -81,7 +90,7 @@ def store(
             .values(seen_at=now, seen_machine=began)
             .execution_options(synchronize_session=False)
         )
-    gone = [t.id for key, t in known.items() if key not in wanted and not t.gone]
+    gone = [t.id for key, t in known.items() if key not in wanted and not t.gone and key[0] not in hidden]
     if gone:
         with database.write() as session:
             for target in session.execute(select(Target).where(Target.id.in_(gone))).scalars():
@@ -102,6 +111,33 @@ def finished(
             row.look_wanted_at = None
 
 
+def note_activity(database: Database, workspace: str, activity: Mapping[tuple[str, str], dict[str, Any]]) -> None:
+    """Who ran which target (kind, id) last and when, and how many runs are under way; others keep what is known, but
+    that nothing is under way any more."""
+    with database.read() as session:
+        rows = session.execute(
+            select(Target.id, Target.kind, Target.object_id, Target.activity).where(
+                Target.workspace == workspace, Target.gone.is_(False)
+            )
+        ).all()
+    wanted = []
+    for target_id, kind, object_id, before in rows:
+        now = activity.get((kind, object_id)) or ({**before, "running": 0} if before else None)
+        if now != before:
+            wanted.append((target_id, now))
+    for start in range(0, len(wanted), CHUNK):
+        with database.write() as session:
+            for target_id, now in wanted[start : start + CHUNK]:
+                session.execute(update(Target).where(Target.id == target_id).values(activity=now))
+
+
+def note_submitted(database: Database, workspace: str, found: list[dict[str, Any]], now: datetime) -> None:
+    """What was submitted without a job lately, instead of what was known of it."""
+    with database.write() as session:
+        values = {"submitted": found, "submitted_at": now}
+        session.execute(update(Workspace).where(Workspace.key == workspace).values(**values))
+
+
 def runs_seen(database: Database, workspace: str, until: datetime) -> None:
     """The runs of the workspace's targets are known up to ``until`` (calendar)."""
     with database.write() as session:
@@ -116,7 +152,7 @@ def failed(database: Database, workspace: str, host: str, error: str) -> None:
 
 
 def _differs(target: Target, sighting: Sighting) -> bool:
-    return target.gone or _columns(target) != _values(sighting)
+    return target.gone or _columns(target) != _values(target, sighting)
 
 
 def _columns(target: Target) -> tuple[Any, ...]:
@@ -130,11 +166,39 @@ def _columns(target: Target) -> tuple[Any, ...]:
         target.change,
         skip,
         target.interactive,
+        target.about,
+        target.managed_by,
+        target.repository,
+        target.also_in,
+        target.proposal,
     )
 
 
-def _values(s: Sighting) -> tuple[Any, ...]:
-    return (s.name, s.owner, s.stage_key, s.release, s.state, s.change, s.skip, s.interactive)
+def _values(target: Target, s: Sighting) -> tuple[Any, ...]:
+    return (
+        s.name,
+        s.owner,
+        target.moved_to or s.stage_key,
+        s.release,
+        s.state,
+        s.change,
+        s.skip,
+        s.interactive,
+        s.about,
+        s.managed_by,
+        s.repository,
+        s.also_in,
+        standing_proposal(target.proposal, s.proposal, s.change, s.managed_by),
+    )
+
+
+def standing_proposal(
+    before: list[Any] | None, now: list[Any] | None, change: dict[str, Any] | None, managed_by: str | None
+) -> list[Any] | None:
+    """The proposal that stands: the newest; the former one once it has arrived; none for what is changed by API."""
+    if change is not None or managed_by is None:
+        return None
+    return now if now is not None else before
 
 
 def _put(
@@ -146,7 +210,9 @@ def _put(
         session.add(target)
     elif target.seen_machine > began:
         return
-    target.name, target.owner, target.stage_key = s.name, s.owner, s.stage_key
+    target.name, target.owner, target.stage_key = s.name, s.owner, target.moved_to or s.stage_key
+    target.proposal = standing_proposal(target.proposal, s.proposal, s.change, s.managed_by)
+    target.about, target.managed_by, target.repository, target.also_in = s.about, s.managed_by, s.repository, s.also_in
     target.release, target.state, target.change, target.gone = s.release, s.state, s.change, False
     target.skip_code, target.skip_sentence, target.skip_next = s.skip if s.skip else (None, None, None)
     target.interactive = s.interactive

@@ -1,6 +1,6 @@
 """What would be changed: the change set of a stage, and the dry run in numbers and pages."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,7 @@ from sqlalchemy.orm import Session
 
 from rollout.change import SUPPORTS, Change
 from rollout.digest import digest
-from storage.models import (
-    Target,
-)
+from storage.models import Target, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +58,16 @@ def _planned(session: Session, rollout_id: int, which: ColumnElement[bool]) -> l
     )
     found = [Planned(i, w, k, o, n, Change.from_json(c)) for i, w, k, o, n, c in rows if c is not None]
     return sorted(found, key=lambda p: (p.workspace, p.kind, p.name, p.object_id))
+
+
+def submitted(session: Session, workspaces: Collection[str]) -> list[tuple[str, dict[str, Any]]]:
+    """What was submitted without a job lately: workspace and what ``workspace.runs.Submitted`` stores of it, the most
+    frequent first."""
+    rows = session.execute(
+        select(Workspace.key, Workspace.submitted).where(Workspace.key.in_(list(workspaces))).order_by(Workspace.key)
+    )
+    found = [(key, dict(one)) for key, some in rows for one in some or ()]
+    return sorted(found, key=lambda pair: -int(pair[1]["runs"]))
 
 
 @dataclass(frozen=True, slots=True)

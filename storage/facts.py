@@ -2,14 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import ColumnElement, and_, case, func, null, select
 from sqlalchemy.orm import Session
 
 from rollout.change import SUPPORTS
 from rollout.standing import (
     Finding,
     ItemStanding,
+    Pin,
     Signature,
     StageStanding,
     Standing,
@@ -17,7 +19,7 @@ from rollout.standing import (
     WorkspaceStanding,
 )
 from rollout.states import ACTION_BAD, ACTION_OPEN, ActionKind, ActionState
-from storage import rates
+from storage import managed, rates
 from storage.actions import is_shared
 from storage.attempts import is_newest_bad
 from storage.dryrun import change_set, digest_of, in_change_set
@@ -35,6 +37,19 @@ from storage.models import (
     Workspace,
 )
 from storage.plans import plan_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Of the targets of one stage: how many would be changed, are left alone, are pinned, and so on."""
+
+    changed: int = 0
+    left_alone: int = 0
+    pinned: int = 0
+    shared: int = 0  # of those to change: running clusters that people work on
+    managed: int = 0
+    arrived: int = 0
+    drifted: int = 0
 
 
 def open_rollouts(session: Session) -> Sequence[Rollout]:
@@ -65,9 +80,7 @@ def standing(session: Session, rollout: Rollout) -> Standing:
         channel=rollout.channel,
         opened_at=rollout.opened_at,
         stages=tuple(
-            _stage(
-                s, planned.get(s.key, (0, 0, 0, 0)), work[s.id], signatures[s.id], findings[s.id], scheduled.get(s.id)
-            )
+            _stage(s, planned.get(s.key, _Counts()), work[s.id], signatures[s.id], findings[s.id], scheduled.get(s.id))
             for s in stages
         ),
         workspaces=_workspaces(session, plan.workspaces),
@@ -84,6 +97,9 @@ def standing(session: Session, rollout: Rollout) -> Standing:
         paused_at=rollout.paused_at,
         file_differs=rollout.file_digest is not None,
         unassigned=unassigned,
+        orphans=_orphans(session, rollout.id, plan.runtimes.source) if unassigned else 0,
+        overlaps=_overlaps(session, rollout.id),
+        pins=_pins(session, rollout.id),
     )
 
 
@@ -97,7 +113,7 @@ def groups(session: Session) -> dict[str, set[str]]:
 
 def _stage(
     row: Stage,
-    counts: tuple[int, int, int, int],
+    counts: _Counts,
     work: dict[ActionKind, Tally],
     signatures: list[Signature],
     findings: dict[str, Finding],
@@ -124,31 +140,41 @@ def _stage(
         locked_by=row.locked_by,
         block_code=row.block_code,
         block_sentence=row.block_sentence or "",
-        planned=counts[0],
-        left_alone=counts[1],
-        pinned=counts[2],
-        shared=counts[3],
+        planned=counts.changed,
+        left_alone=counts.left_alone,
+        pinned=counts.pinned,
+        shared=counts.shared,
         begin_at=scheduled.begin_at if scheduled is not None else None,
         begin_by=scheduled.user_id if scheduled is not None else None,
+        managed=counts.managed,
+        arrived=counts.arrived,
+        drifted=counts.drifted,
         work=work,
         signatures=tuple(signatures),
         findings=findings,
     )
 
 
-def _targets(session: Session, rollout_id: int) -> tuple[dict[str, tuple[int, int, int, int]], int]:
-    """Stage key -> (to change, left alone, pinned, of those to change running clusters that people work on), and how
-    many targets are in no stage."""
+def _targets(session: Session, rollout_id: int) -> tuple[dict[str, _Counts], int]:
+    """Stage key -> counts, and how many targets are in no stage."""
     pinned = Target.pinned_reason.is_not(None)
-    counts: dict[str, tuple[int, int, int, int]] = {}
+    waiting = managed.proposed(rollout_id)
+
+    def number(condition: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.sum(case((condition, 1), else_=0))
+
+    counts: dict[str, _Counts] = {}
     unassigned = 0
-    for key, total, changed, held, shared in session.execute(
+    for key, total, changed, held, shared, owned, there, drifted in session.execute(
         select(
             Target.stage_key,
             func.count(),
-            func.sum(case((in_change_set(), 1), else_=0)),
-            func.sum(case((pinned, 1), else_=0)),
-            func.sum(case((and_(in_change_set(), is_shared()), 1), else_=0)),
+            number(in_change_set()),
+            number(pinned),
+            number(and_(in_change_set(), is_shared())),
+            number(waiting),
+            number(and_(waiting, managed.arrived())),
+            number(Target.drift.is_not(null())),
         )
         .where(Target.rollout_id == rollout_id, Target.gone.is_(False), Target.kind.not_in(SUPPORTS))
         .group_by(Target.stage_key)
@@ -156,8 +182,60 @@ def _targets(session: Session, rollout_id: int) -> tuple[dict[str, tuple[int, in
         if key is None:
             unassigned = total
         else:
-            counts[key] = (int(changed), int(total) - int(changed) - int(held), int(held), int(shared))
+            alone = int(total) - int(changed) - int(held)
+            numbers = (int(number) for number in (changed, alone, held, shared, owned, there, drifted))
+            counts[key] = _Counts(*numbers)
     return counts, unassigned
+
+
+def _orphans(session: Session, rollout_id: int, source: str) -> int:
+    """How many targets on the source runtime are in no stage."""
+    rows = session.execute(
+        select(Target.release, func.count())
+        .where(
+            Target.rollout_id == rollout_id,
+            Target.stage_key.is_(None),
+            Target.gone.is_(False),
+            Target.pinned_reason.is_(None),
+        )
+        .group_by(Target.release)
+    )
+    return sum(number for release, number in rows if source in release.split(" + "))
+
+
+def _overlaps(session: Session, rollout_id: int) -> dict[str, tuple[str, ...]]:
+    """Stage -> its targets that another stage names as well."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, key, others in session.execute(
+        select(Target.name, Target.stage_key, Target.also_in)
+        .where(Target.rollout_id == rollout_id, Target.also_in.is_not(null()), Target.gone.is_(False))
+        .order_by(Target.name)
+        .limit(1000)
+    ):
+        claims = [key, *(others or ())]
+        for stage in claims:
+            found[stage].append(f"{name} ({', '.join(claims)})")
+    return {stage: tuple(names) for stage, names in found.items()}
+
+
+def _pins(session: Session, rollout_id: int) -> tuple[Pin, ...]:
+    rows = session.execute(
+        select(
+            Target.id,
+            Target.name,
+            Target.kind,
+            Target.workspace,
+            Target.stage_key,
+            Target.pinned_reason,
+            Target.pinned_owner,
+            Target.pinned_by,
+            Target.pinned_at,
+        )
+        .where(Target.rollout_id == rollout_id, Target.pinned_reason.is_not(None), Target.gone.is_(False))
+        .order_by(Target.stage_key, Target.name, Target.id)
+        .limit(1000)
+    )
+    return tuple(Pin(i, n, k, w, s, reason or "", owner, by, at) for i, n, k, w, s, reason, owner, by, at in rows)
 
 
 def _work(session: Session, rollout_id: int) -> dict[int, dict[ActionKind, Tally]]:
@@ -175,6 +253,7 @@ def _work(session: Session, rollout_id: int) -> dict[int, dict[ActionKind, Tally
         .where(
             Action.state.not_in(ACTION_BAD),
             Target.kind.not_in(SUPPORTS),
+            Action.change.is_not(null()),  # the backup of what a repository owns is no target of the change set
             Target.pinned_reason.is_(None) | ((Action.kind == ActionKind.REVERT) & Action.state.in_(ACTION_OPEN)),
         )
         .group_by(Action.stage_id, Action.kind, Action.state)

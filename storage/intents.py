@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from rollout import gates
@@ -20,8 +20,8 @@ from rollout.change import SUPPORTS
 from rollout.gatefacts import pause_facts, resume_facts, retry_facts, start_facts
 from rollout.gates import Refuse
 from rollout.reasons import Reason
-from rollout.states import WORK_OF, ActionKind, ActionState, StageState
-from storage import dryrun, tallies
+from rollout.states import WORK_OF, ActionKind, StageState
+from storage import attempts, dryrun, managed, tallies
 from storage.acting import Act, Who, acting, stale
 from storage.database import Database
 from storage.models import Action, ScheduledStart, Stage, Workspace
@@ -80,25 +80,25 @@ def begin(act: Act, stage_key: str, confirm: str) -> Started | Refuse:
         return Refuse((changed(stage_key, confirm, digest),))
     if stage.state is StageState.WAITING:
         move(session, stage, StageState.READY, now, who.by, f"{stage_key} may be started")
-    session.execute(
-        insert(Action),
-        [
+    frozen = [(p.target_id, p.workspace, p.change.to_json()) for p in planned]
+    # What repositories own is backed up as well, and changed by them.
+    owned = [(t.id, t.workspace, None) for t in managed.to_back_up(session, rollout_id, stage_key)]
+    attempts.insert_actions(
+        session,
+        (
             {
                 "rollout_id": rollout_id,
                 "stage_id": stage.id,
                 "generation": stage.generation,
-                "target_id": p.target_id,
-                "workspace": p.workspace,
+                "target_id": target_id,
+                "workspace": workspace,
                 "kind": ActionKind.BACKUP,
                 "attempt": 1,
-                "state": ActionState.PENDING,
-                "change": p.change.to_json(),
+                "change": change,
                 "created_at": now,
-                "looks": 0,
-                "epoch": 0,
             }
-            for p in planned
-        ],
+            for target_id, workspace, change in (*frozen, *owned)
+        ),
     )
     targets = sum(p.kind not in SUPPORTS for p in planned)
     first = f", {len(planned) - targets} policies first" if len(planned) > targets else ""

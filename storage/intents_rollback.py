@@ -14,7 +14,7 @@ from rollout.gatefacts import may, pin_failed_facts, roll_back_facts, unlock_fac
 from rollout.gates import Refuse
 from rollout.standing import Standing
 from rollout.states import ACTION_BAD, ACTION_OPEN, WORK_OF, ActionKind, ActionState, StageState
-from storage import attempts, runfailures, tallies
+from storage import attempts, managed, runfailures, tallies
 from storage.acting import Act, Who, acting, close_gates, stale
 from storage.database import Database
 from storage.intents import repeat_bad
@@ -65,8 +65,12 @@ def roll_back(
     stage_keys: Sequence[str],
     reason: str,
     generation: int | None = None,
+    managed_too: bool = False,
 ) -> RollingBack | Refuse:
-    """Roll back one stage, or several together; ``generation`` is the one of the first key that was shown."""
+    """Roll back one stage, or several together; ``generation`` is the one of the first key that was shown.
+
+    ``managed_too``: also what repositories have deployed on the new runtime meanwhile, by API, from its backups.
+    """
     with acting(database, who, now, rollout_id, None) as act:
         if act.is_stale(act.stages[stage_keys[0]], None, generation):
             return stale(stage_keys[0])
@@ -79,6 +83,8 @@ def roll_back(
         order = [s.key for s in reversed(act.plan.stages) if s.key in stage_keys]
         for key in order:
             _begin(act, act.stages[key], reason)
+            if managed_too:
+                _revert_managed(act, act.stages[key])
         close_gates(act, order[-1])
         return RollingBack(tuple(order))
 
@@ -153,6 +159,32 @@ def _repeat_left_in_use(act: Act, stage: Stage) -> None:
     attempts.insert_actions(act.session, rows)
 
 
+def _revert_managed(act: Act, stage: Stage) -> None:
+    """An emergency: the next deploy of each repository undoes it."""
+    rows = managed.revertible(act.session, stage.id, stage.generation, stage.rollout_id, stage.key)
+    attempts.insert_actions(
+        act.session,
+        (
+            {
+                "rollout_id": stage.rollout_id,
+                "stage_id": stage.id,
+                "generation": stage.generation,
+                "target_id": target.id,
+                "workspace": target.workspace,
+                "kind": ActionKind.REVERT,
+                "attempt": tried + 1,
+                "change": {"fields": target.proposal or [], "restarts": False, "notes": []},
+                "created_at": act.now,
+            }
+            for target, tried in rows
+        ),
+    )
+    if rows:
+        names = sorted({target.repository or "unnamed" for target, _ in rows})
+        sentence = f"put back by API {len(rows)} targets of {', '.join(names)}, whose next deploy undoes it"
+        event(act.session, act.now, act.who.by, "rollback_managed", sentence, stage=stage, data={"repositories": names})
+
+
 #: States of a change that may have written something.
 _WRITTEN = frozenset({ActionState.DONE, *ACTION_BAD})
 
@@ -191,7 +223,13 @@ def target_facts(session: Session, standing: Standing, roles: Collection[str], t
 
 
 def roll_back_target(
-    database: Database, who: Who, now: datetime, rollout_id: int, target_id: int, reason: str
+    database: Database,
+    who: Who,
+    now: datetime,
+    rollout_id: int,
+    target_id: int,
+    reason: str,
+    owner: str | None = None,
 ) -> Pinned | Refuse:
     """Put one target back from its backup and pin it: no stage touches it again."""
     with acting(database, who, now, rollout_id, None) as act:
@@ -203,7 +241,7 @@ def roll_back_target(
         if isinstance(decision, Refuse):
             return decision
         stage = act.stages[target.stage_key or ""]
-        reverting = _pin(act, stage, target, found, reason or "rolled back by hand")
+        reverting = _pin(act, stage, target, found, reason or "rolled back by hand", owner)
         post(
             act.session,
             now,
@@ -217,8 +255,11 @@ def roll_back_target(
         return Pinned(target.name, stage.key, reverting)
 
 
-def _pin(act: Act, stage: Stage, target: Target, found: TargetRollBackFacts, reason: str) -> bool:
-    """Pin a target that may be pinned, and have it put back if it was written to; whether it is."""
+def _pin(
+    act: Act, stage: Stage, target: Target, found: TargetRollBackFacts, reason: str, owner: str | None = None
+) -> bool:
+    """Pin a target that may be pinned, and have it put back if it was written to; whether it is. Without another
+    ``owner`` the person who acts answers for it."""
     act.session.execute(
         update(Action)
         .where(Action.target_id == target.id, Action.stage_id == stage.id, Action.state == ActionState.PENDING)
@@ -229,8 +270,9 @@ def _pin(act: Act, stage: Stage, target: Target, found: TargetRollBackFacts, rea
     if reverting:
         _insert_revert(act, stage, target)
     target.pinned_reason, target.pinned_by = reason, act.who.user_id
+    target.pinned_owner, target.pinned_at = owner or act.who.user_id, act.now
     sentence = f"{'put back and pinned' if reverting else 'pinned'} {target.name}: {reason}"
-    data = {"target_id": target.id, "reason": reason}
+    data = {"target_id": target.id, "reason": reason, "owner": target.pinned_owner}
     event(act.session, act.now, act.who.by, "rollback", sentence, stage=stage, data=data)
     return reverting
 

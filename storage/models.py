@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from rollout.states import ActionKind, ActionState, Decision, ItemState, StageState, Verdict
@@ -98,6 +98,8 @@ class Workspace(Base):
     look_wanted_at: Mapped[datetime | None]  # calendar: somebody asked for a fresh look
     looked_machine: Mapped[datetime | None]  # machine time of the last attempt
     runs_seen_at: Mapped[datetime | None]  # calendar: runs are known up to here
+    submitted: Mapped[list[Any]] = mapped_column(default=list)  # runs without a job, by creator, name and runtime
+    submitted_at: Mapped[datetime | None]  # calendar: when these were read
     error: Mapped[str | None] = mapped_column(Text)
     hold_until: Mapped[datetime | None]
 
@@ -156,8 +158,19 @@ class Target(Base):
     skip_code: Mapped[str | None] = mapped_column(Key)
     skip_sentence: Mapped[str | None] = mapped_column(Text)
     skip_next: Mapped[str | None] = mapped_column(Text)
+    about: Mapped[dict[str, Any]] = mapped_column(default=dict)  # rollout.about.About: tags, people, what it uses
+    managed_by: Mapped[str | None] = mapped_column(String(20))  # bundle, terraform, repository, system; None: nothing
+    repository: Mapped[str | None] = mapped_column(Text)
+    #: The edit that its repository needs, or needed: kept once it has arrived.
+    proposal: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    also_in: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))  # further stages that name it
+    moved_to: Mapped[str | None] = mapped_column(Key)  # the stage that an un-pinned target joined
+    activity: Mapped[dict[str, Any] | None]  # who ran it last and when, and how many runs are under way
+    drift: Mapped[dict[str, Any] | None]  # rollout.drift.Drift: that it is not as we set it, until it is
     pinned_reason: Mapped[str | None] = mapped_column(Text)
     pinned_by: Mapped[str | None] = mapped_column(Key)
+    pinned_owner: Mapped[str | None] = mapped_column(Key)  # the person who answers for the pin
+    pinned_at: Mapped[datetime | None]
     gone: Mapped[bool] = mapped_column(default=False)
     interactive: Mapped[bool] = mapped_column(default=False)  # people work on it: an all-purpose cluster made by hand
     seen_at: Mapped[datetime]

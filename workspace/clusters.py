@@ -1,14 +1,27 @@
 """All-purpose clusters (API 2.1). See ``workspace.kinds.Kind`` for what each function promises."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from rollout.about import SYSTEM, About, managed
 from rollout.change import Change, Found, Raw, Skip, Upgrade
 from rollout.location import cluster_url
 from rollout.runtime import shown
 from workspace.client import Client
-from workspace.compute import RUNTIME, access_note, backup_of, plan_compute, support_notes, supports_of, value
+from workspace.compute import (
+    RUNTIME,
+    access_note,
+    backup_of,
+    plan_compute,
+    support_notes,
+    supports_of,
+    tags_of,
+    uses_of,
+    value,
+    way_back_note,
+)
+from workspace.elsewhere import forced_note, proposed
 from workspace.settling import Settled, Settlement
 
 __all__ = [
@@ -16,6 +29,7 @@ __all__ = [
     "backup_of",
     "discover",
     "editable",
+    "edited_by",
     "edited_since",
     "needed",
     "plan",
@@ -56,6 +70,9 @@ def plan(raw: Raw, upgrade: Upgrade) -> Change | Skip:
     fields = plan_compute(raw, upgrade)
     if isinstance(fields, Skip):
         return fields
+    elsewhere = managed(tags_of(raw.get("custom_tags")))
+    if elsewhere is not None and (elsewhere.by == SYSTEM or not upgrade.force_managed):
+        return proposed(elsewhere, fields)
     state = raw.get("state")
     if state == "ERROR":
         return Skip(
@@ -64,7 +81,10 @@ def plan(raw: Raw, upgrade: Upgrade) -> Change | Skip:
             "Start or terminate it, then look again.",
         )
     supports = supports_of([(raw, fields)], upgrade)
-    notes = [_effect(str(state)), *support_notes(supports, upgrade)]
+    notes = [forced_note(elsewhere)] if elsewhere is not None else []
+    if warning := way_back_note(fields, upgrade):
+        notes.append(warning)
+    notes += [_effect(str(state)), *support_notes(supports, upgrade)]
     if note := access_note(raw):
         notes.append(note)
     return Change(fields, restarts=state in _UP, notes=tuple(notes), supports=supports)
@@ -125,6 +145,15 @@ def edited_since(client: Client, object_id: str, since: datetime) -> bool | None
     return any(e.get("type") == "EDITED" and int(e.get("timestamp") or 0) >= start for e in events)
 
 
+def edited_by(client: Client, object_id: str) -> tuple[str, datetime] | None:
+    asked = {"cluster_id": object_id, "event_types": ["EDITED"], "order": "DESC", "page_size": 50}
+    for event in client.ask("/api/2.1/clusters/events", asked).get("events") or ():
+        user = (event.get("details") or {}).get("user")
+        if event.get("type") == "EDITED" and user:
+            return str(user), datetime.fromtimestamp(int(event.get("timestamp") or 0) / 1000, UTC)
+    return None
+
+
 def needed(client: Client, object_id: str, backup: Raw) -> str | None:
     return None
 
@@ -147,6 +176,18 @@ def _found(raw: Mapping[str, Any]) -> Found:
         runtimes=(str(key),) if key else (),
         state=str(raw.get("state") or "UNKNOWN"),
         raw=raw,
+        about=_about(raw),
+    )
+
+
+def _about(raw: Raw) -> About:
+    tags = tags_of(raw.get("custom_tags"))
+    return About(
+        creator=raw.get("creator_user_name"),
+        run_as=raw.get("single_user_name"),
+        tags=tags,
+        uses=tuple(sorted(set(uses_of(raw)))),
+        managed=managed(tags),
     )
 
 

@@ -1,12 +1,14 @@
 """What clusters and the job clusters inside jobs have in common: one raw compute specification."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, Final
 
+from rollout.about import Use
 from rollout.change import FieldChange, Path, Raw, Skip, Upgrade
-from rollout.policy import refusal
-from rollout.runtime import Mapped, map_runtime
+from rollout.policy import given, refusal
+from rollout.runtime import Mapped, map_runtime, release, shown
 
 RUNTIME: Final = "spark_version"
 ENGINE: Final = "runtime_engine"
@@ -20,6 +22,8 @@ def plan_compute(spec: Raw, upgrade: Upgrade, path: Path = ()) -> tuple[FieldCha
 
     A specification on another release is skipped for that reason, whatever else is wrong with it.
     """
+    if not spec.get(RUNTIME) and spec.get("policy_id"):
+        return _supplied(str(spec["policy_id"]), upgrade)
     mapped = map_runtime(spec.get(RUNTIME), upgrade, value(spec, ENGINE))
     if isinstance(mapped, Skip) and mapped.code not in {"runtime_variant", "runtime_not_offered"}:
         return mapped
@@ -28,7 +32,7 @@ def plan_compute(spec: Raw, upgrade: Upgrade, path: Path = ()) -> tuple[FieldCha
         return blocked
     if isinstance(mapped, Skip):
         return mapped
-    fields = _fields(spec, mapped, path)
+    fields = _fields(spec, mapped, path, upgrade)
     return _governed(spec, fields, upgrade) or fields
 
 
@@ -43,10 +47,71 @@ def backup_of(raw: Raw) -> dict[str, Any]:
     return deepcopy(dict(raw))
 
 
-def _fields(spec: Raw, mapped: Mapped, path: Path) -> tuple[FieldChange, ...]:
-    fields = [FieldChange((*path, RUNTIME), spec[RUNTIME], mapped.key)]
+def uses_of(spec: Raw) -> Iterator[Use]:
+    """The policy and the pools that a compute specification refers to."""
+    for kind, name in (("policy", "policy_id"), ("pool", "instance_pool_id"), ("pool", "driver_instance_pool_id")):
+        if spec.get(name):
+            yield kind, str(spec[name])
+
+
+def tags_of(raw: object) -> dict[str, str]:
+    """Tags as text by text; nothing where there are none."""
+    return {str(key): str(value) for key, value in raw.items()} if isinstance(raw, Mapping) else {}
+
+
+def way_back_note(fields: Sequence[FieldChange], upgrade: Upgrade) -> str | None:
+    """What a person must know of the way back before the way forward; None where the old runtime is still listed.
+
+    A runtime that is not listed may still be taken (facts: databricks a1), so it is tried first.
+    """
+    missing = [f for f in fields if f.path[-1] == RUNTIME and f.before not in upgrade.versions]
+    if not missing:
+        return None
+    field, old = missing[0], shown(missing[0].before)
+    if field.fallback is None:
+        return f"the workspace no longer lists {old}: the way back may be refused, and there is no other"
+    return f"the workspace no longer lists {old}: where it is refused, the way back is to {shown(field.fallback)}"
+
+
+def _supplied(policy_id: str, upgrade: Upgrade) -> Skip:
+    """Why compute is left alone whose runtime comes from its policy only."""
+    policy = upgrade.policies.get(policy_id)
+    if policy is None or policy.rules is None:
+        return Skip(
+            "policy_unknown",
+            f"It names no runtime, and its policy {policy_id} cannot be read: what it runs on is not known.",
+            "Give the bot CAN_USE on the policy, or name the runtime there; then look again.",
+        )
+    supplied = given(policy, RUNTIME)
+    if supplied is None:
+        return Skip(
+            "no_runtime",
+            f"It names no runtime, and neither does its policy {policy.name}.",
+            "Look at what it takes it from.",
+        )
+    key, fixed = supplied
+    mapped = map_runtime(key, upgrade)
+    if isinstance(mapped, Skip) and mapped.code not in {"runtime_variant", "runtime_not_offered"}:
+        sentence = f"Its policy {policy.name} supplies the runtime {shown(key)}. {mapped.sentence}"
+        return replace(mapped, sentence=sentence, release=release(key))
+    word = "fixes it to" if fixed else "gives it the default"
+    return Skip(
+        "runtime_from_policy",
+        f"It names no runtime of its own; its policy {policy.name} {word} {shown(key)}.",
+        f"It moves when that policy does; or write the runtime into it, if {policy.name} takes {upgrade.target}.",
+        release=release(key),
+    )
+
+
+def _fields(spec: Raw, mapped: Mapped, path: Path, upgrade: Upgrade) -> tuple[FieldChange, ...]:
+    back: Mapped | None = None
+    if upgrade.fallback is not None:
+        found = map_runtime(spec[RUNTIME], replace(upgrade, target=upgrade.fallback), value(spec, ENGINE))
+        back = found if isinstance(found, Mapped) else None
+    fields = [FieldChange((*path, RUNTIME), spec[RUNTIME], mapped.key, back.key if back is not None else None)]
     if mapped.runtime_engine is not None:
-        fields.append(FieldChange((*path, ENGINE), value(spec, ENGINE), mapped.runtime_engine))
+        engine = back.runtime_engine if back is not None else None
+        fields.append(FieldChange((*path, ENGINE), value(spec, ENGINE), mapped.runtime_engine, engine))
     return tuple(fields)
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from rollout.change import Found
 from rollout.policy import Policy
-from workspace import policies
+from workspace import pipelines, policies
 from workspace.client import Client
+from workspace.errors import Forbidden, Gone, Refused
 from workspace.kinds import KINDS
 
 
@@ -22,10 +23,13 @@ class Discovery:
     found: list[Found]
     seconds: float
     calls: int
+    hidden: frozenset[str] = frozenset()  # kinds that are only reported and could not be listed: nothing is known
 
 
 def discover(client: Client) -> Discovery:
     """Look at every kind. All or nothing: a target that a failed listing hides would look deleted.
+
+    Pipelines are only reported, so that a bot that may not list them is told so and goes on.
 
     Raises the WorkspaceErrors of ``Client.get``, and Incomplete if a listing does not end.
     """
@@ -36,5 +40,11 @@ def discover(client: Client) -> Discovery:
         for found in kind.discover(client):
             # Pages shift while objects are made and deleted: the same one may come twice.
             seen[found.kind, found.object_id] = found
+    hidden: frozenset[str] = frozenset()
+    try:
+        for found in pipelines.discover(client):
+            seen[found.kind, found.object_id] = found
+    except (Forbidden, Gone, Refused):
+        hidden = frozenset({"pipeline"})
     known = {f.object_id: policies.understood(f.raw) for f in seen.values() if f.kind == "policy"}
-    return Discovery(versions, known, list(seen.values()), time.monotonic() - started, client.calls - calls)
+    return Discovery(versions, known, list(seen.values()), time.monotonic() - started, client.calls - calls, hidden)

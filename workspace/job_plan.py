@@ -2,16 +2,35 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
+from rollout.about import SYSTEM, Managed, managed
 from rollout.change import Change, FieldChange, Raw, Skip, Upgrade
 from rollout.runtime import release, scala, shown
-from workspace.compute import RUNTIME, access_note, plan_compute, support_notes, supports_of
+from workspace.compute import (
+    RUNTIME,
+    access_note,
+    plan_compute,
+    support_notes,
+    supports_of,
+    tags_of,
+    way_back_note,
+)
+from workspace.elsewhere import forced_note, proposed
 from workspace.job_places import Place, inner, places, settings, tasks
 
 #: On the source release, but not to be changed by us: then the whole job waits for a person.
 _BLOCKING: Final = frozenset(
-    {"custom_image", "legacy_access_mode", "runtime_variant", "runtime_not_offered", "policy_refuses", "policy_unknown"}
+    {
+        "custom_image",
+        "legacy_access_mode",
+        "policy_refuses",
+        "policy_unknown",
+        "runtime_from_policy",
+        "runtime_not_offered",
+        "runtime_variant",
+    }
 )
 #: Places that are understood and need nothing from us.
 _HARMLESS: Final = ("other_runtime", "no_runtime", "already_target")
@@ -36,42 +55,39 @@ def plan(raw: Raw, upgrade: Upgrade) -> Change | Skip:
     held = [(p, s) for p, s in skipped if s.code in _BLOCKING and _on_source(p, upgrade)]
     if not changed and not held:
         return _nothing_to_change(raw, [s for _, s in skipped])
-    managed = _managed_elsewhere(raw)
-    if managed is not None:
-        return managed
+    fields = tuple(f for _, some in changed for f in some)
+    elsewhere = managed_elsewhere(raw)
+    library = _scala_library(raw, changed)
+    if elsewhere is not None and (elsewhere.by == SYSTEM or not upgrade.force_managed):
+        # Half an edit is no edit: what we would not change ourselves is not proposed either.
+        return _with_more(proposed(elsewhere, () if held or library else fields), held[0][1] if held else library)
     if held:
         place, skip = held[0]
-        return Skip(skip.code, f"{_capital(place.title)}: {skip.sentence}", skip.next_step)
-    library = _scala_library(raw, changed)
+        return replace(skip, sentence=f"{_capital(place.title)}: {skip.sentence}")
     if library is not None:
         return library
-    fields = tuple(f for _, some in changed for f in some)
     supports = supports_of([(place.spec, some) for place, some in changed], upgrade)
-    notes = (*support_notes(supports, upgrade), *_notes(raw, changed, skipped, upgrade))
-    return Change(fields, restarts=False, notes=notes, supports=supports)
+    notes = [forced_note(elsewhere)] if elsewhere is not None else []
+    notes += [*support_notes(supports, upgrade), *_notes(raw, changed, skipped, upgrade)]
+    return Change(fields, restarts=False, notes=tuple(notes), supports=supports)
 
 
 def _on_source(place: Place, upgrade: Upgrade) -> bool:
     return release(place.spec.get(RUNTIME)) == upgrade.source or not release(place.spec.get(RUNTIME))
 
 
-def _managed_elsewhere(raw: Raw) -> Skip | None:
-    deployment = settings(raw).get("deployment") or {}
-    kind = deployment.get("kind")
-    if kind == "BUNDLE":
-        where = deployment.get("metadata_file_path")
-        return Skip(
-            "managed_by_bundle",
-            "It is deployed from a repository by a bundle; the next deploy would write the old runtime back.",
-            "Change the runtime in that repository and deploy it" + (f" ({where})." if where else "."),
-        )
-    if kind:
-        return Skip(
-            "managed_by_bundle",
-            f"It is managed by the system ({kind}) and may not be edited.",
-            "Change it in the product that made it.",
-        )
-    return None
+def _with_more(skip: Skip, more: Skip | None) -> Skip:
+    return skip if more is None else replace(skip, sentence=f"{skip.sentence} And: {more.sentence} {more.next_step}")
+
+
+def managed_elsewhere(raw: Raw) -> Managed | None:
+    """Where a job is deployed from; None where nothing speaks for it."""
+    own = settings(raw)
+    deployment = own.get("deployment")
+    edit_mode = own.get("edit_mode")
+    return managed(
+        tags_of(own.get("tags")), deployment if isinstance(deployment, Mapping) else None, str(edit_mode or "")
+    )
 
 
 def _nothing_to_change(raw: Raw, skips: Sequence[Skip]) -> Skip:
@@ -95,6 +111,12 @@ def _nothing_to_change(raw: Raw, skips: Sequence[Skip]) -> Skip:
         return Skip(
             "managed_pipeline", "Its tasks only start pipelines.", "Nothing to do here: the pipeline's channel decides."
         )
+    if works and all(t.get("sql_task") or t.get("dashboard_task") or _dbt_on_warehouse(t) for t in works):
+        return Skip(
+            "sql_warehouse",
+            "Its tasks run on a SQL warehouse, whose version Databricks chooses.",
+            "Nothing to do here: a warehouse has no runtime to choose.",
+        )
     if any(not (t.get("run_job_task") or t.get("condition_task") or t.get("pipeline_task")) for t in works):
         return Skip(
             "serverless",
@@ -102,6 +124,10 @@ def _nothing_to_change(raw: Raw, skips: Sequence[Skip]) -> Skip:
             "Nothing to do here.",
         )
     return Skip("no_runtime", "It names no runtime of its own.", "Look at the jobs that it starts.")
+
+
+def _dbt_on_warehouse(task: Mapping[str, Any]) -> bool:
+    return bool((task.get("dbt_task") or {}).get("warehouse_id")) and not task.get("job_cluster_key")
 
 
 def _scala_library(raw: Raw, changed: Sequence[tuple[Place, tuple[FieldChange, ...]]]) -> Skip | None:
@@ -141,6 +167,8 @@ def _notes(
     skipped: Sequence[tuple[Place, Skip]],
     upgrade: Upgrade,
 ) -> Iterator[str]:
+    if warning := way_back_note([f for _, fields in changed for f in fields], upgrade):
+        yield warning
     for place, _ in changed:
         if place.path[1] == "job_clusters":
             yield f"{place.title}: {_count(len(place.tasks), 'task')} use{'s' if len(place.tasks) == 1 else ''} it"
@@ -155,13 +183,17 @@ def _notes(
     if on_shared:
         verb = "runs on a shared cluster and moves" if len(on_shared) == 1 else "run on a shared cluster and move"
         yield f"{_count(len(on_shared), 'task')} {verb} with it"
+    started = {
+        str((t.get("run_job_task") or {}).get("job_id")) for t in map(inner, tasks(raw)) if t.get("run_job_task")
+    }
+    if started:
+        moves = "which moves with its own stage" if len(started) == 1 else "which move with their own stages"
+        yield f"starts {_count(len(started), 'other job')}, {moves}"
     own = settings(raw)
     if own.get("continuous"):
         yield f"runs continuously: the present run stays on {upgrade.source} until it ends"
     else:
         yield "takes effect at the next run"
-    if own.get("edit_mode") == "UI_LOCKED":
-        yield "is locked in the UI: if it is deployed from a repository, the next deploy writes the old runtime back"
 
 
 def _count(number: int, word: str) -> str:

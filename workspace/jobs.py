@@ -4,14 +4,15 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from rollout.about import About, Use
 from rollout.change import Change, Found, Raw
 from rollout.location import job_url
 from rollout.runtime import release, shown
 from workspace.client import Client, Json
-from workspace.compute import RUNTIME, backup_of
+from workspace.compute import RUNTIME, backup_of, tags_of, uses_of
 from workspace.errors import Forbidden, Gone, Incomplete, Refused
-from workspace.job_places import ENTRY_KEYS, entry, entry_with, field_at, places, settings
-from workspace.job_plan import plan
+from workspace.job_places import ENTRY_KEYS, entry, entry_with, field_at, inner, places, settings, tasks
+from workspace.job_plan import managed_elsewhere, plan
 from workspace.settling import Settled, Settlement
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "backup_of",
     "discover",
     "editable",
+    "edited_by",
     "edited_since",
     "needed",
     "plan",
@@ -108,6 +110,10 @@ def edited_since(client: Client, object_id: str, since: datetime) -> bool | None
     return None  # the API keeps no history of a job's settings
 
 
+def edited_by(client: Client, object_id: str) -> tuple[str, datetime] | None:
+    return None  # nor does it name who edited it
+
+
 def needed(client: Client, object_id: str, backup: Raw) -> str | None:
     return None
 
@@ -135,7 +141,35 @@ def _found(raw: Mapping[str, Any]) -> Found:
         runtimes=tuple(sorted({str(p.spec[RUNTIME]) for p in places(raw) if p.spec.get(RUNTIME)})),
         state=_state(settings(raw)),
         raw=raw,
+        about=_about(raw),
     )
+
+
+def _about(raw: Raw) -> About:
+    tags = tags_of(settings(raw).get("tags"))
+    for place in places(raw):
+        tags = {**tags_of(place.spec.get("custom_tags")), **tags}
+    return About(
+        creator=raw.get("creator_user_name"),
+        run_as=raw.get("run_as_user_name"),
+        tags=tags,
+        uses=tuple(sorted(set(_uses(raw)))),
+        managed=managed_elsewhere(raw),
+    )
+
+
+def _uses(raw: Raw) -> Iterator[Use]:
+    """What a job shares with others: clusters it runs on, jobs and pipelines it starts, policies and pools."""
+    for place in places(raw):
+        yield from uses_of(place.spec)
+    for task in tasks(raw):
+        work = inner(task)
+        if work.get("existing_cluster_id"):
+            yield "cluster", str(work["existing_cluster_id"])
+        if started := (work.get("run_job_task") or {}).get("job_id"):
+            yield "job", str(started)
+        if started := (work.get("pipeline_task") or {}).get("pipeline_id"):
+            yield "pipeline", str(started)
 
 
 def _state(own: Mapping[str, Any]) -> str:

@@ -58,6 +58,13 @@ class Kind(Protocol):
         """Whether somebody, we included, edited it since (Databricks' time); None: the API cannot tell."""
         ...
 
+    def edited_by(self, client: Client, object_id: str) -> tuple[str, datetime] | None:
+        """Who edited it last and when (Databricks' time), we included; None: the API does not say.
+
+        One call. Raises the WorkspaceErrors of ``Client.get``.
+        """
+        ...
+
     def needed(self, client: Client, object_id: str, backup: Raw) -> str | None:
         """Why it may not be put back to ``backup`` yet, because others need it as it is; None where nothing needs it.
 

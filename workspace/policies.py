@@ -118,6 +118,10 @@ def edited_since(client: Client, object_id: str, since: datetime) -> bool | None
     return None  # the API keeps no history of a policy
 
 
+def edited_by(client: Client, object_id: str) -> tuple[str, datetime] | None:
+    return None  # nor does it name who edited it
+
+
 def release_of(raw: Raw) -> str:
     return "-"
 

@@ -14,6 +14,7 @@ from workspace.run_result import result_of
 _MOST_SINGLE_JOBS: Final = 20
 _PAGE: Final = 24  # the API takes less than 25
 MOST_PAGES: Final = 200
+_BY_ITSELF: Final = frozenset({"PERIODIC", "FILE_ARRIVAL", "TABLE", "CONTINUOUS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class RunSeen:
     attempt: int
     runtime: str | None
     cluster_ids: tuple[str, ...] = ()
+    by: str | None = None  # who or what the platform names as the one who started it
+    by_schedule: bool = False
 
     @property
     def key(self) -> str:
@@ -90,6 +93,60 @@ def runs_since(
                     yield seen
 
 
+def active_runs(client: Client, most_pages: int = MOST_PAGES) -> Iterator[RunSeen]:
+    """The runs of jobs that have not ended, whenever they started: a stream's may be months old. Newest first.
+
+    Raises the WorkspaceErrors of ``Client.get``, and Incomplete at the end if ``most_pages`` were not enough.
+    """
+    query = {"limit": _PAGE, "expand_tasks": True, "active_only": True, "run_type": "JOB_RUN"}
+    for page in client.pages("/api/2.2/jobs/runs/list", query, most_pages):
+        for raw in page.get("runs") or ():
+            if raw.get("job_id") and raw.get("start_time"):
+                seen = seen_of(raw)
+                if seen.result == "active":
+                    yield seen
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """Runs without a job, submitted by one creator under one name on one release."""
+
+    creator: str
+    name: str
+    release: str
+    runs: int
+    last: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        last = self.last.isoformat()
+        return {"creator": self.creator, "name": self.name, "release": self.release, "runs": self.runs, "last": last}
+
+
+def submitted_since(client: Client, since: datetime, most_pages: int = MOST_PAGES) -> tuple[list[Submitted], bool]:
+    """What was submitted without a job (by Airflow, Data Factory, scripts) since then and names a runtime of its own.
+
+    The most frequent first, and whether all could be read. Nobody can change these here: they carry their own cluster.
+    Raises the WorkspaceErrors of ``Client.get`` but Incomplete.
+    """
+    earliest = _milliseconds(since)
+    query = {"limit": _PAGE, "expand_tasks": True, "start_time_from": earliest, "run_type": "SUBMIT_RUN"}
+    found: dict[tuple[str, str, str], tuple[int, int]] = {}
+    complete = True
+    try:
+        for page in client.pages("/api/2.2/jobs/runs/list", query, most_pages):
+            for raw in page.get("runs") or ():
+                runtime, at = _runtime(raw), int(raw.get("start_time") or 0)
+                if runtime is None or at < earliest or raw.get("run_type", "SUBMIT_RUN") != "SUBMIT_RUN":
+                    continue
+                key = (str(raw.get("creator_user_name") or "unknown"), str(raw.get("run_name") or "-")[:200], runtime)
+                number, last = found.get(key, (0, 0))
+                found[key] = (number + 1, max(last, at))
+    except Incomplete:
+        complete = False
+    made = [Submitted(*key, number, _instant(last)) for key, (number, last) in found.items()]
+    return sorted(made, key=lambda s: (-s.runs, s.creator, s.name)), complete
+
+
 def collect_runs(client: Client, job_ids: Collection[str] | None, since: datetime, *, active: bool = False) -> RunsSeen:
     """As ``runs_since``, but with a flag in the place of Incomplete."""
     found: list[RunSeen] = []
@@ -115,6 +172,8 @@ def seen_of(raw: Mapping[str, Any]) -> RunSeen:
         attempt=max(int(r.get("attempt_number") or 0) for r in (raw, *(raw.get("tasks") or ()))),
         runtime=_runtime(raw),
         cluster_ids=_shared_clusters(raw),
+        by=raw.get("creator_user_name"),
+        by_schedule=str(raw.get("trigger") or "") in _BY_ITSELF,
     )
 
 

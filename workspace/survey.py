@@ -37,7 +37,8 @@ def survey(
     """
     tell(f"{workspace}: looking at clusters and jobs ({client.host})")
     found = discover(client)
-    tell(f"{workspace}: {len(found.found):,} clusters and jobs in {found.calls} calls; reading the runs of the week")
+    number = sum(f.kind in {"cluster", "job"} for f in found.found)
+    tell(f"{workspace}: {number:,} clusters and jobs in {found.calls} calls; reading the runs of the week")
     since, complete = now - HISTORY, True
     runs: list[Ran] = []
     try:
@@ -57,7 +58,7 @@ def survey(
 def _seen(workspace: str, found: Discovery, source: str, target: str) -> list[Seen]:
     asked = Upgrade(source, target, found.versions, found.policies)
     upgrade = replace(asked, policies=widenings(found.found, found.policies, asked))
-    return [_one(workspace, one, upgrade) for one in found.found if one.kind not in SUPPORTS]
+    return [_one(workspace, one, upgrade) for one in found.found if one.kind in KINDS and one.kind not in SUPPORTS]
 
 
 def _one(workspace: str, found: Found, upgrade: Upgrade) -> Seen:

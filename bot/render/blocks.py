@@ -19,6 +19,7 @@ from commands.reply import (
     Line,
     Note,
     Paragraph,
+    Preformatted,
     Progress,
     Table,
 )
@@ -87,6 +88,8 @@ class _Renderer:
                 return self._table(block)
             case Chart():
                 return self._chart(block)
+            case Preformatted(lines):
+                return figures.preformatted(lines)
             case Buttons(buttons):
                 return self._buttons(buttons)
 

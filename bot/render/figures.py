@@ -46,6 +46,12 @@ def table_block(table: Table) -> list[Json]:
     return [block, *_more(more)]
 
 
+def preformatted(lines: Sequence[str]) -> list[Json]:
+    """Text to copy in monospace, in as many sections as it needs."""
+    escaped = [limits.cut(escape(line.replace("`", "ˋ")), limits.SECTION - 10) or " " for line in lines]
+    return [section(f"```{chunk}```") for chunk in _chunks(escaped, limits.SECTION - 6)]
+
+
 def table_text(table: Table) -> list[Json]:
     """The same table as text: in columns where they fit, else a line for each row. As many sections as it needs."""
     header, rows, more = _shaped(table, len(table.rows))

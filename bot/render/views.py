@@ -9,7 +9,7 @@ from bot.render.blocks import Place, render
 from bot.render.figures import Json, note, section
 from bot.render.messages import document
 from bot.render.text import bare
-from commands.reply import Choice, Form, Input, Moment, Reply, Request, TextInput
+from commands.reply import Choice, Form, Input, Moment, PersonInput, Reply, Request, TextInput
 
 #: What callback and block ids of ours begin with.
 FORM = "form"
@@ -89,6 +89,10 @@ def _input(question: Input) -> list[Json]:
         element = _text(question)
     elif isinstance(question, Moment):
         element = {"type": "datetimepicker"}
+    elif isinstance(question, PersonInput):
+        element = {"type": "users_select"}
+        if question.initial:
+            element["initial_user"] = question.initial
     else:
         if not question.options:
             return [note(f"{bare(question.label)}: there is nothing to choose")]
@@ -165,6 +169,8 @@ def typed_values(state: Mapping[str, Any]) -> dict[str, Any]:
             match entry.get("type"):
                 case "plain_text_input":
                     value: Any = entry.get("value")
+                case "users_select":
+                    value = entry.get("selected_user")
                 case "static_select" | "radio_buttons":
                     value = (entry.get("selected_option") or {}).get("value")
                 case "datetimepicker":

@@ -1,6 +1,8 @@
 """Pin failed: the button of a blocked stage, the confirmation that says what it does, and what it leaves."""
 
-from commands.reply import Buttons, Reply
+import pytest
+
+from commands.reply import Buttons, FieldErrors, Reply
 from rollout.states import ActionKind, StageState
 from tests.commands.world import PEOPLE, World
 
@@ -51,6 +53,26 @@ def test_the_confirmation_says_what_will_be_done_and_to_which_targets(world: Wor
     assert "2 targets of dev stay on the old runtime" in shown.text
     again = world.press("on-call", "pin", {"stage": "dev"})
     assert again.refused == "nothing_to_retry", "nothing is left to pin"
+
+
+def test_one_word_pins_what_failed_in_a_stage_or_one_target(world: World) -> None:
+    blocked(world)
+    stage, target = world.say("devops", "pin dev").form, world.say("devops", "pin test nightly 1").form
+    assert stage is not None
+    assert target is not None
+    assert (stage.title, target.title) == ("Pin failed dev", "Pin target")
+    assert [i.key for i in stage.inputs] == ["reason"], "who asks for it owns what is pinned"
+    assert [i.key for i in target.inputs] == ["reason", "owner"]
+    with pytest.raises(FieldErrors):
+        world.submit("devops", stage, reason=" ")
+    with pytest.raises(FieldErrors):
+        world.submit("devops", target, reason="needs a port", owner="")
+    assert world.submit("devops", stage, reason="needs a new library").refused is None
+    assert world.submit("devops", target, reason="needs a port", owner=PEOPLE["qa"]).refused is None
+    owners = [t.pinned_owner for key in ("dev", "test") for t in world.targets(key) if t.pinned_reason]
+    assert owners == [PEOPLE["devops"]] * 2 + [PEOPLE["qa"]]
+    assert len(world.events("pin")) == 1
+    assert world.say("devops", "pin").refused == "missing_argument"
 
 
 def test_an_old_button_and_a_person_without_the_right_pin_nothing(world: World) -> None:

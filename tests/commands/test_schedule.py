@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from commands.reply import Buttons, FieldErrors, Reply, Request, Surface
-from rollout.states import StageState
+from rollout.states import ActionKind, StageState
 from storage import intents_schedule
 from storage.database import Database
 from storage.models import Outbox, ScheduledStart, Target
@@ -66,6 +66,18 @@ def test_a_start_begins_when_it_is_due_and_not_before(world: World) -> None:
     assert [e.surface for e in world.events("start")] == ["schedule"]
 
 
+def test_what_repositories_own_is_backed_up_by_a_start_that_was_due_too(world: World) -> None:
+    owned = world.targets("dev")[0].id
+    values = {"change": None, "skip_code": "managed_by_bundle", "managed_by": "bundle", "proposal": [{"path": ["x"]}]}
+    with world.database.write() as session:
+        session.execute(update(Target).where(Target.id == owned).values(**values))
+    schedule(world)
+    assert due(world) == 1
+    assert {a.target_id: a.change is None for a in world.actions("dev", ActionKind.BACKUP)} == {
+        t.id: t.id == owned for t in world.targets("dev")
+    }
+
+
 def test_status_and_channel_say_when_it_begins_with_a_button_that_cancels(world: World) -> None:
     schedule(world)
     for reply in (world.say("devops", "status dev"), world.say("qa", "status"), told(world, "start_scheduled")):
@@ -80,7 +92,7 @@ def test_status_and_channel_say_when_it_begins_with_a_button_that_cancels(world:
     assert PEOPLE["devops"] in repr(told(world, "start_cancelled"))
 
 
-@pytest.mark.parametrize("why", ["paused", "other targets", "left the company", "far too late"])
+@pytest.mark.parametrize("why", ["paused", "other targets", "overlap", "left the company", "far too late"])
 def test_what_no_longer_holds_when_it_is_due_refuses_it_and_tells_the_starter(world: World, why: str) -> None:
     schedule(world)
     when, code = LATER, {"paused": "rollout_paused", "other targets": "change_set_changed"}.get(why, "time_passed")
@@ -90,6 +102,10 @@ def test_what_no_longer_holds_when_it_is_due_refuses_it_and_tells_the_starter(wo
         with world.database.write() as session:
             target = world.targets("dev")[0].id
             session.execute(update(Target).where(Target.id == target).values(pinned_reason="keep"))
+    elif why == "overlap":
+        code = "selection_overlap"
+        with world.database.write() as session:
+            session.execute(update(Target).where(Target.id == world.targets("dev")[0].id).values(also_in=["test"]))
     elif why == "left the company":
         world.forget_people("devops")
         code = "deactivated_account"

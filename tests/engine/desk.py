@@ -55,6 +55,7 @@ class MadeUp:
         self.raws: dict[str, dict[str, Any]] = {}
         self.writes: list[str] = []
         self.starts: list[str] = []
+        self.editors: dict[str, tuple[str, datetime]] = {}
         self.on_start: Callable[[str], None] = lambda _: None
         self.on_read: Callable[[str], None] = lambda _: None
         self.on_apply: Callable[[str], None] = lambda _: None
@@ -91,6 +92,9 @@ class MadeUp:
 
     def edited_since(self, _client: Any, _object_id: str, _since: datetime) -> bool | None:
         return None
+
+    def edited_by(self, _client: Any, object_id: str) -> tuple[str, datetime] | None:
+        return self.editors.get(object_id)
 
     def needed(self, _client: Any, _object_id: str, _backup: Raw) -> str | None:
         return None

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from rollout.gates import Refuse
 from rollout.states import ActionKind, ActionState, StageState
-from storage import dryrun
-from storage.models import Action, Target
-from tests.engine.harness import World, world
+from storage import drifting, dryrun, facts, intents_pins
+from storage.models import Action, Rollout, Target, Workspace
+from tests.engine.harness import OPS, World, world
 
 OLD, NEW = "13.3.x-scala2.12", "17.3.x-scala2.13"
 DEFINITION = (
@@ -168,3 +169,33 @@ def test_no_target_is_touched_while_its_policy_could_not_be_widened(governed: Wo
     assert [a.state for a in of_policies(governed) if a.kind is ActionKind.CHANGE] == [ActionState.FAILED]
     assert governed.raw("dev", "cluster", "free")["spark_version"] == OLD
     assert governed.databricks.calls.writes(path="/clusters/update") == []
+
+
+def test_a_policy_is_no_target_of_drift_pins_or_counts(governed: World) -> None:
+    governed.start("first")
+    assert governed.until("first", StageState.REVIEW) is StageState.REVIEW
+    governed.client("dev").write(
+        "/api/2.0/policies/clusters/edit",
+        {"policy_id": "AAAA000000000001", "name": "etl", "definition": '{"spark_version": {"type": "unlimited"}}'},
+    )
+    before = governed.database.machine()
+    with governed.database.write() as session:
+        session.execute(update(Workspace).where(Workspace.key == "dev").values(look_wanted_at=governed.calendar()))
+        policy_id = session.execute(select(Target.id).where(Target.kind == "policy", Target.name == "etl")).scalar_one()
+
+    def seen() -> bool:
+        with governed.database.read() as session:
+            return session.get_one(Target, policy_id).seen_machine > before
+
+    governed.wait(seen, "a fresh look")
+    refused = intents_pins.pin(
+        governed.database, OPS, governed.calendar(), governed.rollout_id(), policy_id, "keep", OPS.user_id
+    )
+    assert isinstance(refused, Refuse)
+    assert [r.code for r in refused.reasons] == ["support_in_use"]
+    with governed.database.read() as session:
+        watched = drifting.watched(session, governed.rollout_id(), "dev")
+        standing = facts.standing(session, session.get_one(Rollout, governed.rollout_id()))
+        assert session.get_one(Target, policy_id).drift is None
+    assert {w.kind for w in watched} == {"cluster", "job"}
+    assert (standing.unassigned, standing.orphans, standing.overlaps, standing.pins) == (0, 0, {}, ())

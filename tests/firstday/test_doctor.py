@@ -12,6 +12,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from engine.lock import EngineLock, holder
+from sandbox.databricks import acl
 from sandbox.databricks.databricks import Databricks
 from sandbox.slack import server as slack_server
 from sandbox.slack.limits import Limits
@@ -219,8 +220,10 @@ def test_a_target_that_it_may_not_manage_fails_unless_it_only_looks(
     whole: pytest.MonkeyPatch, run: Run, databricks: Databricks
 ) -> None:
     ws = databricks.workspaces["prod"]
-    before = dict(ws.rights)
-    ws.rights |= {f"jobs/{job}": "CAN_VIEW" for job in ws.jobs}
+    before = dict(ws.shelf("permissions"))
+    ws.admin = False  # an administrator may manage whatever the lists say
+    for job in ws.jobs:
+        acl.grant(ws, "jobs", str(job), {"permission": "CAN_VIEW"})
     try:
         code, found = asked(run)
         assert code == 1
@@ -234,7 +237,9 @@ def test_a_target_that_it_may_not_manage_fails_unless_it_only_looks(
         assert found["jobs of prod"]["level"] == "ok"
         assert "read only" in found["settings"]["found"]
     finally:
-        ws.rights = before
+        ws.admin = True
+        ws.shelf("permissions").clear()
+        ws.shelf("permissions").update(before)
 
 
 def test_a_workspace_that_never_answers_is_given_up_in_time_and_the_others_are_looked_at(

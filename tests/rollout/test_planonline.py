@@ -6,6 +6,7 @@ import pytest
 
 from rollout.planfile import Problem, examine
 from rollout.planonline import Answered, Holders, online
+from rollout.selection import Candidate
 
 PLAN = """\
 key: small
@@ -40,8 +41,8 @@ stages:
 """
 OFFERED = frozenset({"13.3", "16.4", "17.3"})
 GOOD: dict[str, Answered] = {
-    "dev": Answered(OFFERED, (("cluster", "shared"),)),
-    "prod": Answered(OFFERED, (("job", "orders"), ("cluster", "bi"))),
+    "dev": Answered(OFFERED, (Candidate("dev", "cluster", "shared"),)),
+    "prod": Answered(OFFERED, (Candidate("prod", "job", "orders"), Candidate("prod", "cluster", "bi"))),
 }
 HELD: Holders = {"qa": (1, ""), "devops": (2, ""), "idle": (0, "U0009: deactivated")}
 
@@ -63,13 +64,13 @@ def test_a_plan_that_fits_the_world_has_no_problem() -> None:
         ({"prod": Answered(OFFERED - {"17.3"}, GOOD["prod"].targets)}, 6, "prod does not offer 17.3", "offers 17.3"),
         ({"dev": Answered(OFFERED)}, 16, "first has no target in dev: nothing there fits", "taken out of the plan"),
         (
-            {"prod": Answered(OFFERED, (("job", "order"), ("cluster", "bi")))},
+            {"prod": Answered(OFFERED, (Candidate("prod", "job", "order"), Candidate("prod", "cluster", "bi")))},
             24,
             "no job in prod is called 'orders'",
             "did you mean 'order'?",
         ),
         (
-            {"prod": Answered(OFFERED, (("job", "orders"),))},
+            {"prod": Answered(OFFERED, (Candidate("prod", "job", "orders"),))},
             28,
             "full has no target in prod: earlier stages take all of it",
             "taken out of the plan",

@@ -19,7 +19,7 @@ from rollout.planbase import Base, outline, without
 from rollout.planfile import parse
 from rollout.propose import TIERS, Proposal, pattern, place, propose
 from rollout.quiet import quiet_hours
-from rollout.selection import stage_of
+from rollout.selection import Candidate, belongs
 from rollout.yamlmarks import read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -250,7 +250,7 @@ def test_orphans_and_workspaces_with_nothing_to_change_are_listed_and_not_forgot
     assert "1 custom_image: uses an image of its own" in text
     plan = accepted(proposal)
     assert plan.workspaces == ("prod", "finance")
-    assert stage_of(plan, "finance", "job", "closing") is None
+    assert belongs(plan, Candidate("finance", "job", "closing")).stage is None
 
 
 def test_nothing_to_change_gives_no_stage() -> None:
@@ -262,7 +262,7 @@ def test_a_target_belongs_to_the_stage_that_the_file_says() -> None:
     seen = [job(n) for n in ("a*", "a?", "[a]", "plain", "ab")]
     proposal = propose([looked("prod", *seen, runs=[r for s in seen[:3] for r in runs_of(s.name, 50)])])
     plan = accepted(proposal)
-    taken = {s.name for s in seen if stage_of(plan, "prod", "job", s.name) == "canary"}
+    taken = {s.name for s in seen if belongs(plan, Candidate("prod", "job", s.name)).stage == "canary"}
     assert taken == {"a*", "a?", "[a]"}
 
 
@@ -288,7 +288,7 @@ def test_no_name_of_the_outside_world_can_break_the_file(name: str) -> None:
     proposal = propose([looked("prod", seen, alone, job("other"), runs=runs_of(name, 50))])
     plan = accepted(proposal)
     assert plan.key == "rollout-17.3"
-    assert stage_of(plan, "prod", "job", name) == "canary"
+    assert belongs(plan, Candidate("prod", "job", name)).stage == "canary"
 
 
 @settings(max_examples=60, deadline=None)
@@ -297,7 +297,7 @@ def test_names_of_any_characters_make_a_plan_that_takes_exactly_them(names: list
     seen = [job(n, object_id=str(i), tags={"team": n}) for i, n in enumerate(names)]
     proposal = propose([looked("prod", *seen)])
     plan = accepted(proposal)
-    first = [n for n in names if stage_of(plan, "prod", "job", n) == "canary"]
+    first = [n for n in names if belongs(plan, Candidate("prod", "job", n)).stage == "canary"]
     assert first == [c.seen.name for c in proposal.chosen]
 
 

@@ -1,12 +1,14 @@
 """Jobs: every place where a runtime hides, what is planned, and what one write sends."""
 
 import dataclasses
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rollout import policy
-from rollout.change import Change, FieldChange, Holds, Skip, compare, three_way_revert
+from rollout.change import Change, FieldChange, Found, Holds, Skip, compare, three_way_revert
+from rollout.policy import Policy
 from rollout.reasons import CODES
 from tests.workspace.raws import NEW, OLD, UP, job, spec, task
 from tests.workspace.scripted import Answer, Script
@@ -33,6 +35,22 @@ EVERYWHERE = job(
     task("shared", existing_cluster_id="0101-1-x"),
     clusters={"main": spec(), "other": spec(MIDDLE), "done": spec(NEW)},
 )
+
+
+def one_of(raw: dict[str, Any]) -> Found:
+    """What discovery makes of one job."""
+    listing = Listing([{"jobs": [raw]}])
+    return next(iter(jobs.discover(listing)))  # type: ignore[arg-type]
+
+
+class Listing:
+    """A client that knows one listing."""
+
+    def __init__(self, pages: list[dict[str, Any]]) -> None:
+        self._pages = pages
+
+    def pages(self, _path: str, _query: object) -> list[dict[str, Any]]:
+        return self._pages
 
 
 def planned(raw: dict[str, Any]) -> Change:
@@ -88,7 +106,8 @@ BUNDLE: dict[str, Any] = {"deployment": {"kind": "BUNDLE", "metadata_file_path":
         (job(task("a", existing_cluster_id="1"), task("b", environment_key="e")), "uses_shared_cluster"),
         (job(task("a", environment_key="e")), "serverless"),
         (job(task("a")), "serverless"),
-        (job(task("a", sql_task={"warehouse_id": "w"})), "serverless"),
+        (job(task("a", sql_task={"warehouse_id": "w"})), "sql_warehouse"),
+        (job(task("a", sql_task={"warehouse_id": "w"}), task("b", environment_key="e")), "serverless"),
         (job(task("a", pipeline_task={"pipeline_id": "p"})), "managed_pipeline"),
         (job({"task_key": "a", "run_job_task": {"job_id": 1}}), "no_runtime"),
         (job(), "no_runtime"),
@@ -101,6 +120,10 @@ BUNDLE: dict[str, Any] = {"deployment": {"kind": "BUNDLE", "metadata_file_path":
         (job(task("own", new_cluster=spec()), **BUNDLE), "managed_by_bundle"),
         (job(task("own", new_cluster=spec()), deployment={"kind": "SYSTEM_MANAGED"}), "managed_by_bundle"),
         (job(task("own", new_cluster=spec(docker_image={"url": "x"})), **BUNDLE), "managed_by_bundle"),
+        (job(task("own", new_cluster=spec()), edit_mode="UI_LOCKED"), "managed_by_bundle"),
+        (job(task("own", new_cluster=spec()), tags={"Managed-By": "terraform"}), "managed_by_terraform"),
+        (job(task("own", new_cluster=spec()), tags={"terraform": "true"}), "managed_by_terraform"),
+        (job(task("own", new_cluster=spec()), tags={"repository": "git.example.com/a"}), "managed_by_repository"),
         (job(task("own", new_cluster=spec(NEW)), **BUNDLE), "already_target"),  # its change has arrived
         (job(task("own", new_cluster=spec(), libraries=[MAVEN])), "scala_library"),
         (job(task("own", new_cluster=spec(), libraries=[{"jar": "dbfs:/x/lib_2.12-1.0.jar"}])), "scala_library"),
@@ -147,6 +170,105 @@ def test_a_bundle_says_where_to_change_it() -> None:
     assert "/Workspace/x/metadata.json" in skip.next_step
 
 
+def test_what_a_repository_owns_comes_with_the_exact_edit() -> None:
+    skip = jobs.plan(job(task("a", job_cluster_key="m"), clusters={"m": spec()}, **BUNDLE), UP)
+    assert isinstance(skip, Skip)
+    assert [(f.path, f.before, f.after) for f in skip.proposal] == [
+        (("settings", "job_clusters", "m", "new_cluster", "spark_version"), OLD, NEW)
+    ]
+
+
+@pytest.mark.parametrize("more", [{"libraries": [MAVEN]}, {"new_cluster": spec(docker_image={"url": "x"})}])
+def test_an_edit_that_would_break_a_job_is_not_proposed_to_its_repository(more: dict[str, Any]) -> None:
+    skip = jobs.plan(job(task("own", **{"new_cluster": spec(), **more}), **BUNDLE), UP)
+    assert isinstance(skip, Skip)
+    assert (skip.code, skip.proposal) == ("managed_by_bundle", ())
+    assert " And: " in skip.sentence
+
+
+def test_a_forced_job_is_changed_and_says_what_the_next_deploy_does() -> None:
+    forced = replace(UP, force_managed=True)
+    change = jobs.plan(job(task("own", new_cluster=spec()), **BUNDLE, tags={"repository": "git/x"}), forced)
+    assert isinstance(change, Change)
+    assert change.notes[0].startswith("is deployed from git/x, whose next deploy writes the old runtime back")
+    system = jobs.plan(job(task("own", new_cluster=spec()), deployment={"kind": "SYSTEM_MANAGED"}), forced)
+    assert isinstance(system, Skip)
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "release", "said"),
+    [
+        ({"type": "fixed", "value": OLD}, "runtime_from_policy", "13.3", "fixes it to 13.3"),
+        ({"type": "allowlist", "values": [OLD, NEW], "defaultValue": OLD}, "runtime_from_policy", "13.3", "default"),
+        ({"type": "regex", "pattern": ".*", "defaultValue": OLD}, "runtime_from_policy", "13.3", "default"),
+        ({"type": "fixed", "value": NEW}, "already_target", "17.3", "supplies the runtime 17.3"),
+        ({"type": "unlimited", "defaultValue": "15.4.x-scala2.12"}, "other_runtime", "15.4", "15.4"),
+        ({"type": "fixed", "value": "auto:latest-lts"}, "runtime_unknown", None, "does not name one release"),
+        ({"type": "unlimited"}, "no_runtime", None, "neither does its policy"),
+        (None, "policy_unknown", None, "cannot be read"),
+    ],
+)
+def test_a_runtime_that_only_a_policy_supplies(
+    rule: dict[str, Any] | None, code: str, release: str | None, said: str
+) -> None:
+    policies = {"P": Policy("etl", {"spark_version": rule})} if rule is not None else {}
+    skip = jobs.plan(job(task("own", new_cluster=spec(None, policy_id="P"))), replace(UP, policies=policies))
+    assert isinstance(skip, Skip)
+    assert (skip.code, skip.release) == (code, release)
+    assert said in skip.sentence
+
+
+def test_one_place_whose_policy_supplies_the_old_runtime_holds_the_whole_job() -> None:
+    up = replace(UP, policies={"P": Policy("etl", {"spark_version": {"type": "fixed", "value": OLD}})})
+    raw = job(task("own", new_cluster=spec()), task("other", new_cluster=spec(None, policy_id="P")))
+    skip = jobs.plan(raw, up)
+    assert isinstance(skip, Skip)
+    assert skip.code == "runtime_from_policy"
+
+
+def test_what_a_job_uses_and_whose_it_is() -> None:
+    raw = job(
+        task("a", existing_cluster_id="c1"),
+        each(existing_cluster_id="c2"),
+        {"task_key": "b", "run_job_task": {"job_id": 5}},
+        task("p", pipeline_task={"pipeline_id": "pp"}),
+        task("m", job_cluster_key="m"),
+        clusters={
+            "m": spec(policy_id="P", instance_pool_id="W", driver_instance_pool_id="D", custom_tags={"env": "x"})
+        },
+        tags={"team": "orders"},
+    )
+    about = one_of(raw).about
+    assert about.uses == (
+        ("cluster", "c1"),
+        ("cluster", "c2"),
+        ("job", "5"),
+        ("pipeline", "pp"),
+        ("policy", "P"),
+        ("pool", "D"),
+        ("pool", "W"),
+    )
+    assert about.tags == {"team": "orders", "env": "x"}
+    assert (about.creator, about.run_as, about.managed) == ("a@example.com", "bot", None)
+
+
+def test_the_way_back_is_said_before_the_way_forward_where_the_old_runtime_is_no_longer_listed() -> None:
+    raw = job(task("own", new_cluster=spec()))
+    listed = replace(UP, fallback="15.4")
+    gone = replace(listed, versions=UP.versions - {OLD})
+    assert not any("way back" in note for note in planned(raw).notes)
+    change = jobs.plan(raw, listed)
+    assert isinstance(change, Change)
+    assert change.fields[0].fallback == "15.4.x-scala2.12"
+    assert not any("way back" in note for note in change.notes)
+    warned = jobs.plan(raw, gone)
+    assert isinstance(warned, Change)
+    assert warned.notes[0] == "the workspace no longer lists 13.3: where it is refused, the way back is to 15.4"
+    bare = jobs.plan(raw, replace(gone, fallback=None))
+    assert isinstance(bare, Change)
+    assert "may be refused, and there is no other" in bare.notes[0]
+
+
 @pytest.mark.parametrize(
     ("settings", "note"),
     [
@@ -155,7 +277,6 @@ def test_a_bundle_says_where_to_change_it() -> None:
             "runs continuously: the present run stays on 13.3 until it ends",
         ),
         ({}, "takes effect at the next run"),
-        ({"edit_mode": "UI_LOCKED"}, "is locked in the UI"),
     ],
 )
 def test_notes_for_the_person_who_confirms(settings: dict[str, Any], note: str) -> None:

@@ -44,6 +44,7 @@ def test_it_costs_paging_only_and_nothing_is_written(fleet: str) -> None:
                 ("GET", "/api/2.0/policies/clusters/list"): 1,
                 ("GET", "/api/2.1/clusters/list"): max(ceil(clusters / 100), 1),
                 ("GET", "/api/2.2/jobs/list"): max(ceil(jobs / 100), 1),
+                ("GET", "/api/2.0/pipelines"): 1,
             }
             assert found.complete
             assert len(found.seen) == jobs + clusters

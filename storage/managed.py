@@ -1,0 +1,148 @@
+"""What is deployed from repositories: the edits that they need, and how many of them have arrived."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, null, select
+from sqlalchemy.orm import Session
+
+from rollout.states import ACTION_OPEN, ActionKind
+from storage.dryrun import in_change_set
+from storage.models import Action, Backup, Target
+
+#: Arrived: its repository has deployed it on the new runtime.
+_ARRIVED = "already_target"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How far one repository is with the targets of one stage."""
+
+    repository: str
+    stage_key: str | None
+    arrived: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One target that its repository must change: the fields as stored (path, before, after)."""
+
+    repository: str
+    target_id: int
+    name: str
+    kind: str
+    workspace: str
+    object_id: str
+    owner: str | None
+    stage_key: str | None
+    managed_by: str
+    fields: list[Any]
+    arrived: bool
+
+
+def proposed(rollout_id: int, stage_key: str | None = None) -> ColumnElement[bool]:
+    """Targets that wait for, or got, an edit of their repository; pinned ones wait for none."""
+    found = and_(
+        Target.rollout_id == rollout_id,
+        Target.proposal.is_not(null()),
+        Target.gone.is_(False),
+        Target.pinned_reason.is_(None),
+    )
+    return found if stage_key is None else and_(found, Target.stage_key == stage_key)
+
+
+def arrived() -> ColumnElement[bool]:
+    """Its repository has deployed the new runtime."""
+    return Target.skip_code == _ARRIVED
+
+
+def arrivals(session: Session, rollout_id: int, stage_key: str | None = None) -> list[Arrival]:
+    """Per repository and stage how many edits have arrived, the one with the most to come first."""
+    rows = session.execute(
+        select(
+            Target.repository,
+            Target.stage_key,
+            func.sum(case((arrived(), 1), else_=0)),
+            func.count(),
+        )
+        .where(proposed(rollout_id, stage_key))
+        .group_by(Target.repository, Target.stage_key)
+    ).all()
+    found = [Arrival(repository or "unnamed", key, int(there), total) for repository, key, there, total in rows]
+    return sorted(found, key=lambda a: (a.arrived - a.total, a.repository, a.stage_key or ""))
+
+
+def edits(session: Session, rollout_id: int, stage_key: str | None = None) -> Sequence[Edit]:
+    """Every proposed edit, by repository, workspace and name; those that have arrived too."""
+    rows = session.execute(
+        select(Target)
+        .where(proposed(rollout_id, stage_key))
+        .order_by(Target.repository, Target.workspace, Target.kind, Target.name, Target.id)
+    ).scalars()
+    return [
+        Edit(
+            repository=t.repository or "unnamed",
+            target_id=t.id,
+            name=t.name,
+            kind=t.kind,
+            workspace=t.workspace,
+            object_id=t.object_id,
+            owner=t.owner,
+            stage_key=t.stage_key,
+            managed_by=t.managed_by or "",
+            fields=list(t.proposal or ()),
+            arrived=t.skip_code == _ARRIVED,
+        )
+        for t in rows
+    ]
+
+
+def to_back_up(session: Session, rollout_id: int, stage_key: str) -> list[Target]:
+    """The targets of a stage that are backed up when it starts although we do not change them."""
+    return list(session.execute(select(Target).where(proposed(rollout_id, stage_key)).order_by(Target.id)).scalars())
+
+
+def revertible(
+    session: Session, stage_id: int, generation: int, rollout_id: int, stage_key: str
+) -> list[tuple[Target, int]]:
+    """What repositories deployed on the new runtime since its backup of this generation, with how many reverts of it
+    were tried. Nothing that has work under way."""
+    backed_up = select(Backup.id).where(
+        Backup.target_id == Target.id, Backup.stage_id == stage_id, Backup.generation == generation
+    )
+    open_ = select(Action.id).where(Action.target_id == Target.id, Action.state.in_(ACTION_OPEN))
+    tried = (
+        select(func.count())
+        .select_from(Action)
+        .where(
+            Action.target_id == Target.id,
+            Action.stage_id == stage_id,
+            Action.generation == generation,
+            Action.kind == ActionKind.REVERT,
+        )
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        select(Target, tried)
+        .where(proposed(rollout_id, stage_key), arrived(), backed_up.exists(), ~open_.exists())
+        .order_by(Target.id)
+    )
+    return [(target, number) for target, number in rows]
+
+
+def forced(session: Session, rollout_id: int, stage_key: str | None) -> list[tuple[str, int]]:
+    """What a repository owns and would be changed by API all the same, of one stage or of all: repository, number."""
+    rows = session.execute(
+        select(Target.repository, func.count())
+        .where(
+            Target.rollout_id == rollout_id,
+            Target.stage_key.is_not(None) if stage_key is None else Target.stage_key == stage_key,
+            Target.managed_by.is_not(None),
+            in_change_set(),
+        )
+        .group_by(Target.repository)
+    )
+    found = [(repository or "unnamed", number) for repository, number in rows]
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
