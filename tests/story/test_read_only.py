@@ -22,7 +22,7 @@ from workspace.access import access
 from workspace.client import Client
 
 #: Verbs that lead to a write in a workspace, or sign for one.
-FORBIDDEN = {"start", "approve", "reject", "rollback", "unlock", "mark", "unmark"}
+FORBIDDEN = {"start", "approve", "reject", "rollback", "unlock", "mark", "unmark", "pin", "unpin"}
 STAGES = ("first", "second")
 
 
