@@ -53,10 +53,10 @@ def just_before(made: World, path: str, act: Callable[[Workspace, Call], None]) 
     real = made.databricks.answer
     left = [act]
 
-    def answer(ws: Workspace, call: Call, authorization: str) -> dict[str, Any]:
+    def answer(ws: Workspace, call: Call, authorization: str, late: Any = None) -> dict[str, Any]:
         if call.path == path and left:
             left.pop()(ws, call)
-        found: dict[str, Any] = real(ws, call, authorization)
+        found: dict[str, Any] = real(ws, call, authorization, late)
         return found
 
     made.databricks.answer = answer

@@ -53,8 +53,8 @@ def count_writes(made: World) -> Counter[str]:
     """How often each target was really written to, whatever its writer was told."""
     real, done = made.databricks.answer, Counter[str]()
 
-    def answer(ws: Workspace, call: Call, authorization: str) -> dict[str, Any]:
-        found: dict[str, Any] = real(ws, call, authorization)
+    def answer(ws: Workspace, call: Call, authorization: str, late: Any = None) -> dict[str, Any]:
+        found: dict[str, Any] = real(ws, call, authorization, late)
         if call.path.endswith(WRITES):
             done[str(call.body.get("cluster_id") or call.body.get("job_id"))] += 1
         return found
