@@ -1,6 +1,5 @@
 """Every document with no, one and two thousand targets per stage: it is there, says something, and fits one message."""
 
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -100,10 +99,7 @@ def sized(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     ],
 )
 def test_every_look_fits_one_screen(sized: World, text: str) -> None:
-    began = time.monotonic()
-    reply = sized.say("devops", text)
-    assert time.monotonic() - began < 1.5
-    fits(reply)
+    fits(sized.say("devops", text))
 
 
 def test_cards_fit_and_home_has_neither_chart_nor_table(sized: World) -> None:
