@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from apscheduler.triggers.cron import CronTrigger
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -546,6 +546,7 @@ STRANGE: list[Any] = [
 ]
 
 
+@settings(deadline=None)  # not about speed
 @given(st.data())
 def test_a_strange_value_anywhere_gives_problems_and_never_an_error(data: st.DataObject) -> None:
     tree = yaml.safe_load(PLAN)
