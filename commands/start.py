@@ -119,7 +119,7 @@ def _form(call: Call, stage: StageStanding) -> Reply:
         body=body,
         inputs=(Moment("begin_at", "Begin at (UTC in a terminal); empty: at once"), *inputs),
     )
-    targets = sum(p.kind not in SUPPORTS for p in planned)
+    targets = len(dryrun.targets_of(planned))
     return Reply(f"Start {stage.key}? {count(targets, 'target')} would be changed.", form=form)
 
 
@@ -169,7 +169,7 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
     """What a start would do, in numbers and by its first targets."""
     plan, standing = call.plan.stage(stage.key), call.standing
     titles = standing.titles()
-    targets = [p for p in planned if p.kind not in SUPPORTS]
+    targets = dryrun.targets_of(planned)
     supports = [p for p in planned if p.kind in SUPPORTS]
     kinds = Counter(p.kind for p in targets)
     restarts = sum(p.change.restarts for p in targets)

@@ -24,6 +24,11 @@ class Planned:
     change: Change
 
 
+def targets_of(planned: Iterable[Planned]) -> list[Planned]:
+    """The targets of a change set, without the supports that are changed before them."""
+    return [p for p in planned if p.kind not in SUPPORTS]
+
+
 def digest_of(planned: Iterable[Planned]) -> str:
     """The digest of a change set: its targets and fields, in one order; names, states and notes do not count."""
     return digest(sorted([p.workspace, p.kind, p.object_id, [f.to_json() for f in p.change.fields]] for p in planned))
@@ -114,7 +119,7 @@ def effects(session: Session, rollout_id: int, stage_key: str | None) -> Effects
     total = session.execute(select(func.count()).select_from(Target).where(_found(rollout_id, stage_key))).scalar_one()
     if stage_key is not None:
         planned = change_set(session, rollout_id, stage_key)
-        targets = [p for p in planned if p.kind not in SUPPORTS]
+        targets = targets_of(planned)
         return Effects(total, len(targets), sum(p.change.restarts for p in targets), digest_of(planned))
     in_a_stage = and_(_found(rollout_id, None), Target.stage_key.is_not(None), in_change_set())
     changes = list(session.execute(select(Target.change).where(in_a_stage)).scalars())

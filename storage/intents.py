@@ -16,7 +16,6 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from rollout import gates
-from rollout.change import SUPPORTS
 from rollout.gatefacts import pause_facts, resume_facts, retry_facts, start_facts
 from rollout.gates import Refuse
 from rollout.reasons import Reason
@@ -100,7 +99,7 @@ def begin(act: Act, stage_key: str, confirm: str) -> Started | Refuse:
             for target_id, workspace, change in (*frozen, *owned)
         ),
     )
-    targets = sum(p.kind not in SUPPORTS for p in planned)
+    targets = len(dryrun.targets_of(planned))
     first = f", {len(planned) - targets} policies first" if len(planned) > targets else ""
     sentence = f"started {stage_key}: {targets} targets{first}, change set {digest[:8]}"
     event(session, now, who.by, "start", sentence, stage=stage, data={"digest": digest})

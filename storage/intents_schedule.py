@@ -80,11 +80,12 @@ def schedule(
         )
         act.session.add(row)
         act.session.flush()
-        sentence = f"scheduled {stage_key} for {begin_at:%Y-%m-%d %H:%M} UTC: {len(planned)} targets"
+        targets = len(dryrun.targets_of(planned))
+        sentence = f"scheduled {stage_key} for {begin_at:%Y-%m-%d %H:%M} UTC: {targets} targets"
         data = {"digest": digest, "begin_at": begin_at.isoformat()}
         event(act.session, now, who.by, "schedule", sentence, stage=stage, data=data)
-        _tell(act, stage, "start_scheduled", row, begin_at=begin_at.isoformat(), targets=len(planned))
-        return Scheduled(stage_key, len(planned), begin_at)
+        _tell(act, stage, "start_scheduled", row, begin_at=begin_at.isoformat(), targets=targets)
+        return Scheduled(stage_key, targets, begin_at)
 
 
 def cancel(database: Database, who: Who, now: datetime, rollout_id: int, stage_key: str) -> Cancelled | Refuse:
