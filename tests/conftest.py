@@ -43,8 +43,17 @@ def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     return str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What one of several processes skipped while it collected: only the reports of tests come here by themselves."""
+    skipped.extend(line for line in getattr(node, "workeroutput", {}).get("skipped", []) if line not in skipped)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """In CI a skip is a failure of the session."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["skipped"] = skipped
+        return
     if os.environ.get("ROLLOUT_CI") == "1" and skipped and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

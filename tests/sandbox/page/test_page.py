@@ -21,6 +21,23 @@ def send(page: "Page", text: str) -> None:
     composer.press("Enter")
 
 
+def ask_for_card(page: "Page") -> "Locator":
+    """The app's card in answer to a command: none of the cards that stood in the channel before."""
+    newest = "[...document.querySelectorAll('[data-testid=message][data-bot=true]')].at(-1)?.dataset.ts ?? ''"
+    before = page.evaluate(newest)
+    send(page, "/rollout card")
+    page.wait_for_function(f"before => {newest} !== before", arg=before)
+    return page.locator(f"[data-testid=message][data-ts='{page.evaluate(newest)}']").first
+
+
+def next_action(page: "Page", seen: list[Json], count: int) -> Json:
+    """The count-th action that the app was sent, as soon as it is there."""
+    while len(actions := [body for body in seen if body.get("actions")]) < count:
+        page.wait_for_timeout(20)  # the page goes on meanwhile
+    found: Json = actions[count - 1]["actions"][0]
+    return found
+
+
 def field(page: "Page", block_id: str) -> "Locator":
     return page.locator(f"[data-testid=field][data-block-id={block_id}]")
 
@@ -108,27 +125,25 @@ def test_modals_stack_and_close_one_by_one(visit: Open) -> None:
 
 def test_a_confirm_dialog_sends_only_what_was_confirmed(visit: Open, seen: list[Json]) -> None:
     page = visit("developer")
-    send(page, "/rollout card")
-    page.get_by_role("button", name="Roll back dev").last.click()
+    card = ask_for_card(page)
+    card.get_by_role("button", name="Roll back dev").click()
     page.get_by_test_id("confirm").get_by_text("20 targets return to 13.3.").wait_for()
     page.get_by_test_id("confirm-cancel").click()
     page.get_by_test_id("confirm").wait_for(state="detached")
     assert [body for body in seen if body.get("actions")] == []
-    page.get_by_role("button", name="Roll back dev").last.click()
+    card.get_by_role("button", name="Roll back dev").click()
     page.get_by_test_id("confirm-ok").click()
-    page.wait_for_timeout(300)
-    assert seen[-1]["actions"][0]["action_id"] == "rollback"
-    page.get_by_role("button", name="More actions").last.click()
+    assert next_action(page, seen, 1)["action_id"] == "rollback"
+    card.get_by_role("button", name="More actions").click()
     page.get_by_role("menuitem", name="Contacts").click()
-    page.wait_for_timeout(300)
-    assert seen[-1]["actions"][0]["selected_option"]["value"] == "who"
+    assert next_action(page, seen, 2)["selected_option"]["value"] == "who"
 
 
 def test_a_thread_opens_beside_the_channel_and_takes_replies(visit: Open) -> None:
     page = visit("developer")
-    send(page, "/rollout card")
-    page.get_by_role("button", name="Approve dev").last.click()
-    page.get_by_test_id("open-thread").last.click()
+    card = ask_for_card(page)
+    card.get_by_role("button", name="Approve dev").click()
+    card.get_by_test_id("open-thread").click()
     thread = page.get_by_test_id("thread")
     thread.get_by_text("Approved by you").wait_for()
     page.get_by_test_id("thread-composer").fill("thank you")
@@ -205,8 +220,9 @@ def test_the_calendar_runs_stops_and_skips(visit: Open) -> None:
     page.locator("[data-testid=clock-speed][data-speed='600']").click()
     page.locator("[data-testid=clock-speed][data-speed='600'][aria-pressed=true]").wait_for()
     before = now.inner_text()
-    page.wait_for_timeout(500)
-    assert now.inner_text() != before
+    page.wait_for_function(
+        "before => document.querySelector('[data-testid=clock-now]').innerText !== before", arg=before
+    )
     page.locator("[data-testid=clock-speed][data-speed='0']").click()
     page.locator("[data-testid=clock-speed][data-speed='0'][aria-pressed=true]").wait_for()
     page.get_by_test_id("clock-next").click()
