@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ HERE = Path(__file__).resolve().parent
 
 
 def load(fleet: str | Path | Mapping[str, Any]) -> dict[str, Any]:
-    """An expanded fleet: of `sample`, `large`, `large:N` (N targets), of a YAML file, or of such a file's content.
+    """An expanded fleet: of `sample`, `large`, `large:N` (N targets), `large:JOBS+CLUSTERS`, of a YAML file, or of such
+    a file's content.
 
     Expanded means {"seed", "workspaces": {key: {"clusters": [{"id", "spec", "owner", "state", ...}], "jobs": [{"id",
     "settings", "habit", "owner", ...}], "policies", "pools"}}}. Raises ValueError with a sentence if it cannot be read.
@@ -24,10 +26,13 @@ def load(fleet: str | Path | Mapping[str, Any]) -> dict[str, Any]:
         return expand(fleet)
     name = str(fleet)
     if name == "large" or name.startswith("large:"):
-        count = name.partition(":")[2] or "2000"
-        if not count.isdigit() or int(count) < 1:
-            raise ValueError(f"'{name}': expected large:N with the number of targets")
-        return generate(int(count))
+        said = re.fullmatch(r"large(?::([1-9]\d*)(?:\+(\d+))?)?", name)
+        if said is None:
+            raise ValueError(f"'{name}': expected large:N with the number of targets, or large:JOBS+CLUSTERS")
+        count, clusters = int(said[1] or 2000), said[2]
+        if clusters is None:
+            return generate(count)
+        return generate(count + int(clusters), part=int(clusters) / (count + int(clusters)))
     path = HERE / "sample.yml" if name == "sample" else Path(name)
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

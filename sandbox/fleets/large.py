@@ -97,15 +97,15 @@ GOVERNED, POOLED = 0.3, 0.1
 POOLS = ("i3.xlarge", "r5d.2xlarge")
 
 
-def generate(targets: int = 2000, seed: int = 1) -> Json:
-    """An expanded fleet of so many clusters and jobs in four workspaces."""
+def generate(targets: int = 2000, seed: int = 1, part: float = CLUSTERS) -> Json:
+    """An expanded fleet of so many clusters and jobs in four workspaces; `part` of them are clusters."""
     chosen = random.Random(seed)
     found: Json = {"seed": seed, "workspaces": {}}
     left = targets
     for key, share in SHARES.items():
         count = left if key == "prod" else round(targets * share)
         left -= count
-        clusters = round(count * CLUSTERS)
+        clusters = round(count * part)
         found["workspaces"][key] = {
             "clusters": [_cluster(key, number, chosen) for number in range(clusters)],
             "jobs": [_job(key, number, chosen) for number in range(count - clusters)],
