@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from engine.claimed import HELD_FOR, LOOK_AGAIN
 from engine.looking import Looking, forward_allowed
 from engine.parts import Parts
-from rollout.change import Change, Holds, Raw, compare
+from rollout.change import SUPPORTS, Change, Holds, Raw, compare
 from rollout.states import ActionKind, ActionState
 from rollout.steps import Settling, Step, decide
 from storage import actions
@@ -251,7 +251,21 @@ class _Execution(Looking):
                 raise
             self.fail(error.code, f"The workspace refused the change: {error}", raw)
             return False
+        if self.claim.kind is ActionKind.CHANGE and self._sets_nothing_in_motion(raw):
+            # It was accepted, and nothing is to be waited for: that it holds is read when all targets are (confirm.py).
+            with self.parts.database.write() as session:
+                actions.end(session, self.claim, ActionState.DONE, self.parts.calendar(), written_at=self.machine())
+            return False
         return self.commit(written_at=self.machine(), looks=0)
+
+    def _sets_nothing_in_motion(self, raw: Raw) -> bool:
+        """Whether a target that still looked as before its edit would count as come to rest.
+
+        Not a support: what refers to it is looked at after each edit, before the first target is changed.
+        """
+        if self.claim.target_kind in SUPPORTS:
+            return False
+        return self.kind.settled(raw, raw).settled.value == Settling.YES
 
     def _may_fall_back(self, error: WorkspaceError) -> bool:
         """Whether the old runtime can no longer be selected and the change names another one to go back to."""

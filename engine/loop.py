@@ -12,7 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from engine import discover, progress, runwatch, schedule, watch
+from engine import confirm, discover, progress, runwatch, schedule, watch
 from engine.execute import execute
 from engine.parts import Parts
 from engine.pool import Pool
@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 PASS_EVERY = 0.5
 #: Machine seconds between two passes at least: many actions end at about the same time, and each wakes the loop.
 LEAST_APART = 0.03
+#: Machine seconds between two looks at how the stages stand, while actions end all the time: each only makes room.
+RECONCILE_EVERY = 0.25
 #: Machine seconds between two edits of a progress bar.
 PROGRESS_EVERY = 2.0
 #: Machine seconds before work that ended with an error is begun again.
@@ -46,11 +48,15 @@ class Engine:
         self._bakes = Pool(2, "bake")  # runs, and the ends of bakes: they wait for no discovery
         self._ticks = Pool(2, "tick")
         self._wake = threading.Event()
+        self._news = True  # something may have changed that is more than an action that ended
+        self._reconciled = 0.0
+        self._wants: list[Want] = []
         self._stopping = threading.Event()
         self._busy = 0
         self._count = threading.Lock()
         self._under_way: set[str] = set()
         self._runs = runwatch.RunWatch(parts)
+        self._confirmed: set[tuple[int, int]] = set()  # stages, with their generation
         self._progress: dict[int, tuple[tuple[Any, ...], float]] = {}
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._scheduler = BackgroundScheduler(
@@ -76,6 +82,7 @@ class Engine:
 
     def wake(self) -> None:
         """Something was stored that the engine should see now."""
+        self._news = True
         self._wake.set()
 
     def stop(self, timeout: float = 8.0) -> None:
@@ -120,7 +127,10 @@ class Engine:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                self.pass_once()
+                if self._news or self._busy == 0 or time.monotonic() - self._reconciled >= RECONCILE_EVERY:
+                    self.pass_once()
+                else:
+                    self._claim()  # only room was made
             except SQLAlchemyError as error:
                 # The database is away or busy: the next pass reads everything anew.
                 log.error("pass_failed", error=type(error).__name__)
@@ -134,6 +144,7 @@ class Engine:
 
     def pass_once(self) -> None:
         """Reconcile every open stage, then claim what may be claimed."""
+        self._news, self._reconciled = False, time.monotonic()
         with self._parts.database.read() as session:
             stages = session.execute(
                 select(Stage.id, Stage.state)
@@ -149,6 +160,7 @@ class Engine:
             except Exception:
                 # A defect that one stage brings up must not hold the others, least of all a rollback.
                 log.exception("stage_not_moved", stage=stage_id)
+        self._wants = self.wants()
         self._claim()
 
     def _move(self, stage_id: int, state: StageState) -> None:
@@ -179,7 +191,7 @@ class Engine:
     def _claim(self) -> None:
         if self._parts.read_only:  # also what is in flight stays as it is until a process comes that may write
             return
-        wants = self.wants()
+        wants = [want for want in self._wants if self._is_confirmed(want)]
         for workspace in self._parts.clients:
             room = self._parts.parallel - self._busy
             if room <= 0 or self._stopping.is_set():
@@ -199,6 +211,22 @@ class Engine:
                 )
             for claim in claims:
                 self._submit(partial(execute, self._parts, claim))
+
+    def _is_confirmed(self, want: Want) -> bool:
+        """False of looks after the change as long as one listing for all of them is under way; begins it."""
+        key = (want.stage_id, want.generation)
+        if want.kind is not ActionKind.VALIDATE or key in self._confirmed:
+            return True
+
+        def once() -> bool:
+            try:
+                confirm.confirm(self._parts, want.stage_id)
+            finally:
+                self._confirmed.add(key)
+            return True
+
+        self._once(f"confirm:{want.stage_id}", once, self._bakes)
+        return False
 
     def _has_work(self, workspace: str, wants: Sequence[Want]) -> bool:
         with self._parts.database.read() as session:
@@ -244,7 +272,7 @@ class Engine:
 
         # Read only: a start stays planned until an engine comes that may write.
         if not self._parts.read_only and intents_schedule.begin_due(self._parts.database, self._parts.calendar()):
-            self._wake.set()
+            self.wake()
         schedule.tick(self._parts, look)
 
     def _tick_looks(self) -> None:
@@ -288,7 +316,7 @@ class Engine:
                 with self._count:
                     self._under_way.discard(name)
             if moved:  # else a stage that bakes would keep the loop running without a rest
-                self._wake.set()
+                self.wake()
 
         if not pool.submit(run):
             with self._count:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from rollout.change import Change, Raw, Skip, Upgrade
@@ -15,6 +16,9 @@ from storage.models import Rollout, Target, Workspace
 from storage.plans import plan_of
 from workspace.kinds import Kind
 
+#: By database: revision, stage and workspace of a target -> when the workspace was looked at, and the upgrade.
+_UPGRADES: WeakKeyDictionary[Engine, dict[tuple[Any, ...], tuple[datetime | None, Upgrade]]] = WeakKeyDictionary()
+
 
 def note_present_state(
     session: Session, target_id: int, kind: Kind, raw: Raw, now: datetime, machine: datetime
@@ -23,14 +27,29 @@ def note_present_state(
     target = session.execute(select(Target).where(Target.id == target_id).with_for_update()).scalar_one()
     if target.seen_machine > machine:
         return
-    rollout = session.execute(select(Rollout).where(Rollout.id == target.rollout_id)).scalar_one()
-    workspace = session.execute(select(Workspace).where(Workspace.key == target.workspace)).scalar_one()
-    policies = {key: Policy.from_json(policy) for key, policy in workspace.policies.items()}
-    upgrade = upgrade_of(plan_of(rollout), target.stage_key, frozenset(workspace.versions), policies)
-    planned = plan_target(target, kind, raw, upgrade)
+    planned = plan_target(target, kind, raw, _upgrade(session, target))
     target.release = shown_release(kind, raw, planned)
     target.state = str(raw.get("state") or target.state)
     target.seen_at, target.seen_machine = now, machine
+
+
+def _upgrade(session: Session, target: Target) -> Upgrade:
+    """The upgrade of a target. What a workspace offers is large, and the same for thousands of targets in a row: what
+    was made of it is kept until the next look at the workspace."""
+    revision, looked = session.execute(
+        select(Rollout.revision_id, Workspace.looked_machine)
+        .join(Workspace, Workspace.key == target.workspace)
+        .where(Rollout.id == target.rollout_id)
+    ).one()
+    kept = _UPGRADES.setdefault(session.get_bind().engine, {})
+    of = (revision, target.stage_key, target.workspace)
+    if of not in kept or kept[of][0] != looked:
+        rollout = session.execute(select(Rollout).where(Rollout.id == target.rollout_id)).scalar_one()
+        workspace = session.execute(select(Workspace).where(Workspace.key == target.workspace)).scalar_one()
+        policies = {key: Policy.from_json(policy) for key, policy in workspace.policies.items()}
+        upgrade = upgrade_of(plan_of(rollout), target.stage_key, frozenset(workspace.versions), policies)
+        kept[of] = (looked, upgrade)
+    return kept[of][1]
 
 
 def upgrade_of(plan: Plan, stage_key: str | None, versions: frozenset[str], policies: Mapping[str, Policy]) -> Upgrade:

@@ -321,8 +321,9 @@ def end(
     reason_code: str | None = None,
     sentence: str | None = None,
     outcome: Mapping[str, Any] | None = None,
+    **values: Any,
 ) -> None:
-    """The action has ended; ended states absorb."""
+    """The action has ended; ended states absorb. ``values``: what else is known of it now."""
     commit(
         session,
         claim,
@@ -332,6 +333,7 @@ def end(
         reason_code=reason_code,
         sentence=sentence,
         outcome=dict(outcome) if outcome is not None else None,
+        **values,
     )
 
 
