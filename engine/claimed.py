@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from engine.parts import Parts
@@ -28,6 +28,13 @@ HELD_FOR = 2.0
 STUCK_AFTER = timedelta(minutes=45)
 
 _CLAIMED = frozenset({"intent_at", "written_at", "looks", "seen"})
+_OF_CLAIM = and_(
+    Backup.target_id == bindparam("target"),
+    Backup.stage_id == bindparam("stage"),
+    Backup.generation == bindparam("generation"),
+)
+#: Asked before every write, and built once.
+_HAS_BACKUP = select(Backup.id).where(_OF_CLAIM)
 
 
 class Claimed:
@@ -69,13 +76,17 @@ class Claimed:
 
     def stored_backup(self, session: Session) -> Backup | None:
         """The backup of this target in this generation."""
-        return session.execute(
-            select(Backup).where(
-                Backup.target_id == self.claim.target_id,
-                Backup.stage_id == self.claim.stage_id,
-                Backup.generation == self.claim.generation,
-            )
-        ).scalar_one_or_none()
+        return session.execute(select(Backup).where(_OF_CLAIM), self._of()).scalar_one_or_none()
+
+    def has_backup(self, session: Session) -> bool:
+        return session.execute(_HAS_BACKUP, self._of()).scalar_one_or_none() is not None
+
+    def _of(self) -> dict[str, int]:
+        return {
+            "target": self.claim.target_id,
+            "stage": self.claim.stage_id,
+            "generation": self.claim.generation,
+        }
 
     def seen_before(self, kind: ActionKind) -> dict[str, Any] | None:
         """What was seen of the target just before the newest write of that kind in this generation."""

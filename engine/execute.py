@@ -113,7 +113,7 @@ class _Execution(Looking):
         stored = self.kind.backup_of(raw)
         ciphertext, digest = self.parts.vault.seal(stored)
         with self.parts.database.write() as session:
-            if self.stored_backup(session) is None:  # never overwritten
+            if not self.has_backup(session):  # never overwritten
                 session.add(
                     Backup(
                         target_id=self.claim.target_id,
@@ -292,7 +292,7 @@ class _Execution(Looking):
             ):
                 actions.give_back(session, self.claim, now + timedelta(seconds=HELD_FOR))
                 return False
-            if self.stored_backup(session) is None:
+            if not self.has_backup(session):
                 sentence = "There is no backup of this generation, so nothing may be written."
                 actions.end(session, self.claim, ActionState.FAILED, self.parts.calendar(), "no_backup", sentence)
                 return False

@@ -3,9 +3,24 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from rollout.change import SUPPORTS, Change
@@ -81,23 +96,22 @@ def claim(
     machine time, ``now`` the calendar. Over all stages and replicas no more than the workspace's own limit is in
     flight, or what is left of it after it was throttled; what goes back does not wait for what goes forward.
     """
-    row = session.execute(select(Workspace).where(Workspace.key == workspace).with_for_update()).scalar_one_or_none()
+    row = session.execute(_LOCKED, {"workspace": workspace}).one_or_none()
     if row is None or (row.hold_until is not None and row.hold_until > machine):
         return []
-    rate = session.execute(select(Rate).where(Rate.workspace == workspace)).scalar_one_or_none()
+    rate = session.execute(_RATE, {"workspace": workspace}).scalar_one_or_none()
     most = rates.at_once(rate, row.hold_until, machine, rates.limits_of(session, workspace).max_parallel)
-    limit = min(limit, most - _held(session, machine, workspace))
+    running = session.execute(_RUNNING, {"workspace": workspace}).all()
+    limit = min(limit, most - sum(_held(r, machine) for r in running))
     if limit <= 0:
         return []
-    ids = list(
-        session.execute(
-            select(Action.id).where(_due(machine, workspace)).order_by(Action.poll_at).limit(limit)
-        ).scalars()
-    )
+    waiting = [r for r in running if _due(r, machine)]
+    ids = [r.id for r in sorted(waiting, key=lambda r: (r.poll_at is not None, r.poll_at, r.id))][:limit]
     if len(ids) < limit:
         possible = _with_work(session, machine, workspace, wants)
         stages = _lock_stages(session, {want.stage_id for want in possible})
-        back, forward = _in_flight(session, workspace)
+        back = sum(r.kind is ActionKind.REVERT for r in running)
+        forward = len(running) - back
         for want in possible:
             room = min(limit - len(ids), most - back - (forward if want.forward else 0))
             if room > 0:
@@ -109,54 +123,42 @@ def claim(
 
 def has_work(session: Session, machine: datetime, workspace: str, wants: Sequence[Want]) -> bool:
     """Whether a claim may find something: a cheap look before its write transaction."""
-    due = session.execute(select(Action.id).where(_due(machine, workspace)).limit(1)).scalar_one_or_none()
-    return due is not None or bool(_with_work(session, machine, workspace, wants))
+    running = session.execute(_RUNNING, {"workspace": workspace})
+    return any(_due(r, machine) for r in running) or bool(_with_work(session, machine, workspace, wants))
 
 
-def _due(machine: datetime, workspace: str) -> ColumnElement[bool]:
+# What is asked at every claim is built once: building a query costs more than a database needs to answer it.
+_LOCKED = select(Workspace.hold_until).where(Workspace.key == bindparam("workspace")).with_for_update()
+_RATE = select(Rate).where(Rate.workspace == bindparam("workspace"))
+_RUNNING = select(Action.id, Action.kind, Action.lease_until, Action.poll_at).where(
+    Action.workspace == bindparam("workspace"), Action.state == ActionState.RUNNING
+)
+_UNBEGUN = and_(
+    Action.workspace == bindparam("workspace"),
+    Action.state == ActionState.PENDING,
+    or_(Action.poll_at.is_(None), Action.poll_at <= bindparam("machine")),
+)
+_WORK = select(Action.stage_id, Action.generation, Action.kind).where(_UNBEGUN).distinct()
+_OF_STAGE = and_(
+    Action.stage_id == bindparam("stage_id"),
+    Action.generation == bindparam("generation"),
+    Action.kind == bindparam("kind"),
+)
+
+
+def _held(running: Any, machine: datetime) -> bool:
+    """Somebody works on it at this moment."""
+    return running.lease_until is not None and running.lease_until >= machine
+
+
+def _due(running: Any, machine: datetime) -> bool:
     """In flight, and to be looked at again: nobody holds it now."""
-    return and_(
-        Action.workspace == workspace,
-        Action.state == ActionState.RUNNING,
-        or_(Action.lease_until.is_(None), Action.lease_until < machine),
-        or_(Action.poll_at.is_(None), Action.poll_at <= machine),
-    )
-
-
-def _held(session: Session, machine: datetime, workspace: str) -> int:
-    """How many actions somebody works on at this moment."""
-    return session.execute(
-        select(func.count()).where(
-            Action.workspace == workspace, Action.state == ActionState.RUNNING, Action.lease_until >= machine
-        )
-    ).scalar_one()
-
-
-def _in_flight(session: Session, workspace: str) -> tuple[int, int]:
-    """How many actions are in flight, backward and forward."""
-    rows = session.execute(
-        select(Action.kind, func.count())
-        .where(Action.workspace == workspace, Action.state == ActionState.RUNNING)
-        .group_by(Action.kind)
-    )
-    found = {row[0]: row[1] for row in rows}
-    back = found.get(ActionKind.REVERT, 0)
-    return back, sum(found.values()) - back
-
-
-def _unbegun(machine: datetime, workspace: str) -> ColumnElement[bool]:
-    return and_(
-        Action.workspace == workspace,
-        Action.state == ActionState.PENDING,
-        or_(Action.poll_at.is_(None), Action.poll_at <= machine),
-    )
+    return not _held(running, machine) and (running.poll_at is None or running.poll_at <= machine)
 
 
 def _with_work(session: Session, machine: datetime, workspace: str, wants: Sequence[Want]) -> list[Want]:
     """The wants for which there is something to begin, in their order."""
-    rows = session.execute(
-        select(Action.stage_id, Action.generation, Action.kind).where(_unbegun(machine, workspace)).distinct()
-    )
+    rows = session.execute(_WORK, {"workspace": workspace, "machine": machine})
     found = {(stage_id, generation, kind) for stage_id, generation, kind in rows}
     return [w for w in wants if (w.stage_id, w.generation, w.kind) in found]
 
@@ -174,13 +176,11 @@ def fresh(session: Session, machine: datetime, workspace: str, want: Want, stage
     if stage.generation != want.generation or (want.state is not None and stage.state != want.state):
         return []
     if want.forward:
-        paused = session.execute(select(Rollout.paused).where(Rollout.id == stage.rollout_id)).scalar_one()
+        paused = session.execute(_PAUSED, {"rollout": stage.rollout_id}).scalar_one()
         if paused or stage.locked or stage.state is StageState.ROLLING_BACK:
             return []
-    of_stage = and_(Action.stage_id == want.stage_id, Action.generation == want.generation, Action.kind == want.kind)
-    in_flight = session.execute(
-        select(func.count()).where(of_stage, Action.workspace == workspace, Action.state == ActionState.RUNNING)
-    ).scalar_one()
+    of = {"stage_id": want.stage_id, "generation": want.generation, "kind": want.kind, "workspace": workspace}
+    in_flight = session.execute(_IN_FLIGHT, of).scalar_one()
     if (
         want.max_failures is not None
         and failures(session, want.stage_id, want.generation, want.kind) >= want.max_failures
@@ -191,17 +191,20 @@ def fresh(session: Session, machine: datetime, workspace: str, want: Want, stage
     room = min(limit, want.max_parallel - in_flight)
     if room <= 0:
         return []
-    turn = _whose_turn(session, of_stage, workspace, want)
-    chosen = (
-        select(Action.id)
-        .join(Target, Target.id == Action.target_id)
-        .where(of_stage, _unbegun(machine, workspace), turn)
-        .order_by(Action.id)
-        .limit(room)
-    )
-    if want.leave_shared:
-        chosen = chosen.where(~is_shared())
-    return list(session.execute(chosen).scalars())
+    supports: bool | None = None
+    if want.kind in (ActionKind.CHANGE, ActionKind.REVERT):
+        # Forward, no target is changed before the supports of its workspace; backward, no support before the targets.
+        supports = want.forward if session.execute(_unfinished(want.forward), of).scalar_one() else None
+    chosen = _chosen(supports, want.leave_shared)
+    return list(session.execute(chosen, {**of, "machine": machine, "room": room}).scalars())
+
+
+_PAUSED = select(Rollout.paused).where(Rollout.id == bindparam("rollout"))
+_IN_FLIGHT = (
+    select(func.count())
+    .select_from(Action)
+    .where(_OF_STAGE, Action.workspace == bindparam("workspace"), Action.state == ActionState.RUNNING)
+)
 
 
 def is_shared() -> ColumnElement[bool]:
@@ -209,21 +212,34 @@ def is_shared() -> ColumnElement[bool]:
     return and_(Target.interactive, Target.state == "RUNNING")
 
 
-def _whose_turn(session: Session, of_stage: ColumnElement[bool], workspace: str, want: Want) -> ColumnElement[bool]:
-    """Forward, no target is changed before the supports of its workspace; backward, no support before the targets."""
-    first = Target.kind.in_(SUPPORTS) if want.forward else Target.kind.not_in(SUPPORTS)
-    if want.kind not in (ActionKind.CHANGE, ActionKind.REVERT):
-        return true()
-    unfinished = select(
+@cache
+def _chosen(supports: bool | None, leave_shared: bool) -> Select[int]:
+    """What may be begun next of a stage in a workspace; ``supports``: only those, or all but those."""
+    found = select(Action.id).join(Target, Target.id == Action.target_id).where(_OF_STAGE, _UNBEGUN)
+    if supports is not None:
+        found = found.where(_is_support(supports))
+    if leave_shared:
+        found = found.where(~is_shared())
+    return found.order_by(Action.id).limit(bindparam("room", type_=Integer))
+
+
+@cache
+def _unfinished(forward: bool) -> Select[bool]:
+    """Whether something of a stage in a workspace has to end before the rest may be begun."""
+    unfinished = or_(Action.state.in_(ACTION_OPEN), is_newest_bad()) if forward else Action.state.in_(ACTION_OPEN)
+    return select(
         exists().where(
             Action.target_id == Target.id,
-            of_stage,
-            Action.workspace == workspace,
-            first,
-            or_(Action.state.in_(ACTION_OPEN), is_newest_bad()) if want.forward else Action.state.in_(ACTION_OPEN),
+            _OF_STAGE,
+            Action.workspace == bindparam("workspace"),
+            _is_support(forward),
+            unfinished,
         )
     )
-    return first if session.execute(unfinished).scalar_one() else true()
+
+
+def _is_support(wanted: bool) -> ColumnElement[bool]:
+    return Target.kind.in_(SUPPORTS) if wanted else Target.kind.not_in(SUPPORTS)
 
 
 def _take(
@@ -288,19 +304,27 @@ def _take(
 
 def commit(session: Session, claim: Claim, **values: Any) -> None:
     """Write to a claimed action, only while it is ours. Raises LeaseLost otherwise."""
-    written = session.execute(
-        update(Action)
-        .where(
-            Action.id == claim.action_id,
-            Action.state == ActionState.RUNNING,
-            Action.owner == claim.owner,
-            Action.epoch == claim.epoch,
-        )
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
+    fence = {"of_action": claim.action_id, "of_owner": claim.owner, "of_epoch": claim.epoch}
+    written = session.execute(_written(tuple(values)), {**fence, **{f"to_{k}": v for k, v in values.items()}})
     if written.rowcount != 1:  # type: ignore[attr-defined]
         raise LeaseLost(f"action {claim.action_id}")
+
+
+@cache
+def _written(names: tuple[str, ...]) -> Update:
+    return (
+        update(_ACTIONS)
+        .where(
+            _ACTIONS.c.id == bindparam("of_action"),
+            _ACTIONS.c.state == ActionState.RUNNING,
+            _ACTIONS.c.owner == bindparam("of_owner"),
+            _ACTIONS.c.epoch == bindparam("of_epoch"),
+        )
+        .values({name: bindparam(f"to_{name}") for name in names})
+    )
+
+
+_ACTIONS = cast(Table, Action.__table__)
 
 
 def look_again(session: Session, claim: Claim, at: datetime, **values: Any) -> None:

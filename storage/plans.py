@@ -1,10 +1,18 @@
 """The plan of a rollout, from its stored revision."""
 
 from functools import lru_cache
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
 
 from rollout.plan import Plan
 from rollout.planfile import from_canonical
-from storage.models import Rollout
+from storage.models import PlanRevision, Rollout
+
+#: By database: the plans by the id of their revision, which never changes.
+_BY_REVISION: WeakKeyDictionary[Engine, dict[int, Plan]] = WeakKeyDictionary()
+_OPEN = select(Rollout.revision_id).where(Rollout.open).order_by(Rollout.id)
 
 
 @lru_cache(maxsize=64)
@@ -15,3 +23,14 @@ def _parsed(text: str) -> Plan:
 def plan_of(rollout: Rollout) -> Plan:
     """The plan that rules ``rollout``: the revision is stored as canonical text and never changes."""
     return _parsed(rollout.revision.text)
+
+
+def open_plans(session: Session) -> list[Plan]:
+    """The plans of the open rollouts, for those who ask often: their long texts are read once."""
+    known = _BY_REVISION.setdefault(session.get_bind().engine, {})
+    revisions = list(session.execute(_OPEN).scalars())
+    for revision in revisions:
+        if revision not in known:
+            text = session.execute(select(PlanRevision.text).where(PlanRevision.id == revision)).scalar_one()
+            known[revision] = _parsed(text)
+    return [known[revision] for revision in revisions]

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from rollout.limits import WorkspaceLimits, workspace_limits
 from rollout.states import ActionState
 from storage.database import machine_now
-from storage.models import Action, Rate, Rollout, Workspace
-from storage.plans import plan_of
+from storage.models import Action, Rate, Workspace
+from storage.plans import open_plans
 
 #: How much of the schedule a replica takes at a time, in seconds.
 PIECE = 0.25
@@ -48,8 +48,7 @@ FREE = Throttle(0.0, None)
 
 def limits_of(session: Session, workspace: str) -> WorkspaceLimits:
     """The limits that the open rollouts set for a workspace."""
-    rollouts = session.execute(select(Rollout).where(Rollout.open)).scalars()
-    return workspace_limits([plan_of(rollout) for rollout in rollouts], workspace)
+    return workspace_limits(open_plans(session), workspace)
 
 
 def take(session: Session, machine: datetime, workspace: str) -> Piece:

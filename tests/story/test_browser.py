@@ -264,7 +264,7 @@ def test_dev_is_started_watched_approved_and_rolled_back(
     expect(modal).to_contain_text("12 targets will be changed")
     expect(modal).to_contain_text("shared-dev")
     keep(page, "20-start-dialog")
-    with slow_jobs(world, 3.0):
+    with slow_jobs(world, 8.0):
         confirm(page, "Start dev")
 
         # Progress, on the card and in the panel.
@@ -272,7 +272,7 @@ def test_dev_is_started_watched_approved_and_rolled_back(
         expect(page.locator("[data-workspace=dev] .just-changed").first).to_be_visible()
         keep(page, "21-upgrading")
         assert rows(page, "dev", "17.3").count() > on_new
-        world.until(lambda: world.state_of("dev") != "upgrading", "all jobs of dev to be written")
+    world.until(lambda: world.state_of("dev") != "upgrading", "all jobs of dev to be written")
     expect(card(page, "dev")).to_contain_text("in review", timeout=WAIT)
     expect(card(page, "dev")).to_contain_text("12 of 12")
     expect(rows(page, "dev", "13.3")).to_have_count(0)

@@ -116,6 +116,7 @@ def kill_at_random(directory: Path, kills: int, clusters: int, jobs: int, seed: 
         assert len({m["ts"] for m in cards}) == 1, "one stage has one card"
 
 
+@pytest.mark.soak
 def test_three_kills_in_one_stage_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     kill_at_random(tmp_path, kills=3, clusters=10, jobs=10, seed=1)
 

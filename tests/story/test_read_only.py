@@ -72,6 +72,7 @@ def tour(w: World, users: Collection[str] = tuple(PEOPLE)) -> dict[str, list[Rep
     return answers
 
 
+@pytest.mark.soak
 def test_a_tour_of_all_verbs_over_a_fresh_rollout_sends_no_write(small: World) -> None:
     looking(small)
     small.looked()
@@ -88,6 +89,7 @@ def test_a_tour_of_all_verbs_over_a_fresh_rollout_sends_no_write(small: World) -
         assert small.actions(key) == []
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("backward", [False, True])
 def test_work_that_is_already_wanted_is_not_claimed_and_goes_on_once_writing_is_allowed(
     small: World, backward: bool

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workspace.json_text import member, same, with_member
@@ -49,7 +49,8 @@ values = st.recursive(
 )
 
 
-@given(st.dictionaries(st.text(), values, min_size=1), st.sampled_from([None, 2]), st.booleans())
+@settings(max_examples=30, deadline=None)
+@given(st.dictionaries(st.text(), values, min_size=1, max_size=4), st.sampled_from([None, 2]), st.booleans())
 def test_any_object_goes_there_and_back(content: dict[str, object], indent: int | None, ascii_only: bool) -> None:
     text = json.dumps(content, indent=indent, ensure_ascii=ascii_only)
     for name in content:

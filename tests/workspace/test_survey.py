@@ -28,7 +28,7 @@ def calls(databricks: Databricks, key: str) -> Counter[tuple[str, str]]:
     return Counter((c.method, c.path) for c in databricks.calls if c.workspace == key and c.path != probes)
 
 
-@pytest.mark.parametrize("fleet", ["sample", "large"])
+@pytest.mark.parametrize("fleet", ["sample", pytest.param("large", marks=pytest.mark.soak)])
 def test_it_costs_paging_only_and_nothing_is_written(fleet: str) -> None:
     with running(fleet) as databricks:
         for key, ws in databricks.workspaces.items():
