@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench.report import Figure
+
 ROOT = Path(__file__).resolve().parent.parent
 GOAL = 0.100  # seconds, at the median, while the stage runs
 COMMANDS = 150
@@ -42,9 +44,9 @@ stages:
 """
 
 
-def main() -> int:
-    """Measure and print; 0 when the goal was reached."""
-    with tempfile.TemporaryDirectory() as directory, _sandbox(Path(directory)) as (url, settings):
+def main() -> list[Figure]:
+    """Measure, print, and return the figures."""
+    with tempfile.TemporaryDirectory() as directory, sandbox(Path(directory), "large") as (url, settings):
         rows = [("bare Bolt app", _with_process([sys.executable, "-m", "bench.bare"], settings, url, _measure))]
         plan = Path(directory) / "plan.yml"
         plan.write_text(PLAN)
@@ -65,19 +67,19 @@ def main() -> int:
             return samples
 
         rows.append(("the bot, stage of 2,000 running", _with_process([sys.executable, "app.py"], settings, url, ours)))
-    return _print(rows)
+    _print(rows)
+    bare, busy = statistics.median(rows[0][1]), statistics.median(rows[-1][1])
+    of = f"{busy * 1000:.0f} ms to {bare * 1000:.0f} ms of a bare Bolt app"
+    return [Figure("acknowledgement while 2,000 targets change, ms", busy * 1000, GOAL * 1000, of)]
 
 
-def _print(rows: Sequence[tuple[str, list[float]]]) -> int:
+def _print(rows: Sequence[tuple[str, list[float]]]) -> None:
     bare = statistics.median(rows[0][1])
     print(f"{'acknowledgement of /rollout status':<36}{'n':>6}{'median ms':>12}{'p99 ms':>10}{'x bare':>9}")
     for name, samples in rows:
         middle = statistics.median(samples)
         p99 = sorted(samples)[min(len(samples) - 1, int(0.99 * len(samples)))]
         print(f"{name:<36}{len(samples):>6}{middle * 1000:>12.1f}{p99 * 1000:>10.1f}{middle / bare:>9.1f}")
-    reached = statistics.median(rows[-1][1]) < GOAL
-    print(f"goal: median under {GOAL * 1000:.0f} ms while a stage runs: {'reached' if reached else 'MISSED'}")
-    return 0 if reached else 1
 
 
 def _measure(page: str) -> list[float]:
@@ -122,7 +124,7 @@ def _with_process(
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
         try:
-            _until(lambda: bool(_get(page, "state?as=developer")["bot"]["connected"]), 30, f"{command[-1]} to connect")
+            _until(lambda: bool(state_of(page)["bot"]["connected"]), 30, f"{command[-1]} to connect")
             return measure(page)
         except BaseException:
             output.seek(0)
@@ -134,8 +136,9 @@ def _with_process(
 
 
 @contextmanager
-def _sandbox(directory: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    command = [sys.executable, "-m", "sandbox", "--port", "0", "--speed", "1", "--fleet", "large", "--without-bot"]
+def sandbox(directory: Path, fleet: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """A sandbox without a bot: the address of its page, and the settings for a bot."""
+    command = [sys.executable, "-m", "sandbox", "--port", "0", "--speed", "1", "--fleet", fleet, "--without-bot"]
     process = subprocess.Popen(
         [*command, "--state", str(directory / "state")], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
@@ -180,6 +183,11 @@ def _until(done: Callable[[], bool], seconds: float, what: str) -> None:
         if time.monotonic() > until:
             raise SystemExit(f"waited {seconds:.0f} s for {what}")
         time.sleep(0.1)
+
+
+def state_of(page: str) -> dict[str, Any]:
+    """What the page shows a developer."""
+    return _get(page, "state?as=developer")
 
 
 def _get(page: str, path: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ width, and keeps no journal, backup or limit. The limit of a stage is the calls 
 divided by what is in flight: no client of that width can be faster.
 """
 
-import os
 import resource
 import tempfile
 import time
@@ -13,38 +12,19 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.fernet import Fernet
-from sqlalchemy import func, select
-
+from bench.engine_room import WIDTH, client, engine_room
 from bench.fleet_server import Server, served
-from engine.loop import Engine
-from engine.parts import Parts
-from rollout.gates import Refuse
-from rollout.plan import Plan
+from bench.report import Figure
 from rollout.runtime import release
-from rollout.states import ActionKind, ActionState, StageState
-from rollout.steps import Patience
-from storage import facts, intents, intents_rollback
-from storage.acting import Who
-from storage.clock import FileCalendar
-from storage.database import Database
-from storage.migrate import migrate
-from storage.models import Action, KnownPerson, Rollout, Stage, Workspace
-from storage.opening import open_rollouts
-from storage.secrets import Vault
-from workspace.access import access
+from rollout.states import ActionKind, StageState
 from workspace.client import Client
 
-JOBS, CLUSTERS, POLICIES = (int(n) for n in os.environ.get("BENCH_FLEET", "2000+300+20").split("+"))
-LATENCY, WIDTH, SPEED = 0.050, 16, 60.0
-CALLS_A_TARGET, OF_LIMIT, OF_SCRIPT = 3, 1.25, 1.3
-RESTARTED_WITHIN = 3.0
-OPS = Who("U0OPS00001", "T0BENCH", surface="terminal")
-PATIENCE = Patience(http=10.0, settle=1.0)
+JOBS, CLUSTERS, POLICIES = 2000, 300, 20
+LATENCY, SPEED = 0.050, 60.0
+CALLS_A_TARGET, OF_LIMIT, OF_SCRIPT = 3.0, 1.25, 1.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +42,56 @@ class Took:
         return self.calls.total()
 
 
-def main() -> int:
-    """Measure and print; 0 unless something did not end."""
+def main(fleet: str = f"{JOBS}+{CLUSTERS}") -> list[Figure]:
+    """Measure a fleet of JOBS+CLUSTERS, print, and return the figures."""
     rows: list[Took] = []
-    for name, way in (("plain script", _script), ("the bot", _bot)):
+    for way in (_script, _bot):
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory)
-            with served(f"large:{JOBS}+{CLUSTERS}", path, SPEED) as server:
+            with served(f"large:{fleet}", path, SPEED) as server:
                 server.latency(LATENCY)
                 rows += way(server, path)
     _print(rows)
-    return 0
+    return _figures(*rows)
+
+
+def _figures(script: Took, forward: Took, back: Took) -> list[Figure]:
+    needed = CALLS_A_TARGET * forward.targets * LATENCY / WIDTH
+    paging = sum(number for path, number in forward.calls.items() if path.endswith(("/list", "-compliance")))
+    of = f"{forward.targets:,} targets"
+    return [
+        Figure(
+            f"stage forward, {of}, x limit",
+            forward.seconds / needed,
+            OF_LIMIT,
+            f"{forward.seconds:.1f} s to {needed:.1f} s",
+        ),
+        Figure(
+            "calls for a changed target, without paging",
+            (forward.made - paging) / forward.targets,
+            CALLS_A_TARGET,
+            f"{forward.made:,} calls, {paging} of them paging",
+        ),
+        Figure(
+            "stage forward, x plain script",
+            forward.seconds / script.seconds,
+            OF_SCRIPT,
+            f"{forward.seconds:.1f} s to {script.seconds:.1f} s",
+        ),
+        Figure(
+            "stage back, x forward",
+            back.seconds / forward.seconds,
+            1.0,
+            f"{back.seconds:.1f} s to {forward.seconds:.1f} s",
+        ),
+    ]
 
 
 # -- the plain script --------------------------------------------------------------------------------------------------
 
 
 def _script(server: Server, directory: Path) -> list[Took]:
-    clients = {key: _client(server, key, 30.0) for key in server.workspaces}
+    clients = {key: client(server, key, 30.0) for key in server.workspaces}
     took = _timed(server, "plain script", lambda: _change_everything(clients))
     return [took]
 
@@ -132,118 +144,22 @@ def _change(client: Client, kind: str, key: Any) -> int:
 
 
 def _bot(server: Server, directory: Path) -> list[Took]:
-    database = Database(f"sqlite:///{directory / 'rollout.db'}")
-    migrate(database)
-    calendar = FileCalendar(server.clock)
-    open_rollouts(database, [_plan(server)], calendar())
-    with database.write() as session:
-        for user in ("U0OPS00001", "U0QA000001"):
-            session.add(KnownPerson(user_id=user, team_id=OPS.team_id, available=True, checked_at=_machine(database)))
-    clients = {key: _client(server, key, PATIENCE.http) for key in server.workspaces}
-    vault = Vault([Fernet.generate_key().decode()])
-    engine = Engine(Parts(database, calendar, clients, vault, f"bench-{os.getpid()}", PATIENCE, WIDTH))
-    engine.start()
-    rows = []
-    try:
-        _until(lambda: _count(database, select(func.count()).where(Workspace.looked_at.is_(None))) == 0, "the look")
+    with engine_room(server, directory) as room:
+        room.begin()
+        room.looked()
         _until_quiet(server)
 
         def forward() -> int:
-            rollout, digest = _change_set(database)
-            done = intents.start(database, OPS, calendar(), rollout, "all", digest)
-            if isinstance(done, Refuse):
-                raise SystemExit(f"the stage did not start: {done}")
-            engine.wake()
-            _stage_is(database, StageState.REVIEW)
-            return _done(database, ActionKind.CHANGE)
+            room.start()
+            room.stage_is(StageState.REVIEW)
+            return room.done(ActionKind.CHANGE)
 
         def back() -> int:
-            rollout, _ = _change_set(database)
-            done = intents_rollback.roll_back(database, OPS, calendar(), rollout, ("all",), "bench")
-            if isinstance(done, Refuse):
-                raise SystemExit(f"the stage was not rolled back: {done}")
-            engine.wake()
-            _stage_is(database, StageState.ROLLED_BACK)
-            return _done(database, ActionKind.REVERT)
+            room.roll_back()
+            room.stage_is(StageState.ROLLED_BACK)
+            return room.done(ActionKind.REVERT)
 
-        rows.append(_timed(server, "the bot, forward", forward))
-        rows.append(_timed(server, "the bot, back", back))
-    finally:
-        engine.stop()
-        database.close()
-    return rows
-
-
-def _plan(server: Server) -> Plan:
-    return Plan.model_validate(
-        {
-            "key": "bench",
-            "title": "Everything in one stage",
-            "runtimes": {"source": "13.3", "target": "17.3"},
-            "workspaces": sorted(server.workspaces),
-            "channel": "C0BENCH001",
-            "roles": {
-                "devops": {"title": "DevOps", "members": ["U0OPS00001"]},
-                "qa": {"title": "QA", "members": ["U0QA000001"]},
-            },
-            "capabilities": {"start": ["devops"], "rollback": ["devops"], "pause": ["devops"]},
-            "limits": {key: {"calls_per_second": 1000, "max_parallel": WIDTH} for key in server.workspaces},
-            "stages": [
-                {
-                    "key": "all",
-                    "title": "Everything",
-                    "targets": {"workspaces": sorted(server.workspaces)},
-                    "sign_offs": {"qa": 1},
-                    "max_parallel": WIDTH,
-                    "max_failures": JOBS,
-                }
-            ],
-        }
-    )
-
-
-def _change_set(database: Database) -> tuple[int, str]:
-    with database.read() as session:
-        rollout = session.execute(select(Rollout.id)).scalar_one()
-        return rollout, facts.digest_of(facts.change_set(session, rollout, "all"))
-
-
-def _done(database: Database, kind: ActionKind) -> int:
-    return _count(database, select(func.count()).where(Action.kind == kind, Action.state == ActionState.DONE))
-
-
-def _stage_is(database: Database, state: StageState) -> None:
-    def there() -> bool:
-        with database.read() as session:
-            now = session.execute(select(Stage.state)).scalar_one()
-        if now is StageState.BLOCKED:
-            raise SystemExit(f"the stage is blocked: {_bad(database)}")
-        return now is state
-
-    _until(there, f"the stage to be {state}")
-
-
-def _bad(database: Database) -> Sequence[Any]:
-    with database.read() as session:
-        rows = session.execute(
-            select(Action.kind, Action.state, Action.reason_code, func.count())
-            .where(Action.state.in_([ActionState.FAILED, ActionState.CONFLICT]))
-            .group_by(Action.kind, Action.state, Action.reason_code)
-        )
-        return [tuple(row) for row in rows]
-
-
-def _count(database: Database, wanted: Any) -> int:
-    with database.read() as session:
-        return int(session.execute(wanted).scalar_one())
-
-
-def _until(done: Callable[[], bool], what: str, seconds: float = float(os.environ.get("BENCH_WAIT", "600"))) -> None:
-    until = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > until:
-            raise SystemExit(f"waited {seconds:.0f} s for {what}")
-        time.sleep(0.05)
+        return [_timed(server, "the bot, forward", forward), _timed(server, "the bot, back", back)]
 
 
 def _until_quiet(server: Server) -> None:
@@ -258,15 +174,6 @@ def _until_quiet(server: Server) -> None:
 
 
 # -- both --------------------------------------------------------------------------------------------------------------
-
-
-def _client(server: Server, key: str, time_limit: float) -> Client:
-    workspace = server.workspaces[key]
-    return Client(access(host=workspace["host"], token=workspace["token"]), time_limit=time_limit)
-
-
-def _machine(database: Database) -> datetime:
-    return database.machine()
 
 
 def _timed(server: Server, name: str, work: Callable[[], int]) -> Took:
@@ -294,7 +201,3 @@ def _print(rows: Sequence[Took]) -> None:
         )
         for path, number in row.calls.most_common(8):
             print(f"    {number:>6} {path}")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
