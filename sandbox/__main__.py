@@ -31,7 +31,9 @@ def parse(arguments: Sequence[str] | None) -> Options:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     parser.add_argument("--port", type=port, default=8800, help="of the page; the workspaces take the ones after it")
     parser.add_argument("--speed", type=speed, default=60.0, help="of the calendar at the start (default 60)")
-    parser.add_argument("--fleet", type=fleet, help="sample (default), large (2,000 targets; large:N has N, large:JOBS+CLUSTERS both) or a file")
+    parser.add_argument(
+        "--fleet", type=fleet, help="sample (default), large (2,000 targets; or large:N, large:JOBS+CLUSTERS) or a file"
+    )
     parser.add_argument("--database", metavar="URL", help="of the bot (default: DIR/rollout.db)")
     parser.add_argument("--mode", choices=("socket", "http"), default="socket", help="how Slack reaches the bot")
     parser.add_argument("--state", metavar="DIR", type=Path, default=Path(".sandbox"), help="kept between starts")
