@@ -8,14 +8,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine.claimed import Claimed
+from rollout.awaiting import awaited, resolved
 from rollout.change import Change, FieldChange, Holds, Raw, compare, three_way_revert
 from rollout.states import ActionKind, StageState
 from rollout.steps import Look, Settling
 from rollout.windows import may_touch
+from storage import actions
 from storage.actions import Claim
 from storage.models import Rollout, Stage
 from storage.plans import plan_of
 from storage.secrets import KeyProblem
+from storage.standins import stand_ins
 from workspace.compute import interactive
 from workspace.errors import WorkspaceError
 
@@ -28,6 +31,19 @@ class Looking(Claimed):
     def read(self) -> Raw:
         self.read_at = self.machine()
         return self.kind.read(self.client, self.claim.object_id)
+
+    def named(self) -> bool:
+        """Whether the change names everything by its id; pools that were made meanwhile get theirs, for good."""
+        change = self.claim.change
+        if change is None or self.claim.kind is ActionKind.REVERT or not awaited(change):
+            return True
+        with self.parts.database.write() as session:
+            found = resolved(change, stand_ins(session, self.claim.rollout_id, self.claim.workspace))
+            if found is None:
+                return False
+            actions.commit(session, self.claim, change=found.to_json())
+        self.claim = replace(self.claim, change=found)
+        return True
 
     def change(self) -> Change:
         change = self.claim.change

@@ -172,7 +172,7 @@ def _advance_rollback(session: Session, stage: Stage, now: datetime) -> bool:
     back = found.get(ActionState.DONE, 0)
     sentence = f"{back} of {back + bad} are back as they were." if back + bad else "Nothing had changed."
     if kept := found.get(ActionState.SKIPPED, 0):
-        sentence += f" {kept} {'policy stays' if kept == 1 else 'policies stay'} widened: still needed."
+        sentence += f" {kept} {'support stays' if kept == 1 else 'supports stay'} as changed: still needed."
     move(
         session,
         stage,

@@ -8,16 +8,19 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from rollout.about import About
 from rollout.policy import Policy
+from rollout.pool import Pool
 
 Raw = Mapping[str, Any]
 Path = tuple[str, ...]
 
-#: Kinds that targets of several stages share: changed before the first that needs them, put back after the last.
-SUPPORTS = frozenset({"policy"})
+#: Kinds that targets of several stages share: changed before the first that needs them, put back after the last. A
+#: policy names pools, so that pools come before it, and after it on the way back.
+SUPPORTS_IN_ORDER: Final = ("pool", "policy")
+SUPPORTS: Final = frozenset(SUPPORTS_IN_ORDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,8 @@ class Upgrade:
     """The runtimes of a plan together with what one workspace offers.
 
     ``source``, ``target`` and ``fallback`` are release numbers such as ``13.3``; ``versions`` are the runtime keys
-    (``spark_version``) that the workspace lists, ``policies`` its cluster policies by id, as far as we may see them.
+    (``spark_version``) that the workspace lists, ``policies`` its cluster policies and ``pools`` its instance pools by
+    id, as far as we may see them.
     """
 
     source: str
@@ -34,6 +38,7 @@ class Upgrade:
     policies: Mapping[str, Policy] = dataclasses.field(default_factory=dict)
     fallback: str | None = None  # the release to go back to where the source can no longer be selected
     force_managed: bool = False  # change by API what is deployed from a repository
+    pools: Mapping[str, Pool] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,8 @@ class Change:
     """What will be done to one target.
 
     ``restarts`` says that the target is running now and will be restarted by the change. ``notes`` are plain
-    sentences for the person who confirms. ``supports`` are the ids of the policies that must be widened first.
+    sentences for the person who confirms. ``supports`` are the ids of the policies that must be widened first, and of
+    the pools for which new ones must be made first.
     """
 
     fields: tuple[FieldChange, ...]

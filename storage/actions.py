@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from rollout.change import SUPPORTS, Change
+from rollout.change import SUPPORTS, SUPPORTS_IN_ORDER, Change
 from rollout.states import ACTION_OPEN, ActionKind, ActionState, StageState
 from storage import rates, runfailures
 from storage.attempts import failures, is_newest_bad
@@ -210,20 +210,24 @@ def is_shared() -> ColumnElement[bool]:
 
 
 def _whose_turn(session: Session, of_stage: ColumnElement[bool], workspace: str, want: Want) -> ColumnElement[bool]:
-    """Forward, no target is changed before the supports of its workspace; backward, no support before the targets."""
-    first = Target.kind.in_(SUPPORTS) if want.forward else Target.kind.not_in(SUPPORTS)
+    """Forward, no policy is changed before the pools of its workspace and no target before the policies; backward the
+    other way round."""
     if want.kind not in (ActionKind.CHANGE, ActionKind.REVERT):
         return true()
-    unfinished = select(
-        exists().where(
-            Action.target_id == Target.id,
-            of_stage,
-            Action.workspace == workspace,
-            first,
-            or_(Action.state.in_(ACTION_OPEN), is_newest_bad()) if want.forward else Action.state.in_(ACTION_OPEN),
-        )
+    unfinished = or_(Action.state.in_(ACTION_OPEN), is_newest_bad()) if want.forward else Action.state.in_(ACTION_OPEN)
+    kinds = set(
+        session.execute(
+            select(Target.kind)
+            .join(Action, Action.target_id == Target.id)
+            .where(of_stage, Action.workspace == workspace, unfinished)
+            .distinct()
+        ).scalars()
     )
-    return first if session.execute(unfinished).scalar_one() else true()
+    if want.forward:
+        return next((Target.kind == kind for kind in SUPPORTS_IN_ORDER if kind in kinds), true())
+    if kinds - SUPPORTS:
+        return Target.kind.not_in(SUPPORTS)
+    return next((Target.kind == kind for kind in reversed(SUPPORTS_IN_ORDER) if kind in kinds), true())
 
 
 def _take(

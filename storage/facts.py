@@ -197,6 +197,7 @@ def _orphans(session: Session, rollout_id: int, source: str) -> int:
             Target.stage_key.is_(None),
             Target.gone.is_(False),
             Target.pinned_reason.is_(None),
+            Target.kind.not_in(SUPPORTS),
         )
         .group_by(Target.release)
     )
