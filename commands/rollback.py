@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from commands import find
+from commands import find, supports
 from commands.call import Call, Refused, refused
 from commands.reply import (
     Block,
@@ -25,7 +25,7 @@ from commands.reply import (
     line,
 )
 from commands.shown import facts_age
-from commands.words import ago, change_words, count, doing, listed, short
+from commands.words import ago, change_words, count, doing, listed
 from rollout import gates
 from rollout.gatefacts import roll_back_facts, unlock_facts
 from rollout.gates import Refuse
@@ -130,7 +130,7 @@ def _form(call: Call, keys: list[str]) -> Reply:
             (
                 line("Each target gets back what its backup says of the fields we changed."),
                 line("Running clusters are restarted."),
-                *_put_back_last(call, keys),
+                *supports.put_back_last(call, keys),
                 line("A field that somebody else changed since is left as it is, and shown."),
                 line(f"Afterwards {listed(keys)} is locked until somebody unlocks it with a reason."),
             )
@@ -157,21 +157,6 @@ def _form(call: Call, keys: list[str]) -> Reply:
         danger=True,
     )
     return Reply(f"Roll back {listed(keys)}? {_reverted(stage)}", form=form)
-
-
-def _put_back_last(call: Call, keys: list[str]) -> list[Line]:
-    """The policies that go back after the targets, unless somebody still needs them as they are."""
-    with call.database.read() as session:
-        found = tallies.changed_supports(session, [call.standing.stage(key).id for key in keys])
-    if not found:
-        return []
-    names = listed([f"{short(name, 40)} ({workspace})" for name, workspace in found[:5]])
-    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    if len(found) == 1:
-        said = f"The policy {names} goes back after the targets, unless something else needs the new runtime."
-    else:
-        said = f"The policies {names}{more} go back after the targets, unless something else needs the new runtime."
-    return [line(said)]
 
 
 def _emergency(call: Call, keys: list[str]) -> tuple[list[Block], list[Input]]:

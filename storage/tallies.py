@@ -52,10 +52,11 @@ def newest_change(session: Session, target_id: int) -> dict[str, Any] | None:
     ).scalar_one_or_none()
 
 
-def changed_supports(session: Session, stage_ids: Collection[int]) -> list[tuple[str, str]]:
-    """(Name, workspace) of the supports that the present generations of these stages have changed."""
+def changed_supports(session: Session, stage_ids: Collection[int]) -> list[tuple[str, str, str]]:
+    """(Kind, name, workspace) of the supports that the present generations of these stages have changed."""
     rows = session.execute(
-        select(Target.name, Target.workspace)
+        select(Target.kind, Target.name, Target.workspace)
+        .distinct()
         .join(Action, Action.target_id == Target.id)
         .join(Stage, and_(Stage.id == Action.stage_id, Stage.generation == Action.generation))
         .where(
@@ -64,9 +65,9 @@ def changed_supports(session: Session, stage_ids: Collection[int]) -> list[tuple
             Action.kind == ActionKind.CHANGE,
             Action.state == ActionState.DONE,
         )
-        .order_by(Target.workspace, Target.name)
+        .order_by(Target.workspace, Target.name, Target.kind)
     )
-    return [(name, workspace) for name, workspace in rows]
+    return [(kind, name, workspace) for kind, name, workspace in rows]
 
 
 def runtimes(session: Session, rollout_id: int) -> dict[tuple[str | None, str], int]:
