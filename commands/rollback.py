@@ -96,7 +96,7 @@ def _stages(call: Call) -> list[str]:
         going = next((s for s in call.standing.stages if s.state is StageState.ROLLING_BACK), None)
         if going is not None:
             raise refused("rollback_running", f"{going.key} is being rolled back.", f"/rollout status {going.key}")
-        bad = next((s for s in reversed(call.standing.stages) if _bad_reverts(s)), None)
+        bad = next((s for s in reversed(call.standing.stages) if _left_over(s)), None)
         if bad is None:
             raise refused(
                 "nothing_to_roll_back", "No stage has changes: there is nothing to put back.", "/rollout status"
@@ -105,8 +105,8 @@ def _stages(call: Call) -> list[str]:
     return [newest.key]
 
 
-def _bad_reverts(stage: StageStanding) -> bool:
-    return stage.state is StageState.ROLLED_BACK and stage.tally(ActionKind.REVERT).bad > 0
+def _left_over(stage: StageStanding) -> bool:
+    return stage.state is StageState.ROLLED_BACK and stage.tally(ActionKind.REVERT).bad + stage.in_use > 0
 
 
 def _all_of_them(call: Call, key: str, decision: Refuse) -> tuple[Any, ...]:
@@ -179,6 +179,8 @@ def _emergency(call: Call, keys: list[str]) -> tuple[list[Block], list[Input]]:
 
 
 def _reverted(stage: StageStanding) -> str:
+    if stage.state is StageState.ROLLED_BACK and not stage.tally(ActionKind.REVERT).bad:
+        return f"{count(stage.in_use, 'support')} left as changed will be asked again."
     if stage.state is StageState.ROLLED_BACK:
         return f"{count(stage.tally(ActionKind.REVERT).bad, 'target')} that could not be put back will be tried again."
     changes = stage.tally(ActionKind.CHANGE)

@@ -11,6 +11,9 @@ from rollout.change import SUPPORTS, Change
 from rollout.digest import digest
 from storage.models import Target, Workspace
 
+#: Why a target is left alone that is on the new runtime already.
+ALREADY = "already_target"
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -46,13 +49,32 @@ def in_change_set() -> ColumnElement[bool]:
 
 def change_set(session: Session, rollout_id: int, stage_key: str) -> list[Planned]:
     """What would be changed if the stage started now: its targets by workspace, kind and name, and before them the
-    supports that they need changed first."""
+    supports that they need changed first.
+
+    A policy that refuses what a repository is asked to deploy is widened, too: else its owners' deploy is refused.
+    """
     targets = _planned(session, rollout_id, Target.stage_key == stage_key)
     needed = {(p.workspace, support) for p in targets for support in p.change.supports}
+    needed |= _policies_of_repositories(session, rollout_id, stage_key)
     if not needed:
         return targets
     supports = _planned(session, rollout_id, Target.kind.in_(SUPPORTS))
     return [s for s in supports if (s.workspace, s.object_id) in needed] + targets
+
+
+def _policies_of_repositories(session: Session, rollout_id: int, stage_key: str) -> set[tuple[str, str]]:
+    """(Workspace, id) of the policies that govern what repositories are still to deploy."""
+    rows = session.execute(
+        select(Target.workspace, Target.about).where(
+            Target.rollout_id == rollout_id,
+            Target.stage_key == stage_key,
+            Target.proposal.is_not(null()),
+            Target.skip_code != ALREADY,
+            Target.gone.is_(False),
+            Target.pinned_reason.is_(None),
+        )
+    )
+    return {(w, str(use[1])) for w, about in rows for use in (about or {}).get("uses", ()) if use[0] == "policy"}
 
 
 def _planned(session: Session, rollout_id: int, which: ColumnElement[bool]) -> list[Planned]:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from rollout.change import SUPPORTS
 from rollout.states import ACTION_BAD, ActionKind, ActionState
-from storage.attempts import is_newest_bad
+from storage.attempts import is_newest, is_newest_bad
 from storage.models import Action, Stage, Target
 
 
@@ -68,6 +68,23 @@ def changed_supports(session: Session, stage_ids: Collection[int]) -> list[tuple
         .order_by(Target.workspace, Target.name, Target.kind)
     )
     return [(kind, name, workspace) for kind, name, workspace in rows]
+
+
+def left_in_use(session: Session, rollout_id: int) -> dict[int, int]:
+    """Stage id -> how many supports the rollback of its present generation left as they were changed."""
+    rows = session.execute(
+        select(Action.stage_id, func.count())
+        .join(Stage, and_(Stage.id == Action.stage_id, Stage.generation == Action.generation))
+        .where(
+            Stage.rollout_id == rollout_id,
+            Action.kind == ActionKind.REVERT,
+            Action.state == ActionState.SKIPPED,
+            Action.reason_code == "support_in_use",
+            is_newest(),
+        )
+        .group_by(Action.stage_id)
+    )
+    return {stage_id: number for stage_id, number in rows}
 
 
 def runtimes(session: Session, rollout_id: int) -> dict[tuple[str | None, str], int]:
