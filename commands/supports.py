@@ -12,7 +12,7 @@ _SHOWN = 5
 
 
 def changed(planned: Sequence[Planned]) -> list[Line]:
-    """Which policies are widened and which pools are made before the targets of a change set: they serve others, too."""
+    """Which policies are widened and which pools are made before the targets of a change set."""
     lines: list[Line] = []
     if policies := [p for p in planned if p.kind == "policy"]:
         one = len(policies) == 1
@@ -21,9 +21,9 @@ def changed(planned: Sequence[Planned]) -> list[Line]:
         lines.append(line(Icon("warning"), f" {said}{_names([(p.name, p.workspace) for p in policies])}. {rest}"))
     if pools := [p for p in planned if p.kind == "pool"]:
         one = len(pools) == 1
-        said = f"{count(len(pools), 'new pool')} {'is' if one else 'are'} made first, with the settings and permissions of "
-        rest = "which is kept" if one else "which are kept"
-        lines.append(line(Icon("warning"), f" {said}{_names([(p.name, p.workspace) for p in pools])}, {rest}."))
+        said = f"{count(len(pools), 'new pool')} {'is' if one else 'are'} made first, set up and permitted as "
+        kept_too = "which is kept" if one else "which are kept"
+        lines.append(line(Icon("warning"), f" {said}{_names([(p.name, p.workspace) for p in pools])}, {kept_too}."))
         costs = [(p.name, note) for p in pools for note in p.change.notes if "idle machine" in note]
         lines += [line(Icon("warning"), f" {short(name, 40)}: {note}.") for name, note in costs[:_SHOWN]]
     return lines

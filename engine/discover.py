@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy import select
 
 from engine import drift
+from engine.finishing import finish_policies
 from engine.parts import Parts
 from engine.replan import proposal_of, shown_release, upgrade_of
 from engine.stored_run import stored
@@ -98,6 +99,8 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
         discovered.store(parts.database, rollout_id, key, sightings, now, began, found.hidden)
         drift.compare(parts, rollout_id, key, found.found, began)
     discovered.finished(parts.database, key, client.host, offer, now, wanted)
+    for rollout_id, _ in rollouts:
+        finish_policies(parts, rollout_id, key, offer)
     log.info("workspace_looked_at", workspace=key, targets=len(found.found), calls=found.calls)
     _look_at_runs(parts, key, {f.object_id for f in found.found if f.kind == "job"}, now)
     return True

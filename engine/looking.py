@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from engine.claimed import Claimed
 from rollout.awaiting import awaited, resolved
-from rollout.change import Change, FieldChange, Holds, Raw, compare, three_way_revert
+from rollout.change import SUPPORTS, WIDENS_AGAIN, Change, Holds, Raw, compare, three_way_revert
 from rollout.states import ActionKind, StageState
 from rollout.steps import Look, Settling
 from rollout.windows import may_touch
@@ -49,7 +49,7 @@ class Looking(Claimed):
         change = self.claim.change
         if change is None:
             raise ValueError(f"action {self.claim.action_id} has no change")
-        if self.claim.kind is not ActionKind.REVERT:
+        if self.claim.kind is not ActionKind.REVERT or change.step == WIDENS_AGAIN:
             return change
         # What is put back comes from the backup of this generation, and from nowhere else.
         with self.parts.database.read() as session:
@@ -64,7 +64,7 @@ class Looking(Claimed):
         before = self.kind.values(raw, change)
         fields = tuple(
             # The old runtime was refused: what is put back instead was said before the start.
-            FieldChange(f.path, f.fallback if self.falls_back and f.fallback is not None else b, f.after, f.fallback)
+            replace(f, before=f.fallback if self.falls_back and f.fallback is not None else b)
             for f, b in zip(change.fields, before, strict=True)
         )
         return replace(change, fields=fields)
@@ -166,6 +166,11 @@ def _age(since: datetime | None, now: datetime) -> float:
     return (now - since).total_seconds() if since is not None else 0.0
 
 
+def _ends(stage: Stage, claim: Claim) -> bool:
+    """What is done to a support once its last stage has passed."""
+    return stage.state is StageState.PASSED and claim.target_kind in SUPPORTS
+
+
 def forward_allowed(session: Session, claim: Claim, now: datetime, shared: bool, stage: Stage | None = None) -> bool:
     """Pause, lock, a rollback, windows and freezes hold every forward write that has not been sent yet.
 
@@ -178,5 +183,5 @@ def forward_allowed(session: Session, claim: Claim, now: datetime, shared: bool,
         and may_touch(plan_of(stage.rollout), stage.key, shared, now)
         and not stage.locked
         and stage.generation == claim.generation
-        and stage.state in (StageState.UPGRADING, StageState.BLOCKED)
+        and (stage.state in (StageState.UPGRADING, StageState.BLOCKED) or _ends(stage, claim))
     )

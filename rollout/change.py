@@ -14,6 +14,10 @@ from rollout.about import About
 from rollout.policy import Policy
 from rollout.pool import Pool
 
+#: A policy no longer takes the old runtime; and it does again, which the way back of its targets needs first.
+NARROWS: Final = "narrows"
+WIDENS_AGAIN: Final = "widens_again"
+
 Raw = Mapping[str, Any]
 Path = tuple[str, ...]
 
@@ -49,14 +53,17 @@ class FieldChange:
     before: Any
     after: Any
     fallback: Any = None  # what is put back where ``before`` is refused; None: nothing else
+    earlier: tuple[Any, ...] = ()  # what we had written there before ``after``, in the same generation
 
     def to_json(self) -> dict[str, Any]:
         more = {} if self.fallback is None else {"fallback": self.fallback}
+        more |= {"earlier": list(self.earlier)} if self.earlier else {}
         return {"path": list(self.path), "before": self.before, "after": self.after, **more}
 
     @staticmethod
     def from_json(raw: Mapping[str, Any]) -> "FieldChange":
-        return FieldChange(tuple(raw["path"]), raw["before"], raw["after"], raw.get("fallback"))
+        earlier = tuple(raw.get("earlier", ()))
+        return FieldChange(tuple(raw["path"]), raw["before"], raw["after"], raw.get("fallback"), earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +79,16 @@ class Change:
     restarts: bool = False
     notes: tuple[str, ...] = ()
     supports: tuple[str, ...] = ()
+    step: str = ""  # of a support: a later edit of it, NARROWS or its undoing WIDENS_AGAIN
 
     def to_json(self) -> dict[str, Any]:
+        more = {"step": self.step} if self.step else {}
         return {
             "fields": [f.to_json() for f in self.fields],
             "restarts": self.restarts,
             "notes": list(self.notes),
             "supports": list(self.supports),
+            **more,
         }
 
     @staticmethod
@@ -88,6 +98,7 @@ class Change:
             bool(raw["restarts"]),
             tuple(raw.get("notes", ())),
             tuple(raw.get("supports", ())),
+            str(raw.get("step", "")),
         )
 
     def inverse(self) -> "Change":
@@ -182,8 +193,8 @@ def three_way_revert(change: Change, values: Sequence[Any]) -> Revert:
     for field, now in zip(change.fields, values, strict=True):
         if now == field.before:
             continue
-        if now == field.after:
-            fields.append(FieldChange(field.path, field.after, field.before))
+        if now == field.after or now in field.earlier:
+            fields.append(FieldChange(field.path, now, field.before))
         else:
             conflicts.append(FieldConflict(field.path, field.before, field.after, now))
     return Revert(Change(tuple(fields), change.restarts) if fields else None, tuple(conflicts))

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Text, and_, cast, delete, exists, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from rollout.change import SUPPORTS, SUPPORTS_IN_ORDER, Change
 from rollout.states import ACTION_OPEN, ActionKind, ActionState, StageState
 from storage import rates, runfailures
-from storage.attempts import failures, is_newest_bad
+from storage.attempts import WIDENING_AGAIN, failures, is_newest_bad
 from storage.database import Database
 from storage.models import Action, Lease, Rate, Rollout, Stage, Target, Workspace
 from storage.transitions import lock_stage
@@ -225,9 +225,25 @@ def _whose_turn(session: Session, of_stage: ColumnElement[bool], workspace: str,
     )
     if want.forward:
         return next((Target.kind == kind for kind in SUPPORTS_IN_ORDER if kind in kinds), true())
+    if _widening_again(session, of_stage, workspace):
+        return cast(Action.change, Text).like(WIDENING_AGAIN)
     if kinds - SUPPORTS:
         return Target.kind.not_in(SUPPORTS)
     return next((Target.kind == kind for kind in reversed(SUPPORTS_IN_ORDER) if kind in kinds), true())
+
+
+def _widening_again(session: Session, of_stage: ColumnElement[bool], workspace: str) -> bool:
+    """Whether a policy is to take the old runtime again: before that, the way back of its targets is refused."""
+    return session.execute(
+        select(
+            exists().where(
+                of_stage,
+                Action.workspace == workspace,
+                Action.state.in_(ACTION_OPEN),
+                cast(Action.change, Text).like(WIDENING_AGAIN),
+            )
+        )
+    ).scalar_one()
 
 
 def _take(

@@ -99,8 +99,10 @@ def submitted(session: Session, workspaces: Collection[str]) -> list[tuple[str, 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a change set would do, in numbers; ``total`` counts every target found, ``digest`` and ``supports`` are of one
-    stage."""
+    """What a change set would do, in numbers; ``total`` counts every target found.
+
+    ``digest`` and ``supports`` are of one stage only.
+    """
 
     total: int
     changes: int

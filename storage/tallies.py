@@ -84,7 +84,7 @@ def left_in_use(session: Session, rollout_id: int) -> dict[int, int]:
         )
         .group_by(Action.stage_id)
     )
-    return {stage_id: number for stage_id, number in rows}
+    return {int(row[0]): int(row[1]) for row in rows}
 
 
 def runtimes(session: Session, rollout_id: int) -> dict[tuple[str | None, str], int]:

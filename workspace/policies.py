@@ -206,7 +206,7 @@ def _value(raw: Raw, field: FieldChange) -> Any:
             text = member(str(text or "{}"), inside[0])
         except ValueError:
             text = None
-    for known in (field.before, field.after):
+    for known in (field.before, field.after, *field.earlier):
         if same(text, known):
             return known
     return text

@@ -17,7 +17,7 @@ from rollout.states import ActionState, StageState
 from rollout.steps import Patience
 from sandbox import calendar as sandbox_calendar
 from sandbox.databricks.server import running
-from storage import facts, intents, intents_rollback
+from storage import facts, intents, intents_rollback, intents_signing
 from storage.acting import Who
 from storage.clock import FileCalendar
 from storage.database import Database
@@ -154,12 +154,20 @@ class World:
         done = intents_rollback.roll_back(self.database, OPS, self.calendar(), self.rollout_id(), keys, "test")
         assert not isinstance(done, Refuse), done
 
+    def approve(self, key: str, user: str = "U0QA000001") -> None:
+        who = Who(user, "T0TEST", surface="terminal")
+        done = intents_signing.approve(self.database, who, self.calendar(), self.rollout_id(), key)
+        assert not isinstance(done, Refuse), done
+
     def unlock(self, key: str) -> None:
         done = intents_rollback.unlock(self.database, OPS, self.calendar(), self.rollout_id(), key, "test")
         assert not isinstance(done, Refuse), done
+        self.look_again()
+        self.looked_again()
+
+    def look_again(self) -> None:
         with self.database.write() as session:
             session.execute(update(Workspace).values(look_wanted_at=self.calendar()))
-        self.looked_again()
 
     def looked_again(self) -> None:
         def done() -> bool:

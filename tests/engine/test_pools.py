@@ -25,7 +25,7 @@ POOL, SPARE, PLAIN = (
 POLICY = "AAAA000000000001"
 SPEC = {"spark_version": OLD, "num_workers": 1}
 DOWN = {"state": "TERMINATED"}
-DEFINITION = '{"instance_pool_id": {"type": "fixed", "value": "%s"}, "spark_version": {"type": "unlimited"}}' % POOL
+DEFINITION = json.dumps({"instance_pool_id": {"type": "fixed", "value": POOL}, "spark_version": {"type": "unlimited"}})
 CREATE, DELETE = "/api/2.0/instance-pools/create", "/api/2.0/instance-pools/delete"
 FLEET: dict[str, Any] = {
     "seed": 5,
