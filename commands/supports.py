@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy.orm import Session
+
 from commands.call import Call
 from commands.reply import Icon, Line, line
 from commands.words import count, listed, short
+from rollout.standing import Standing
 from storage import dryrun, tallies
 from storage.dryrun import Planned
 
@@ -53,6 +56,23 @@ def put_back_last(call: Call, keys: Sequence[str]) -> list[Line]:
         text = f"The new {who} deleted at the end, unless something else refers to it: made for {_names(pools)}."
         lines.append(line(text if len(pools) == 1 else text.replace("refers to it", "refers to them")))
     return lines
+
+
+def left_widened(session: Session, standing: Standing) -> list[Line]:
+    """The policies that still take the old runtime although the stages that widened them have passed."""
+    found = tallies.left_widened(session, standing.id)
+    if not found:
+        return []
+    one = len(found) == 1
+    said = (
+        f"{count(len(found), 'policy', 'policies')} still {'takes' if one else 'take'} {standing.plan.runtimes.source}"
+    )
+    how = (
+        "each is narrowed once every stage has passed and nothing under it is on the old runtime"
+        if standing.plan.supports.narrow
+        else "the plan does not say supports: {narrow: true}, so they are left so"
+    )
+    return [line(Icon("info"), f" {said}: {_names(found)}; {how}.")]
 
 
 def _names(found: Sequence[tuple[str, str]]) -> str:

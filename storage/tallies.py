@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
-from rollout.change import SUPPORTS
-from rollout.states import ACTION_BAD, ActionKind, ActionState
+from rollout.change import NARROWS, SUPPORTS
+from rollout.states import ACTION_BAD, ActionKind, ActionState, StageState
 from storage.attempts import is_newest, is_newest_bad
 from storage.models import Action, Stage, Target
 
@@ -68,6 +68,26 @@ def changed_supports(session: Session, stage_ids: Collection[int]) -> list[tuple
         .order_by(Target.workspace, Target.name, Target.kind)
     )
     return [(kind, name, workspace) for kind, name, workspace in rows]
+
+
+def left_widened(session: Session, rollout_id: int) -> list[tuple[str, str]]:
+    """(Name, workspace) of the policies that passed stages widened and that take the old runtime still."""
+    rows = session.execute(
+        select(Target.name, Target.workspace, Action.change)
+        .join(Action, Action.target_id == Target.id)
+        .join(Stage, and_(Stage.id == Action.stage_id, Stage.generation == Action.generation))
+        .where(
+            Target.rollout_id == rollout_id,
+            Target.kind == "policy",
+            Target.gone.is_(False),
+            Stage.state == StageState.PASSED,
+            Action.kind == ActionKind.CHANGE,
+            Action.state == ActionState.DONE,
+        )
+        .order_by(Target.workspace, Target.name, Action.id)
+    )
+    newest = {(name, workspace): change for name, workspace, change in rows}
+    return [key for key, change in newest.items() if (change or {}).get("step") != NARROWS]
 
 
 def left_in_use(session: Session, rollout_id: int) -> dict[int, int]:

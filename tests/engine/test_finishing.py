@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from rollout.plan import Plan, Supports
 from rollout.states import ActionKind, ActionState, StageState
-from storage import dryrun
+from storage import dryrun, tallies
 from storage.models import Action, Target
 from tests.engine.harness import World, plan_of_two, world
 
@@ -117,6 +117,8 @@ def test_the_default_flips_when_its_only_stage_has_passed_and_is_not_narrowed_by
         ActionKind.CHANGE,
     ]
     assert single.state("first") is StageState.PASSED
+    with single.database.read() as session:
+        assert tallies.left_widened(session, single.rollout_id()) == [("etl", "dev")]
     single.roll_back("first")
     single.until("first", StageState.ROLLED_BACK)
     assert text(single) == DEFINITION
@@ -150,6 +152,8 @@ def test_a_policy_is_narrowed_where_the_plan_says_so_and_widened_again_before_it
         becomes(made, FLIPPED)
         again(made)
         becomes(made, NARROW)
+        with made.database.read() as session:
+            assert tallies.left_widened(session, made.rollout_id()) == []
         made.roll_back("first")
         made.until("first", StageState.ROLLED_BACK)
         assert (version(made, "canary"), version(made, "rest")) == (OLD, OLD)

@@ -105,7 +105,8 @@ def test_every_change_goes_there_with_one_write_and_back_without_a_trace(databri
     offered = upgrade(client)
     changed = 0
     seen = [f for f in discover(client).found if f.kind in KINDS]
-    widened = [_widen(client, found, offered) for found in seen if found.kind in SUPPORTS]
+    # Pools are made and deleted, not changed there and back: tests/engine/test_pools.py.
+    widened = [_widen(client, found, offered) for found in seen if found.kind == "policy"]
     for found in seen:
         if found.kind in SUPPORTS:
             continue
