@@ -35,6 +35,8 @@ _NEW_ACCESS: Final = "access_of_stand_in"
 _MAY_NOT: Final = "may_not_make"
 _TAKEN: Final = "names"
 _OURS: Final = frozenset({_MADE, _ACCESS, _NEW_ACCESS, _MAY_NOT, _TAKEN})
+#: Before the settings of a new pool that somebody changed since: it is used as it is, and never deleted by us.
+_THEIRS: Final = "as it is: "
 _MAKERS: Final = "allow-instance-pool-create"
 _MOST_TAGS: Final = 44  # of the 45 of a pool one is ours
 
@@ -79,9 +81,12 @@ def plan(raw: Raw, upgrade: Upgrade) -> Change | Skip:
     notes = [f"a new pool {pool.new_name} with {shown(pool.loads)} loaded; this one is kept"]
     if idle := int(settings.get("min_idle_instances") or 0):
         notes.append(f"the new pool keeps {idle} idle machine{'' if idle == 1 else 's'} from the moment it is made")
+    wanted = _text(settings)
     if pool.stand_in:
-        notes.insert(0, "the new pool is there already")
-    return Change((FieldChange(NEW, None, _text(settings)),), notes=tuple(notes))
+        notes = ["the new pool is there already"]
+        if (present := _settings(raw[_MADE][0])) != settings:
+            wanted, notes = f"{_THEIRS}{_text(present)}", [*notes, "somebody changed it since: it is used as it is"]
+    return Change((FieldChange(NEW, None, wanted),), notes=tuple(notes))
 
 
 def read(client: Client, object_id: str) -> dict[str, Any]:
@@ -108,7 +113,9 @@ def apply(client: Client, object_id: str, change: Change, raw: Raw) -> None:
     made = raw.get(_MADE) or []
     for field in change.fields:
         if field.after is not None:
-            client.write("/api/2.0/instance-pools/create", json.loads(field.after))
+            client.write("/api/2.0/instance-pools/create", _read(field.after))
+        elif str(field.before).startswith(_THEIRS):
+            raise Refused("somebody changed the new pool: it is not deleted under them")
         elif len(made) == 1:
             client.write("/api/2.0/instance-pools/delete", {"instance_pool_id": made[0]["instance_pool_id"]})
         else:
@@ -264,6 +271,11 @@ def _text(settings: Mapping[str, Any]) -> str:
     return json.dumps(settings, sort_keys=True)
 
 
+def _read(text: str) -> dict[str, Any]:
+    settings: dict[str, Any] = json.loads(text.removeprefix(_THEIRS))
+    return settings
+
+
 def _value(raw: Raw, ours: str) -> str | None:
     """The new pool: absent, as we made it (then that very text), or what is different of it."""
     made = raw.get(_MADE) or []
@@ -271,7 +283,7 @@ def _value(raw: Raw, ours: str) -> str | None:
         return None
     if len(made) > 1:
         return f"{len(made)} pools"
-    wanted, found = json.loads(ours), _settings(made[0])
+    wanted, found = _read(ours), _settings(made[0])
     other = {
         name: found.get(name) for name in sorted(wanted.keys() | found.keys()) if found.get(name) != wanted.get(name)
     }
