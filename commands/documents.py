@@ -176,10 +176,13 @@ def _rollback_ended(
     ]
     if bad:
         lines.append(line(f"/rollout rollback {stage.key} tries the rest again."))
+    elif stage.in_use:
+        what = f"{count(stage.in_use, 'support')} left as changed"
+        lines.append(line(f"/rollout rollback {stage.key} asks again of {what}, once nothing needs them."))
     blocks: tuple[Block, ...] = (
         Paragraph(tuple(lines)),
         *cards.failures(session, stage),
-        _buttons(standing, stage, now, {"unlock", "rollback"} if bad else {"unlock"}),
+        _buttons(standing, stage, now, {"unlock", "rollback"} if bad or stage.in_use else {"unlock"}),
     )
     return Reply(said, blocks)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from commands import find
+from commands import find, supports
 from commands.call import Call, Refused, refused
 from commands.reply import (
     Block,
@@ -25,7 +25,7 @@ from commands.reply import (
     line,
 )
 from commands.shown import facts_age
-from commands.words import ago, change_words, count, doing, listed, short
+from commands.words import ago, change_words, count, doing, listed
 from rollout import gates
 from rollout.gatefacts import roll_back_facts, unlock_facts
 from rollout.gates import Refuse
@@ -96,7 +96,7 @@ def _stages(call: Call) -> list[str]:
         going = next((s for s in call.standing.stages if s.state is StageState.ROLLING_BACK), None)
         if going is not None:
             raise refused("rollback_running", f"{going.key} is being rolled back.", f"/rollout status {going.key}")
-        bad = next((s for s in reversed(call.standing.stages) if _bad_reverts(s)), None)
+        bad = next((s for s in reversed(call.standing.stages) if _left_over(s)), None)
         if bad is None:
             raise refused(
                 "nothing_to_roll_back", "No stage has changes: there is nothing to put back.", "/rollout status"
@@ -105,8 +105,8 @@ def _stages(call: Call) -> list[str]:
     return [newest.key]
 
 
-def _bad_reverts(stage: StageStanding) -> bool:
-    return stage.state is StageState.ROLLED_BACK and stage.tally(ActionKind.REVERT).bad > 0
+def _left_over(stage: StageStanding) -> bool:
+    return stage.state is StageState.ROLLED_BACK and stage.tally(ActionKind.REVERT).bad + stage.in_use > 0
 
 
 def _all_of_them(call: Call, key: str, decision: Refuse) -> tuple[Any, ...]:
@@ -130,7 +130,7 @@ def _form(call: Call, keys: list[str]) -> Reply:
             (
                 line("Each target gets back what its backup says of the fields we changed."),
                 line("Running clusters are restarted."),
-                *_put_back_last(call, keys),
+                *supports.put_back_last(call, keys),
                 line("A field that somebody else changed since is left as it is, and shown."),
                 line(f"Afterwards {listed(keys)} is locked until somebody unlocks it with a reason."),
             )
@@ -159,21 +159,6 @@ def _form(call: Call, keys: list[str]) -> Reply:
     return Reply(f"Roll back {listed(keys)}? {_reverted(stage)}", form=form)
 
 
-def _put_back_last(call: Call, keys: list[str]) -> list[Line]:
-    """The policies that go back after the targets, unless somebody still needs them as they are."""
-    with call.database.read() as session:
-        found = tallies.changed_supports(session, [call.standing.stage(key).id for key in keys])
-    if not found:
-        return []
-    names = listed([f"{short(name, 40)} ({workspace})" for name, workspace in found[:5]])
-    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    if len(found) == 1:
-        said = f"The policy {names} goes back after the targets, unless something else needs the new runtime."
-    else:
-        said = f"The policies {names}{more} go back after the targets, unless something else needs the new runtime."
-    return [line(said)]
-
-
 def _emergency(call: Call, keys: list[str]) -> tuple[list[Block], list[Input]]:
     """What repositories have deployed meanwhile is put back only when that is ticked by itself."""
     names: dict[str, int] = {}
@@ -194,6 +179,8 @@ def _emergency(call: Call, keys: list[str]) -> tuple[list[Block], list[Input]]:
 
 
 def _reverted(stage: StageStanding) -> str:
+    if stage.state is StageState.ROLLED_BACK and not stage.tally(ActionKind.REVERT).bad:
+        return f"{count(stage.in_use, 'support')} left as changed will be asked again."
     if stage.state is StageState.ROLLED_BACK:
         return f"{count(stage.tally(ActionKind.REVERT).bad, 'target')} that could not be put back will be tried again."
     changes = stage.tally(ActionKind.CHANGE)

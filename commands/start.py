@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from commands import outlook, pins
+from commands import outlook, pins, supports
 from commands.call import Call, Refused, refused
 from commands.reply import (
     At,
@@ -26,7 +26,6 @@ from commands.reply import (
 from commands.stagelook import lasting_seconds
 from commands.words import change_words, count, listed, short
 from rollout import gates
-from rollout.change import SUPPORTS
 from rollout.gatefacts import retry_facts, start_facts
 from rollout.limits import limit_words
 from rollout.plan import Window
@@ -170,12 +169,12 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
     plan, standing = call.plan.stage(stage.key), call.standing
     titles = standing.titles()
     targets = dryrun.targets_of(planned)
-    supports = [p for p in planned if p.kind in SUPPORTS]
     kinds = Counter(p.kind for p in targets)
     restarts = sum(p.change.restarts for p in targets)
     numbers: list[Line] = [
         line(Strong(f"{count(len(targets), 'target')} will be changed"), f": {_kinds(kinds)}."),
-        *_widened(supports),
+        *supports.changed(planned),
+        *supports.kept(call, stage.key),
         line(_restarts(restarts)),
         line(calls_words(len(planned))),
     ]
@@ -212,18 +211,6 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
     blocks: list[Block] = [Paragraph(tuple(numbers)), Paragraph(tuple(rules)), Paragraph(tuple(first))]
     blocks.append(Note(line("Every target is backed up first. Change set ", Code(digest[:8]))))
     return tuple(blocks)
-
-
-def _widened(supports: list[Planned]) -> list[Line]:
-    """Which policies are widened before the targets: they govern others, too."""
-    if not supports:
-        return []
-    names = [f"{short(p.name, 40)} ({p.workspace})" for p in supports[:5]]
-    more = f" and {len(supports) - 5} more" if len(supports) > 5 else ""
-    one = len(supports) == 1
-    said = f"{len(supports)} {'policy is' if one else 'policies are'} widened first, with the old default kept: "
-    rest = f"What else {'it governs' if one else 'they govern'} stays as it is."
-    return [line(Icon("warning"), f" {said}{listed(names)}{more}. {rest}")]
 
 
 def _managed(call: Call, stage: StageStanding) -> list[Line]:

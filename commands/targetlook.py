@@ -25,14 +25,14 @@ from commands.reply import (
 from commands.words import WORK, ago, change_words, count, short
 from rollout.change import SUPPORTS, Change
 from rollout.drift import WORDS, Drift, Drifted, who_said
-from rollout.location import cluster_url, job_url, normal_host, policy_url
+from rollout.location import cluster_url, job_url, normal_host, policy_url, pool_url
 from rollout.sharing import sentence
 from rollout.states import ACTION_BAD, ActionKind, ActionState
 from storage import sharing
 from storage.models import Action, Run, Target, Workspace
 
 _RUNS = 8
-_URLS = {"cluster": cluster_url, "job": job_url, "policy": policy_url}
+_URLS = {"cluster": cluster_url, "job": job_url, "policy": policy_url, "pool": pool_url}
 _STATE = {
     ActionState.PENDING: "not begun",
     ActionState.RUNNING: "under way",

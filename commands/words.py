@@ -6,6 +6,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from commands.reply import Icon, Line, Part, Person, line
+from rollout.pool import POOLS
 from rollout.runtime import shown
 from rollout.standing import StageStanding, Standing
 from rollout.states import ActionKind, StageState, Verdict
@@ -166,7 +167,12 @@ def change_words(change: Mapping[str, Any] | None) -> str:
     for f in change.get("fields", ()):
         name = str(f["path"][-1])
         if str(f["path"][0]) in POLICY_TEXTS:
-            others["takes the new runtime beside the old one"] = None
+            what = "pool" if name in POOLS else "runtime"
+            others[f"takes the new {what} beside the old one"] = None
+        elif name == "new_pool":
+            others["a new pool with the new runtime loaded"] = None
+        elif name in POOLS:
+            others["its new pool" if f["after"] != f["before"] else f"pool {f['before']}"] = None
         elif name == "spark_version":
             words = f"{shown(f['before'])} → {shown(f['after'])}"
             runtimes[words] = runtimes.get(words, 0) + 1

@@ -1,6 +1,5 @@
 """Look at each workspace when it is due, and store what is planned for every target."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,12 +7,12 @@ import structlog
 from sqlalchemy import select
 
 from engine import drift
+from engine.finishing import finish_policies
 from engine.parts import Parts
 from engine.replan import proposal_of, shown_release, upgrade_of
 from engine.stored_run import stored
 from rollout.change import Change, Found, Skip, Upgrade
 from rollout.plan import Plan
-from rollout.policy import Policy
 from rollout.selection import belongs, candidate
 from storage import discovered, leases, runs
 from storage.discovered import Offer, Sighting
@@ -25,6 +24,7 @@ from workspace.discovery import Discovery, discover
 from workspace.errors import Held, Incomplete, WorkspaceError
 from workspace.governed import widenings
 from workspace.kinds import KINDS
+from workspace.pools import known as known_pools
 from workspace.runs import RunSeen, active_runs, runs_since, submitted_since
 
 log = structlog.get_logger(__name__)
@@ -89,17 +89,18 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
         return False
     with parts.database.read() as session:
         rollouts = [(r.id, plan_of(r)) for r in discovered.rollouts_of(session, key)]
-    policies = dict(found.policies)
+    offer = Offer(sorted(found.versions), found.policies, {})
     for rollout_id, plan in rollouts:
-        upgrade = Upgrade(plan.runtimes.source, plan.runtimes.target, found.versions, policies)
-        policies.update(widenings(found.found, policies, upgrade))
-        sightings = [_sighting(plan, key, f, found.versions, policies) for f in found.found]
+        offer = _decided(offer, found, plan)
+        sightings = [_sighting(plan, key, f, offer) for f in found.found]
         if not lease.ours():
             log.warning("look_lost", workspace=key)
             return False
         discovered.store(parts.database, rollout_id, key, sightings, now, began, found.hidden)
         drift.compare(parts, rollout_id, key, found.found, began)
-    discovered.finished(parts.database, key, client.host, _offer(found, policies), now, wanted)
+    discovered.finished(parts.database, key, client.host, offer, now, wanted)
+    for rollout_id, _ in rollouts:
+        finish_policies(parts, rollout_id, key, offer)
     log.info("workspace_looked_at", workspace=key, targets=len(found.found), calls=found.calls)
     _look_at_runs(parts, key, {f.object_id for f in found.found if f.kind == "job"}, now)
     return True
@@ -159,16 +160,18 @@ def _look_at_submitted(parts: Parts, key: str, now: datetime) -> None:
     discovered.note_submitted(parts.database, key, [s.to_json() for s in found[:SUBMITTED_KEPT]], now)
 
 
-def _offer(found: Discovery, policies: Mapping[str, Policy]) -> Offer:
-    return Offer(sorted(found.versions), {key: policy.to_json() for key, policy in policies.items()})
+def _decided(offer: Offer, found: Discovery, plan: Plan) -> Offer:
+    """What is done to the supports of the workspace, so that the targets of this plan can move."""
+    runtimes, versions = plan.runtimes, frozenset(offer.versions)
+    pools = known_pools(found.found, Upgrade(runtimes.source, runtimes.target, versions))
+    upgrade = Upgrade(runtimes.source, runtimes.target, versions, offer.policies, pools=pools)
+    return Offer(offer.versions, {**offer.policies, **widenings(found.found, offer.policies, upgrade)}, pools)
 
 
-def _sighting(
-    plan: Plan, workspace: str, found: Found, versions: frozenset[str], policies: Mapping[str, Policy]
-) -> Sighting:
+def _sighting(plan: Plan, workspace: str, found: Found, offer: Offer) -> Sighting:
     about = found.about
     where = belongs(plan, candidate(workspace, found))
-    planned, release = _planned(found, upgrade_of(plan, where.stage, versions, policies))
+    planned, release = _planned(found, upgrade_of(plan, where.stage, offer))
     return Sighting(
         kind=found.kind,
         object_id=found.object_id,

@@ -20,6 +20,7 @@ from storage import actions
 from storage.actions import Claim, LeaseLost
 from storage.database import away
 from storage.models import Backup, Stage
+from storage.standins import STANDS_IN
 from workspace.errors import (
     Busy,
     Forbidden,
@@ -112,6 +113,7 @@ class _Execution(Looking):
         raw = self.read()
         stored = self.kind.backup_of(raw)
         ciphertext, digest = self.parts.vault.seal(stored)
+        permissions = self._permissions()
         with self.parts.database.write() as session:
             if not self.has_backup(session):  # never overwritten
                 session.add(
@@ -120,6 +122,7 @@ class _Execution(Looking):
                         stage_id=self.claim.stage_id,
                         generation=self.claim.generation,
                         ciphertext=ciphertext,
+                        permissions=permissions,
                         digest=digest,
                         state=str(raw.get("state") or ""),
                         created_at=self.parts.calendar(),
@@ -127,6 +130,15 @@ class _Execution(Looking):
                 )
             actions.end(session, self.claim, ActionState.DONE, self.parts.calendar(), outcome={"digest": digest})
         return False
+
+    def _permissions(self) -> bytes | None:
+        """Who may do what with the target, sealed; None where we may not read it: no change of ours touches that."""
+        try:
+            found = self.kind.permissions_of(self.client, self.claim.object_id)
+        except (Forbidden, Gone, Refused) as error:
+            log.warning("permissions_not_read", action=self.claim.action_id, error=str(error))
+            return None
+        return self.parts.vault.seal(found)[0]
 
     # -- validate ------------------------------------------------------------------------------------------------------
 
@@ -156,6 +168,9 @@ class _Execution(Looking):
     # -- change and revert ---------------------------------------------------------------------------------------------
 
     def _write_step(self) -> bool:
+        if not self.named():
+            self.fail("pool_missing", "The pool that it is to move to was not made.")
+            return False
         change = self.change()
         raw = self.read()
         look, write, conflicts = self.look(change, raw)
@@ -197,6 +212,13 @@ class _Execution(Looking):
 
     def _finish(self, raw: Raw) -> None:
         """End well; a target that our change brought down is started first, once, and has to come up."""
+        if self.claim.kind is ActionKind.CHANGE:
+            if missing := self.kind.unfinished(raw):
+                self._complete(raw, missing)
+            else:
+                made = self.kind.stands_in(raw)
+                self.end(ActionState.DONE, outcome={STANDS_IN: made} if made else None, raw=raw)
+            return
         behind = self.left_behind(raw)
         started = (self.claim.seen or {}).get("started")
         if behind is None:
@@ -208,6 +230,26 @@ class _Execution(Looking):
             self.look_again_soon()  # reads may lag behind the start
         else:
             self.fail("cluster_error", f"{behind} It was started and did not come up.", raw)
+
+    def _complete(self, raw: Raw, missing: str) -> None:
+        """The write that is still missing, once; then it has to show."""
+        completed = (self.claim.seen or {}).get("completed")
+        if completed is not None:
+            if (self.machine() - datetime.fromisoformat(completed)).total_seconds() < self.parts.patience.unknown:
+                self.look_again_soon()  # reads may lag behind the write
+            else:
+                self.fail("not_verified", missing, raw)
+            return
+        if self.too_late(self.machine()):
+            self.later(0)
+            return
+        try:
+            self.kind.complete(self.client, self.claim.object_id, raw)
+        except (OutcomeUnknown, Busy) as error:
+            log.info("completion_uncertain", action=self.claim.action_id, error=str(error))
+            self.later(self.parts.patience.unknown)  # looked at again, and sent again if it is missing still
+            return
+        self.later(LOOK_AGAIN, seen={**(self.claim.seen or {}), "completed": self.machine().isoformat()})
 
     def _start(self, raw: Raw, behind: str) -> None:
         if self.too_late(self.machine()):

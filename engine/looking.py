@@ -8,14 +8,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine.claimed import Claimed
-from rollout.change import Change, FieldChange, Holds, Raw, compare, three_way_revert
+from rollout.awaiting import awaited, resolved
+from rollout.change import SUPPORTS, WIDENS_AGAIN, Change, Holds, Raw, compare, three_way_revert
 from rollout.states import ActionKind, StageState
 from rollout.steps import Look, Settling
 from rollout.windows import may_touch
+from storage import actions
 from storage.actions import Claim
 from storage.models import Rollout, Stage
 from storage.plans import plan_of
 from storage.secrets import KeyProblem
+from storage.standins import stand_ins
 from workspace.compute import interactive
 from workspace.errors import WorkspaceError
 
@@ -29,11 +32,24 @@ class Looking(Claimed):
         self.read_at = self.machine()
         return self.kind.read(self.client, self.claim.object_id)
 
+    def named(self) -> bool:
+        """Whether the change names everything by its id; pools that were made meanwhile get theirs, for good."""
+        change = self.claim.change
+        if change is None or self.claim.kind is ActionKind.REVERT or not awaited(change):
+            return True
+        with self.parts.database.write() as session:
+            found = resolved(change, stand_ins(session, self.claim.rollout_id, self.claim.workspace))
+            if found is None:
+                return False
+            actions.commit(session, self.claim, change=found.to_json())
+        self.claim = replace(self.claim, change=found)
+        return True
+
     def change(self) -> Change:
         change = self.claim.change
         if change is None:
             raise ValueError(f"action {self.claim.action_id} has no change")
-        if self.claim.kind is not ActionKind.REVERT:
+        if self.claim.kind is not ActionKind.REVERT or change.step == WIDENS_AGAIN:
             return change
         # What is put back comes from the backup of this generation, and from nowhere else.
         with self.parts.database.read() as session:
@@ -48,7 +64,7 @@ class Looking(Claimed):
         before = self.kind.values(raw, change)
         fields = tuple(
             # The old runtime was refused: what is put back instead was said before the start.
-            FieldChange(f.path, f.fallback if self.falls_back and f.fallback is not None else b, f.after, f.fallback)
+            replace(f, before=f.fallback if self.falls_back and f.fallback is not None else b)
             for f, b in zip(change.fields, before, strict=True)
         )
         return replace(change, fields=fields)
@@ -150,6 +166,11 @@ def _age(since: datetime | None, now: datetime) -> float:
     return (now - since).total_seconds() if since is not None else 0.0
 
 
+def _ends(stage: Stage, claim: Claim) -> bool:
+    """What is done to a support once its last stage has passed."""
+    return stage.state is StageState.PASSED and claim.target_kind in SUPPORTS
+
+
 def forward_allowed(session: Session, claim: Claim, now: datetime, shared: bool, stage: Stage | None = None) -> bool:
     """Pause, lock, a rollback, windows and freezes hold every forward write that has not been sent yet.
 
@@ -162,5 +183,5 @@ def forward_allowed(session: Session, claim: Claim, now: datetime, shared: bool,
         and may_touch(plan_of(stage.rollout), stage.key, shared, now)
         and not stage.locked
         and stage.generation == claim.generation
-        and stage.state in (StageState.UPGRADING, StageState.BLOCKED)
+        and (stage.state in (StageState.UPGRADING, StageState.BLOCKED) or _ends(stage, claim))
     )

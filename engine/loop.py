@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -244,6 +245,8 @@ class Engine:
                 limits = plan_of(stage.rollout).stage(stage.key)
                 # A revert may also be that of one target, in any state of its stage.
                 wants.append(Want(stage.id, stage.generation, ActionKind.REVERT, None, limits.max_parallel, None))
+                if stage.state is StageState.PASSED and not stage.locked and not stage.rollout.paused:
+                    wants += _of_supports(stage, limits.max_parallel, now)
                 kind = WORK_OF.get(stage.state)
                 if kind is None or kind is ActionKind.REVERT or stage.locked or stage.rollout.paused:
                     continue
@@ -321,3 +324,11 @@ class Engine:
         if not pool.submit(run):
             with self._count:
                 self._under_way.discard(name)
+
+
+def _of_supports(stage: Stage, at_once: int, now: datetime) -> list[Want]:
+    """What a passed stage still does to the supports of which it is the last user."""
+    kinds = [ActionKind.BACKUP]
+    if may_touch(plan_of(stage.rollout), stage.key, False, now):
+        kinds.append(ActionKind.CHANGE)
+    return [Want(stage.id, stage.generation, kind, StageState.PASSED, at_once, None) for kind in kinds]

@@ -1,15 +1,16 @@
 """Move stages on: level-triggered, from what the actions say now, never from what was planned (DESIGN 5)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, exists, func, null, select, update
+from sqlalchemy import Row, Text, and_, cast, exists, func, null, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from engine import watch
 from engine.parts import Parts
-from rollout.change import SUPPORTS
+from rollout.change import NARROWS, SUPPORTS, WIDENS_AGAIN, Change
 from rollout.states import ACTION_BAD, ACTION_OPEN, WORK_OF, ActionKind, ActionState, StageState
 from storage import attempts
 from storage.models import Action, Stage, Target, Workspace
@@ -30,6 +31,8 @@ _COPIED = (
     Action.workspace,
     Action.change,
 )
+#: In the stored text of a change: a policy lost the old runtime.
+_NARROWING = f'%"step": "{NARROWS}"%'
 _WORDS = {ActionKind.BACKUP: "backups", ActionKind.CHANGE: "changes", ActionKind.VALIDATE: "looks after the change"}
 
 
@@ -161,7 +164,10 @@ def _advance_rollback(session: Session, stage: Stage, now: datetime) -> bool:
     if _later_still_rolling_back(session, stage):
         return False
     _drop_unbegun(session, stage, now)
-    inserted = attempts.insert_actions(session, [_like(a, ActionKind.REVERT, now) for a in _to_revert(session, stage)])
+    inserted = attempts.insert_actions(session, _to_widen_again(session, stage, now))
+    tried = _tries(session, stage)
+    reverts = [_like(a, ActionKind.REVERT, now) for a in _to_revert(session, stage)]
+    inserted += attempts.insert_actions(session, [{**r, "attempt": tried.get(r["target_id"], 0) + 1} for r in reverts])
     if inserted:
         touch_card(session, stage)
         return False
@@ -172,7 +178,7 @@ def _advance_rollback(session: Session, stage: Stage, now: datetime) -> bool:
     back = found.get(ActionState.DONE, 0)
     sentence = f"{back} of {back + bad} are back as they were." if back + bad else "Nothing had changed."
     if kept := found.get(ActionState.SKIPPED, 0):
-        sentence += f" {kept} {'policy stays' if kept == 1 else 'policies stay'} widened: still needed."
+        sentence += f" {kept} {'support stays' if kept == 1 else 'supports stay'} as changed: still needed."
     move(
         session,
         stage,
@@ -216,6 +222,49 @@ def _drop_unbegun(session: Session, stage: Stage, now: datetime) -> None:
     )
 
 
+def _to_widen_again(session: Session, stage: Stage, now: datetime) -> list[dict[str, Any]]:
+    """For each policy that was narrowed: what lets it take the old runtime again, once, before its targets go back."""
+    reverted = aliased(Action)
+    rows = session.execute(
+        select(*_COPIED, Action.id)
+        .where(
+            Action.stage_id == stage.id,
+            Action.generation == stage.generation,
+            Action.kind == ActionKind.CHANGE,
+            Action.state.in_([ActionState.DONE, *ACTION_BAD]),
+            cast(Action.change, Text).like(_NARROWING),
+            ~select(reverted.id)
+            .where(
+                reverted.target_id == Action.target_id,
+                reverted.stage_id == stage.id,
+                reverted.generation == stage.generation,
+                or_(reverted.kind == ActionKind.REVERT, reverted.state.in_(ACTION_OPEN)),
+            )
+            .exists(),
+        )
+        .order_by(Action.id)
+    ).all()
+    newest = {row.target_id: row for row in rows}
+    return [_widening_again(row, now) for row in newest.values()]
+
+
+def _widening_again(row: Row[Any], now: datetime) -> dict[str, Any]:
+    narrowing = Change.from_json(row.change)
+    made = {name: value for name, value in row._mapping.items() if name != "id"}
+    again = replace(narrowing, step=WIDENS_AGAIN, notes=("it takes the old runtime again",))
+    return {**made, "change": again.to_json(), "kind": ActionKind.REVERT, "attempt": 1, "created_at": now}
+
+
+def _tries(session: Session, stage: Stage) -> dict[int, int]:
+    """Target -> the last attempt of a revert in this generation, where there was one."""
+    rows = session.execute(
+        select(Action.target_id, func.max(Action.attempt))
+        .where(Action.stage_id == stage.id, Action.generation == stage.generation, Action.kind == ActionKind.REVERT)
+        .group_by(Action.target_id)
+    )
+    return {target: int(attempt) for target, attempt in rows}
+
+
 def _to_revert(session: Session, stage: Stage) -> Sequence[Row[Any]]:
     """For each target that may have been written to and has no revert yet: the newest change that may have done it.
 
@@ -224,7 +273,18 @@ def _to_revert(session: Session, stage: Stage) -> Sequence[Row[Any]]:
     """
     of_stage = (Action.stage_id == stage.id) & (Action.generation == stage.generation)
     may_have_written = Action.state.in_([ActionState.DONE, *ACTION_BAD]) | Action.intent_at.is_not(None)
-    other = aliased(Action)
+    other, later = aliased(Action), aliased(Action)
+    tried_again = (
+        select(later.id)
+        .where(
+            later.target_id == other.target_id,
+            later.stage_id == other.stage_id,
+            later.generation == other.generation,
+            later.kind == other.kind,
+            later.attempt > other.attempt,
+        )
+        .exists()
+    )
     reverted = (
         select(other.id)
         .where(
@@ -232,6 +292,11 @@ def _to_revert(session: Session, stage: Stage) -> Sequence[Row[Any]]:
             other.stage_id == stage.id,
             other.generation == stage.generation,
             other.kind == ActionKind.REVERT,
+            # That a policy takes the old runtime again is not yet its way back; that it could not is asked again first.
+            or_(
+                cast(other.change, Text).not_like(attempts.WIDENING_AGAIN),
+                and_(other.state.in_(ACTION_BAD), ~tried_again),
+            ),
         )
         .exists()
     )

@@ -1,6 +1,5 @@
 """Keep what is known of a target true after we looked at it: its runtime, its state and what is still planned."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -10,8 +9,7 @@ from sqlalchemy.orm import Session
 
 from rollout.change import Change, Raw, Skip, Upgrade
 from rollout.plan import Plan
-from rollout.policy import Policy
-from storage.discovered import standing_proposal
+from storage.discovered import Offer, offer_of, standing_proposal
 from storage.models import Rollout, Target, Workspace
 from storage.plans import plan_of
 from workspace.kinds import Kind
@@ -46,18 +44,25 @@ def _upgrade(session: Session, target: Target) -> Upgrade:
     if of not in kept or kept[of][0] != looked:
         rollout = session.execute(select(Rollout).where(Rollout.id == target.rollout_id)).scalar_one()
         workspace = session.execute(select(Workspace).where(Workspace.key == target.workspace)).scalar_one()
-        policies = {key: Policy.from_json(policy) for key, policy in workspace.policies.items()}
-        upgrade = upgrade_of(plan_of(rollout), target.stage_key, frozenset(workspace.versions), policies)
+        upgrade = upgrade_of(plan_of(rollout), target.stage_key, offer_of(workspace))
         kept[of] = (looked, upgrade)
     return kept[of][1]
 
 
-def upgrade_of(plan: Plan, stage_key: str | None, versions: frozenset[str], policies: Mapping[str, Policy]) -> Upgrade:
+def upgrade_of(plan: Plan, stage_key: str | None, offer: Offer) -> Upgrade:
     """The upgrade as the targets of one stage meet it, or those of none."""
     stage = next((s for s in plan.stages if s.key == stage_key), None)
     force = stage is not None and stage.targets.managed == "force"
     runtimes = plan.runtimes
-    return Upgrade(runtimes.source, runtimes.target, versions, policies, runtimes.fallback, force)
+    return Upgrade(
+        runtimes.source,
+        runtimes.target,
+        frozenset(offer.versions),
+        offer.policies,
+        runtimes.fallback,
+        force,
+        offer.pools,
+    )
 
 
 def shown_release(kind: Kind, raw: Raw, planned: Change | Skip) -> str:

@@ -8,16 +8,23 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from rollout.about import About
 from rollout.policy import Policy
+from rollout.pool import Pool
+
+#: A policy no longer takes the old runtime; and it does again, which the way back of its targets needs first.
+NARROWS: Final = "narrows"
+WIDENS_AGAIN: Final = "widens_again"
 
 Raw = Mapping[str, Any]
 Path = tuple[str, ...]
 
-#: Kinds that targets of several stages share: changed before the first that needs them, put back after the last.
-SUPPORTS = frozenset({"policy"})
+#: Kinds that targets of several stages share: changed before the first that needs them, put back after the last. A
+#: policy names pools, so that pools come before it, and after it on the way back.
+SUPPORTS_IN_ORDER: Final = ("pool", "policy")
+SUPPORTS: Final = frozenset(SUPPORTS_IN_ORDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +32,8 @@ class Upgrade:
     """The runtimes of a plan together with what one workspace offers.
 
     ``source``, ``target`` and ``fallback`` are release numbers such as ``13.3``; ``versions`` are the runtime keys
-    (``spark_version``) that the workspace lists, ``policies`` its cluster policies by id, as far as we may see them.
+    (``spark_version``) that the workspace lists, ``policies`` its cluster policies and ``pools`` its instance pools by
+    id, as far as we may see them.
     """
 
     source: str
@@ -34,6 +42,7 @@ class Upgrade:
     policies: Mapping[str, Policy] = dataclasses.field(default_factory=dict)
     fallback: str | None = None  # the release to go back to where the source can no longer be selected
     force_managed: bool = False  # change by API what is deployed from a repository
+    pools: Mapping[str, Pool] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +53,17 @@ class FieldChange:
     before: Any
     after: Any
     fallback: Any = None  # what is put back where ``before`` is refused; None: nothing else
+    earlier: tuple[Any, ...] = ()  # what we had written there before ``after``, in the same generation
 
     def to_json(self) -> dict[str, Any]:
         more = {} if self.fallback is None else {"fallback": self.fallback}
+        more |= {"earlier": list(self.earlier)} if self.earlier else {}
         return {"path": list(self.path), "before": self.before, "after": self.after, **more}
 
     @staticmethod
     def from_json(raw: Mapping[str, Any]) -> "FieldChange":
-        return FieldChange(tuple(raw["path"]), raw["before"], raw["after"], raw.get("fallback"))
+        earlier = tuple(raw.get("earlier", ()))
+        return FieldChange(tuple(raw["path"]), raw["before"], raw["after"], raw.get("fallback"), earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +71,24 @@ class Change:
     """What will be done to one target.
 
     ``restarts`` says that the target is running now and will be restarted by the change. ``notes`` are plain
-    sentences for the person who confirms. ``supports`` are the ids of the policies that must be widened first.
+    sentences for the person who confirms. ``supports`` are the ids of the policies that must be widened first, and of
+    the pools for which new ones must be made first.
     """
 
     fields: tuple[FieldChange, ...]
     restarts: bool = False
     notes: tuple[str, ...] = ()
     supports: tuple[str, ...] = ()
+    step: str = ""  # of a support: a later edit of it, NARROWS or its undoing WIDENS_AGAIN
 
     def to_json(self) -> dict[str, Any]:
+        more = {"step": self.step} if self.step else {}
         return {
             "fields": [f.to_json() for f in self.fields],
             "restarts": self.restarts,
             "notes": list(self.notes),
             "supports": list(self.supports),
+            **more,
         }
 
     @staticmethod
@@ -82,6 +98,7 @@ class Change:
             bool(raw["restarts"]),
             tuple(raw.get("notes", ())),
             tuple(raw.get("supports", ())),
+            str(raw.get("step", "")),
         )
 
     def inverse(self) -> "Change":
@@ -176,8 +193,8 @@ def three_way_revert(change: Change, values: Sequence[Any]) -> Revert:
     for field, now in zip(change.fields, values, strict=True):
         if now == field.before:
             continue
-        if now == field.after:
-            fields.append(FieldChange(field.path, field.after, field.before))
+        if now == field.after or now in field.earlier:
+            fields.append(FieldChange(field.path, now, field.before))
         else:
             conflicts.append(FieldConflict(field.path, field.before, field.after, now))
     return Revert(Change(tuple(fields), change.restarts) if fields else None, tuple(conflicts))

@@ -99,6 +99,7 @@ class RollBackFacts:
     may: May
     later_started: tuple[str, ...] = ()
     bad_reverts: int = 0
+    in_use: int = 0  # supports that were left as changed, because something still needed them
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ def roll_back_facts(
         may=may(plan, plan.capabilities.rollback, roles),
         later_started=tuple(s.key for s in standing.later_with_changes(key) if s.key not in together),
         bad_reverts=stage.tally(ActionKind.REVERT).bad,
+        in_use=stage.in_use,
     )
 
 

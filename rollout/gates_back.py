@@ -12,7 +12,7 @@ def may_roll_back(facts: RollBackFacts) -> Decision:
     stage = facts.stage
     if facts.state is StageState.ROLLING_BACK:
         found.append(Reason("rollback_running", f"{stage} is being rolled back.", f"/rollout status {stage}"))
-    elif facts.state is StageState.ROLLED_BACK and not facts.bad_reverts:
+    elif facts.state is StageState.ROLLED_BACK and not (facts.bad_reverts or facts.in_use):
         found.append(
             Reason("nothing_to_roll_back", f"{stage} has been rolled back already.", f"/rollout status {stage}")
         )

@@ -65,6 +65,11 @@ def policy_url(host: str, policy_id: str) -> str:
     return f"{host}/compute/policies/view/{policy_id}"
 
 
+def pool_url(host: str, pool_id: str) -> str:
+    """The page of an instance pool."""
+    return f"{host}/compute/instance-pools/{pool_id}"
+
+
 def job_url(host: str, job_id: str) -> str:
     """The page of a job."""
     return f"{host}/jobs/{job_id}"

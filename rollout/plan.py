@@ -218,6 +218,12 @@ class Contact(Part):
     source: Source = ""
 
 
+class Supports(Part):
+    """What becomes of policies that were widened, once the last stage has passed."""
+
+    narrow: bool = False  # take the old runtime out of them; else they are left as they are, and listed
+
+
 class Plan(Part):
     """A whole plan after ``extends`` was merged."""
 
@@ -231,6 +237,7 @@ class Plan(Part):
     capabilities: Capabilities
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
     limits: dict[WorkspaceKey, WorkspaceLimit] = {}
+    supports: Supports = Supports()
     freezes: tuple[Freeze, ...] = ()
     shared_window: Window | None = None  # for running clusters that people work on, in stages without windows
     checklist: tuple[Item, ...] = ()

@@ -10,9 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from rollout.pool import POOLS, is_token
+
 Rule = Mapping[str, Any]
 
-ATTRIBUTES: Final = ("spark_version", "runtime_engine")
+ATTRIBUTES: Final = ("spark_version", "runtime_engine", *POOLS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +104,22 @@ def _one_of(values: object, value: str, word: str) -> str | None:
 
 def _matching(pattern: object, value: str) -> str | None:
     try:
-        if re.fullmatch(str(pattern), value):
+        # Of a pool that is not made yet nobody knows whether its id will match.
+        if re.fullmatch(str(pattern), value) and not is_token(value):
             return None
     except re.error:
         return "has a pattern that cannot be read"
     return f"takes only what matches {str(pattern)[:120]}"
 
 
-def plan_widening(policy: Policy, wants: Mapping[str, Collection[str]], omitted: Sequence[str]) -> Policy:
+def plan_widening(
+    policy: Policy, wants: Mapping[str, Collection[str]], omitted: Sequence[str], poolless: Sequence[str] = ()
+) -> Policy:
     """The policy with what has to be done to it, so that it takes ``wants`` (attribute -> values).
 
     ``omitted`` names what leaves out its runtime and takes it from this policy: a fixed rule fills it in, a list of
-    allowed values does not (facts: databricks a14), so a fixed rule is not widened under them.
+    allowed values does not (facts: databricks a14), so a fixed rule is not widened under them. ``poolless`` are those
+    that leave out their pool. A pool is no need: where its rule cannot be widened, compute stays on the old one.
     """
     widened: dict[str, Rule] = {}
     for attribute, values in wants.items():
@@ -122,6 +128,8 @@ def plan_widening(policy: Policy, wants: Mapping[str, Collection[str]], omitted:
             continue
         rule = policy.rules[attribute]
         wider = widen(rule, refused)
+        if attribute in POOLS and (wider is None or (rule.get("type") == "fixed" and poolless)):
+            continue
         if wider is None:
             return replace(policy, held=refusal(policy, attribute, refused[0]) or "")
         if attribute == "spark_version" and rule.get("type") == "fixed" and omitted:

@@ -82,6 +82,9 @@ CODES: Final[dict[str, str]] = {
     "scala_library": "needs a Scala 2.12 library",
     "policy_refuses": "its policy refuses the wanted runtime",
     "policy_unknown": "its policy cannot be read",
+    "pool_not_allowed": "no new pool may be made, or not with the same permissions",
+    "pool_name_taken": "the name of the new pool is taken",
+    "pool_ambiguous": "more than one pool says that it stands in for this one",
     "uses_shared_cluster": "runs on a shared cluster",
     "pinned": "deliberately left on the old runtime",
     # why it failed (engine)
@@ -97,6 +100,7 @@ CODES: Final[dict[str, str]] = {
     "max_failures": "too many changes failed",
     "max_run_failures": "too many runs failed on the new runtime",
     "actions_failed": "changes failed",
+    "pool_missing": "the pool that stands in for another one was not made",
     "support_in_use": "a shared support is still needed",
     "support_not_needed": "no target needs the support to change",
     "too_few_runs": "too few runs have finished",

@@ -115,6 +115,7 @@ class StageStanding:
     managed: int = 0  # wait for, or got, an edit of the repository that owns them
     arrived: int = 0  # of those, deployed on the new runtime
     drifted: int = 0  # not as we set them, or appeared after the freeze
+    in_use: int = 0  # supports that its rollback left as changed, because something still needed them
     work: Mapping[ActionKind, Tally] = field(default_factory=dict)
     signatures: tuple[Signature, ...] = ()
     findings: Mapping[str, Finding] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Table,
+    Text,
     Update,
     and_,
     bindparam,
@@ -21,12 +22,13 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session
 
-from rollout.change import SUPPORTS, Change
+from rollout.change import SUPPORTS, SUPPORTS_IN_ORDER, Change
 from rollout.states import ACTION_OPEN, ActionKind, ActionState, StageState
 from storage import rates, runfailures
-from storage.attempts import failures, is_newest_bad
+from storage.attempts import WIDENING_AGAIN, failures, is_newest_bad
 from storage.database import Database
 from storage.models import Action, Lease, Rate, Rollout, Stage, Target, Workspace
 from storage.transitions import lock_stage
@@ -191,11 +193,7 @@ def fresh(session: Session, machine: datetime, workspace: str, want: Want, stage
     room = min(limit, want.max_parallel - in_flight)
     if room <= 0:
         return []
-    supports: bool | None = None
-    if want.kind in (ActionKind.CHANGE, ActionKind.REVERT):
-        # Forward, no target is changed before the supports of its workspace; backward, no support before the targets.
-        supports = want.forward if session.execute(_unfinished(want.forward), of).scalar_one() else None
-    chosen = _chosen(supports, want.leave_shared)
+    chosen = _chosen(_whose_turn(session, of, want), want.leave_shared)
     return list(session.execute(chosen, {**of, "machine": machine, "room": room}).scalars())
 
 
@@ -212,34 +210,73 @@ def is_shared() -> ColumnElement[bool]:
     return and_(Target.interactive, Target.state == "RUNNING")
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """Whose turn it is among what was not begun: everything's; one ``kind``'s; the ``targets``' before the supports;
+    or that of the policies that have to take the old runtime ``again``."""
+
+    kind: str | None = None
+    targets: bool = False
+    again: bool = False
+
+
+def _whose_turn(session: Session, of: Mapping[str, Any], want: Want) -> _Turn:
+    """Forward, no policy is changed before the pools of its workspace and no target before the policies; backward the
+    other way round."""
+    if want.kind not in (ActionKind.CHANGE, ActionKind.REVERT):
+        return _Turn()
+    kinds = set(session.execute(_unfinished(want.forward), of).scalars())
+    if want.forward:
+        return next((_Turn(kind) for kind in SUPPORTS_IN_ORDER if kind in kinds), _Turn())
+    if kinds & SUPPORTS and session.execute(_AGAIN, of).scalar_one():
+        return _Turn(again=True)
+    if kinds - SUPPORTS:
+        return _Turn(targets=True)
+    return next((_Turn(kind) for kind in reversed(SUPPORTS_IN_ORDER) if kind in kinds), _Turn())
+
+
 @cache
-def _chosen(supports: bool | None, leave_shared: bool) -> Select[int]:
-    """What may be begun next of a stage in a workspace; ``supports``: only those, or all but those."""
+def _chosen(turn: _Turn, leave_shared: bool) -> Select[int]:
+    """What may be begun next of a stage in a workspace."""
     found = select(Action.id).join(Target, Target.id == Action.target_id).where(_OF_STAGE, _UNBEGUN)
-    if supports is not None:
-        found = found.where(_is_support(supports))
+    if turn.kind is not None:
+        found = found.where(Target.kind == turn.kind)
+    if turn.targets:
+        found = found.where(Target.kind.not_in(SUPPORTS))
+    if turn.again:
+        found = found.where(sql_cast(Action.change, Text).like(WIDENING_AGAIN))
     if leave_shared:
         found = found.where(~is_shared())
     return found.order_by(Action.id).limit(bindparam("room", type_=Integer))
 
 
 @cache
-def _unfinished(forward: bool) -> Select[bool]:
-    """Whether something of a stage in a workspace has to end before the rest may be begun."""
-    unfinished = or_(Action.state.in_(ACTION_OPEN), is_newest_bad()) if forward else Action.state.in_(ACTION_OPEN)
-    return select(
-        exists().where(
-            Action.target_id == Target.id,
+def _unfinished(forward: bool) -> Select[str]:
+    """The kinds of which something of a stage in a workspace has not ended, or ended badly on the way forward."""
+    open_ = Action.state.in_(ACTION_OPEN)
+    return (
+        select(Target.kind)
+        .join(Action, Action.target_id == Target.id)
+        .where(
             _OF_STAGE,
             Action.workspace == bindparam("workspace"),
-            _is_support(forward),
-            unfinished,
+            or_(open_, is_newest_bad()) if forward else open_,
         )
+        .distinct()
     )
 
 
-def _is_support(wanted: bool) -> ColumnElement[bool]:
-    return Target.kind.in_(SUPPORTS) if wanted else Target.kind.not_in(SUPPORTS)
+#: Whether a policy is to take the old runtime again: before that, the way back of its targets is refused.
+_AGAIN = select(
+    exists().where(
+        Action.target_id == Target.id,
+        Target.kind.in_(SUPPORTS),
+        _OF_STAGE,
+        Action.workspace == bindparam("workspace"),
+        Action.state.in_(ACTION_OPEN),
+        sql_cast(Action.change, Text).like(WIDENING_AGAIN),
+    )
+)
 
 
 def _take(

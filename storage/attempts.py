@@ -1,15 +1,19 @@
 """How a stage's actions stand, by the newest attempt of each target; and new ones."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, func, insert, null, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from rollout.change import WIDENS_AGAIN
 from rollout.limits import allowed
 from rollout.states import ACTION_BAD, ActionKind, ActionState
 from storage.models import Action, Stage, Target
 from storage.plans import plan_of
+
+#: In the stored text of a change: a policy takes the old runtime again, before its targets go back.
+WIDENING_AGAIN: Final = f'%"step": "{WIDENS_AGAIN}"%'
 
 
 def is_newest() -> ColumnElement[bool]:

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from rollout.policy import Policy
+from rollout.pool import Pool
 from storage.database import Database
 from storage.models import Rollout, Target, Workspace
 from storage.plans import plan_of
@@ -39,10 +41,17 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a workspace lets us choose: its runtime keys, and its cluster policies by id (``rollout.policy.Policy``)."""
+    """What a workspace lets us choose: its runtime keys, and by id its cluster policies and its pools."""
 
-    versions: list[str]
-    policies: dict[str, dict[str, Any]]
+    versions: Sequence[str]
+    policies: Mapping[str, Policy]
+    pools: Mapping[str, Pool]
+
+
+def offer_of(workspace: Workspace) -> Offer:
+    """What the workspace let us choose at the last look."""
+    policies = {key: Policy.from_json(policy) for key, policy in workspace.policies.items()}
+    return Offer(workspace.versions, policies, {key: Pool.from_json(pool) for key, pool in workspace.pools.items()})
 
 
 def rollouts_of(session: Session, workspace: str) -> list[Rollout]:
@@ -105,7 +114,9 @@ def finished(
     with database.write() as session:
         row = session.execute(select(Workspace).where(Workspace.key == workspace).with_for_update()).scalar_one()
         row.host, row.looked_at, row.error = host, now, None
-        row.versions, row.policies = offer.versions, offer.policies
+        row.versions = list(offer.versions)
+        row.policies = {key: policy.to_json() for key, policy in offer.policies.items()}
+        row.pools = {key: pool.to_json() for key, pool in offer.pools.items()}
         row.looked_machine = database.machine_now(session)
         if row.look_wanted_at == wanted:
             row.look_wanted_at = None

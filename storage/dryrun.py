@@ -11,6 +11,9 @@ from rollout.change import SUPPORTS, Change
 from rollout.digest import digest
 from storage.models import Target, Workspace
 
+#: Why a target is left alone that is on the new runtime already.
+ALREADY = "already_target"
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -46,13 +49,32 @@ def in_change_set() -> ColumnElement[bool]:
 
 def change_set(session: Session, rollout_id: int, stage_key: str) -> list[Planned]:
     """What would be changed if the stage started now: its targets by workspace, kind and name, and before them the
-    supports that they need changed first."""
+    supports that they need changed first.
+
+    A policy that refuses what a repository is asked to deploy is widened, too: else its owners' deploy is refused.
+    """
     targets = _planned(session, rollout_id, Target.stage_key == stage_key)
     needed = {(p.workspace, support) for p in targets for support in p.change.supports}
+    needed |= _policies_of_repositories(session, rollout_id, stage_key)
     if not needed:
         return targets
     supports = _planned(session, rollout_id, Target.kind.in_(SUPPORTS))
     return [s for s in supports if (s.workspace, s.object_id) in needed] + targets
+
+
+def _policies_of_repositories(session: Session, rollout_id: int, stage_key: str) -> set[tuple[str, str]]:
+    """(Workspace, id) of the policies that govern what repositories are still to deploy."""
+    rows = session.execute(
+        select(Target.workspace, Target.about).where(
+            Target.rollout_id == rollout_id,
+            Target.stage_key == stage_key,
+            Target.proposal.is_not(null()),
+            Target.skip_code != ALREADY,
+            Target.gone.is_(False),
+            Target.pinned_reason.is_(None),
+        )
+    )
+    return {(w, str(use[1])) for w, about in rows for use in (about or {}).get("uses", ()) if use[0] == "policy"}
 
 
 def _planned(session: Session, rollout_id: int, which: ColumnElement[bool]) -> list[Planned]:
@@ -77,12 +99,16 @@ def submitted(session: Session, workspaces: Collection[str]) -> list[tuple[str, 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a change set would do, in numbers; ``total`` counts every target found, ``digest`` is of one stage."""
+    """What a change set would do, in numbers; ``total`` counts every target found.
+
+    ``digest`` and ``supports`` are of one stage only.
+    """
 
     total: int
     changes: int
     restarts: int
     digest: str
+    supports: tuple[Planned, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +146,37 @@ def effects(session: Session, rollout_id: int, stage_key: str | None) -> Effects
     if stage_key is not None:
         planned = change_set(session, rollout_id, stage_key)
         targets = targets_of(planned)
-        return Effects(total, len(targets), sum(p.change.restarts for p in targets), digest_of(planned))
+        supports = tuple(p for p in planned if p.kind in SUPPORTS)
+        return Effects(total, len(targets), sum(p.change.restarts for p in targets), digest_of(planned), supports)
     in_a_stage = and_(_found(rollout_id, None), Target.stage_key.is_not(None), in_change_set())
     changes = list(session.execute(select(Target.change).where(in_a_stage)).scalars())
     return Effects(total, len(changes), sum(bool(c and c.get("restarts")) for c in changes), "")
+
+
+def kept_pools(session: Session, rollout_id: int, stage_key: str | None) -> list[tuple[str, str, str, str]]:
+    """(Name, workspace, reason code, sentence) of the pools with the old runtime loaded for which none is made, and
+    which targets of the stage, or of all, use."""
+    held = session.execute(
+        select(Target.workspace, Target.object_id, Target.name, Target.skip_code, Target.skip_sentence)
+        .where(
+            Target.rollout_id == rollout_id,
+            Target.kind == "pool",
+            Target.gone.is_(False),
+            Target.skip_code.is_not(None),
+            Target.skip_code != "support_not_needed",
+        )
+        .order_by(Target.workspace, Target.name)
+    ).all()
+    if not held:
+        return []
+    moving = and_(_found(rollout_id, stage_key), Target.stage_key.is_not(None), in_change_set())
+    used = {
+        (workspace, str(use[1]))
+        for workspace, about in session.execute(select(Target.workspace, Target.about).where(moving))
+        for use in (about or {}).get("uses", ())
+        if use[0] == "pool"
+    }
+    return [(n, w, code or "", sentence or "") for w, i, n, code, sentence in held if (w, i) in used]
 
 
 def left_alone(session: Session, rollout_id: int, stage_key: str | None) -> list[LeftAlone]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, and_, case, func, null, select
 from sqlalchemy.orm import Session
@@ -19,7 +19,7 @@ from rollout.standing import (
     WorkspaceStanding,
 )
 from rollout.states import ACTION_BAD, ACTION_OPEN, ActionKind, ActionState
-from storage import managed, rates
+from storage import managed, rates, tallies
 from storage.actions import is_shared
 from storage.attempts import is_newest_bad
 from storage.dryrun import change_set, digest_of, in_change_set
@@ -68,6 +68,7 @@ def standing(session: Session, rollout: Rollout) -> Standing:
     ).scalars()
     planned, unassigned = _targets(session, rollout.id)
     work = _work(session, rollout.id)
+    in_use = tallies.left_in_use(session, rollout.id)
     signatures = _signatures(session, rollout.id)
     findings = _findings(session, rollout.id)
     waiting = (
@@ -80,7 +81,12 @@ def standing(session: Session, rollout: Rollout) -> Standing:
         channel=rollout.channel,
         opened_at=rollout.opened_at,
         stages=tuple(
-            _stage(s, planned.get(s.key, _Counts()), work[s.id], signatures[s.id], findings[s.id], scheduled.get(s.id))
+            replace(
+                _stage(
+                    s, planned.get(s.key, _Counts()), work[s.id], signatures[s.id], findings[s.id], scheduled.get(s.id)
+                ),
+                in_use=in_use.get(s.id, 0),
+            )
             for s in stages
         ),
         workspaces=_workspaces(session, plan.workspaces),
@@ -197,6 +203,7 @@ def _orphans(session: Session, rollout_id: int, source: str) -> int:
             Target.stage_key.is_(None),
             Target.gone.is_(False),
             Target.pinned_reason.is_(None),
+            Target.kind.not_in(SUPPORTS),
         )
         .group_by(Target.release)
     )

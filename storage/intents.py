@@ -100,7 +100,7 @@ def begin(act: Act, stage_key: str, confirm: str) -> Started | Refuse:
         ),
     )
     targets = len(dryrun.targets_of(planned))
-    first = f", {len(planned) - targets} policies first" if len(planned) > targets else ""
+    first = f", {len(planned) - targets} supports first" if len(planned) > targets else ""
     sentence = f"started {stage_key}: {targets} targets{first}, change set {digest[:8]}"
     event(session, now, who.by, "start", sentence, stage=stage, data={"digest": digest})
     move(

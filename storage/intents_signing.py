@@ -15,7 +15,7 @@ from rollout.standing import Standing
 from rollout.states import Decision, StageState
 from storage.acting import Act, Who, acting, open_gates, stale
 from storage.database import Database
-from storage.models import SignOff, Stage
+from storage.models import SignOff, Stage, Workspace
 from storage.record import event, post, touch_card
 from storage.transitions import move
 
@@ -94,6 +94,9 @@ def approve(
             stage_id=stage.id,
             repeat=True,
         )
+        # What the stage was the last to use is finished after a fresh look.
+        workspaces = act.plan.stage(stage_key).targets.workspaces
+        act.session.execute(update(Workspace).where(Workspace.key.in_(workspaces)).values(look_wanted_at=now))
         act.look()
         return Signed(stage_key, role, True, {}, tuple(open_gates(act)))
 

@@ -8,11 +8,8 @@ from sqlalchemy import ColumnElement, and_, case, func, null, select
 from sqlalchemy.orm import Session
 
 from rollout.states import ACTION_OPEN, ActionKind
-from storage.dryrun import in_change_set
+from storage.dryrun import ALREADY, in_change_set
 from storage.models import Action, Backup, Target
-
-#: Arrived: its repository has deployed it on the new runtime.
-_ARRIVED = "already_target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ def proposed(rollout_id: int, stage_key: str | None = None) -> ColumnElement[boo
 
 def arrived() -> ColumnElement[bool]:
     """Its repository has deployed the new runtime."""
-    return Target.skip_code == _ARRIVED
+    return Target.skip_code == ALREADY
 
 
 def arrivals(session: Session, rollout_id: int, stage_key: str | None = None) -> list[Arrival]:
@@ -93,7 +90,7 @@ def edits(session: Session, rollout_id: int, stage_key: str | None = None) -> Se
             stage_key=t.stage_key,
             managed_by=t.managed_by or "",
             fields=list(t.proposal or ()),
-            arrived=t.skip_code == _ARRIVED,
+            arrived=t.skip_code == ALREADY,
         )
         for t in rows
     ]

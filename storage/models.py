@@ -94,6 +94,7 @@ class Workspace(Base):
     host: Mapped[str] = mapped_column(Text, default="")
     versions: Mapped[list[Any]] = mapped_column(default=list)
     policies: Mapped[dict[str, Any]] = mapped_column(default=dict)  # id -> rollout.policy.Policy, what matters of it
+    pools: Mapped[dict[str, Any]] = mapped_column(default=dict)  # id -> rollout.pool.Pool, what is decided of it
     looked_at: Mapped[datetime | None]  # calendar: the last complete discovery
     look_wanted_at: Mapped[datetime | None]  # calendar: somebody asked for a fresh look
     looked_machine: Mapped[datetime | None]  # machine time of the last attempt
@@ -190,6 +191,7 @@ class Backup(Base):
     stage_id: Mapped[int] = mapped_column(ForeignKey("stage.id"))
     generation: Mapped[int]
     ciphertext: Mapped[bytes] = mapped_column(LargeBinary)
+    permissions: Mapped[bytes | None] = mapped_column(LargeBinary)  # as the API gave them; None: it did not
     digest: Mapped[str] = mapped_column(String(64))  # of the canonical raw configuration
     state: Mapped[str] = mapped_column(String(40))  # RUNNING, TERMINATED, ... when it was taken
     created_at: Mapped[datetime]

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
-from rollout.change import SUPPORTS
-from rollout.states import ACTION_BAD, ActionKind, ActionState
-from storage.attempts import is_newest_bad
+from rollout.change import NARROWS, SUPPORTS
+from rollout.states import ACTION_BAD, ActionKind, ActionState, StageState
+from storage.attempts import is_newest, is_newest_bad
 from storage.models import Action, Stage, Target
 
 
@@ -52,10 +52,11 @@ def newest_change(session: Session, target_id: int) -> dict[str, Any] | None:
     ).scalar_one_or_none()
 
 
-def changed_supports(session: Session, stage_ids: Collection[int]) -> list[tuple[str, str]]:
-    """(Name, workspace) of the supports that the present generations of these stages have changed."""
+def changed_supports(session: Session, stage_ids: Collection[int]) -> list[tuple[str, str, str]]:
+    """(Kind, name, workspace) of the supports that the present generations of these stages have changed."""
     rows = session.execute(
-        select(Target.name, Target.workspace)
+        select(Target.kind, Target.name, Target.workspace)
+        .distinct()
         .join(Action, Action.target_id == Target.id)
         .join(Stage, and_(Stage.id == Action.stage_id, Stage.generation == Action.generation))
         .where(
@@ -64,9 +65,46 @@ def changed_supports(session: Session, stage_ids: Collection[int]) -> list[tuple
             Action.kind == ActionKind.CHANGE,
             Action.state == ActionState.DONE,
         )
-        .order_by(Target.workspace, Target.name)
+        .order_by(Target.workspace, Target.name, Target.kind)
     )
-    return [(name, workspace) for name, workspace in rows]
+    return [(kind, name, workspace) for kind, name, workspace in rows]
+
+
+def left_widened(session: Session, rollout_id: int) -> list[tuple[str, str]]:
+    """(Name, workspace) of the policies that passed stages widened and that take the old runtime still."""
+    rows = session.execute(
+        select(Target.name, Target.workspace, Action.change)
+        .join(Action, Action.target_id == Target.id)
+        .join(Stage, and_(Stage.id == Action.stage_id, Stage.generation == Action.generation))
+        .where(
+            Target.rollout_id == rollout_id,
+            Target.kind == "policy",
+            Target.gone.is_(False),
+            Stage.state == StageState.PASSED,
+            Action.kind == ActionKind.CHANGE,
+            Action.state == ActionState.DONE,
+        )
+        .order_by(Target.workspace, Target.name, Action.id)
+    )
+    newest = {(name, workspace): change for name, workspace, change in rows}
+    return [key for key, change in newest.items() if (change or {}).get("step") != NARROWS]
+
+
+def left_in_use(session: Session, rollout_id: int) -> dict[int, int]:
+    """Stage id -> how many supports the rollback of its present generation left as they were changed."""
+    rows = session.execute(
+        select(Action.stage_id, func.count())
+        .join(Stage, and_(Stage.id == Action.stage_id, Stage.generation == Action.generation))
+        .where(
+            Stage.rollout_id == rollout_id,
+            Action.kind == ActionKind.REVERT,
+            Action.state == ActionState.SKIPPED,
+            Action.reason_code == "support_in_use",
+            is_newest(),
+        )
+        .group_by(Action.stage_id)
+    )
+    return {int(row[0]): int(row[1]) for row in rows}
 
 
 def runtimes(session: Session, rollout_id: int) -> dict[tuple[str | None, str], int]:

@@ -121,13 +121,13 @@ class Client:
         """POST to a ``path`` that only reads (events): as ``get``."""
         return self._do("POST", path, body=dict(body))
 
-    def write(self, path: str, body: Mapping[str, Any]) -> Json:
-        """POST ``body`` to ``path`` exactly once: raw JSON.
+    def write(self, path: str, body: Mapping[str, Any], method: str = "POST") -> Json:
+        """Send ``body`` to ``path`` exactly once: raw JSON.
 
         Raises OutcomeUnknown when the answer was lost; with every other WorkspaceError nothing was done. A client that
         may only look raises ReadOnly.
         """
-        return self._do("POST", path, body=dict(body), writing=True)
+        return self._do(method, path, body=dict(body), writing=True)
 
     def pages(self, path: str, query: Mapping[str, Any], most: int = MOST_PAGES) -> Iterator[Json]:
         """The pages of a listing, following ``next_page_token``. A page may be empty and still not be the last.

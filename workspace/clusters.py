@@ -7,13 +7,17 @@ from typing import Any, Final
 from rollout.about import SYSTEM, About, managed
 from rollout.change import Change, Found, Raw, Skip, Upgrade
 from rollout.location import cluster_url
+from rollout.pool import POOLS
 from rollout.runtime import shown
+from workspace import permissions
 from workspace.client import Client
 from workspace.compute import (
     RUNTIME,
     access_note,
+    asked,
     backup_of,
     plan_compute,
+    pool_notes,
     support_notes,
     supports_of,
     tags_of,
@@ -21,22 +25,27 @@ from workspace.compute import (
     value,
     way_back_note,
 )
-from workspace.elsewhere import forced_note, proposed
+from workspace.elsewhere import forced_note, of_repository, proposed
+from workspace.in_place import complete, stands_in, unfinished
 from workspace.settling import Settled, Settlement
 
 __all__ = [
     "apply",
     "backup_of",
+    "complete",
     "discover",
     "editable",
     "edited_by",
     "edited_since",
     "needed",
+    "permissions_of",
     "plan",
     "read",
     "release_of",
     "settled",
+    "stands_in",
     "start",
+    "unfinished",
     "url",
     "values",
 ]
@@ -52,8 +61,8 @@ _ENDED_NORMALLY: Final = frozenset({"USER_REQUEST", "INACTIVITY", "JOB_FINISHED"
 
 def discover(client: Client) -> Iterator[Found]:
     # Asked of the server, because a busy workspace lists thousands of clusters that lived for one run.
-    asked = {"page_size": 100, "filter_by": {"cluster_sources": list(_LISTED)}}
-    for page in client.pages("/api/2.1/clusters/list", asked):
+    wanted = {"page_size": 100, "filter_by": {"cluster_sources": list(_LISTED)}}
+    for page in client.pages("/api/2.1/clusters/list", wanted):
         for raw in page.get("clusters") or ():
             if raw.get("cluster_source") not in _NOT_TARGETS:
                 yield _found(raw)
@@ -72,7 +81,7 @@ def plan(raw: Raw, upgrade: Upgrade) -> Change | Skip:
         return fields
     elsewhere = managed(tags_of(raw.get("custom_tags")))
     if elsewhere is not None and (elsewhere.by == SYSTEM or not upgrade.force_managed):
-        return proposed(elsewhere, fields)
+        return proposed(elsewhere, of_repository(fields))
     state = raw.get("state")
     if state == "ERROR":
         return Skip(
@@ -84,7 +93,7 @@ def plan(raw: Raw, upgrade: Upgrade) -> Change | Skip:
     notes = [forced_note(elsewhere)] if elsewhere is not None else []
     if warning := way_back_note(fields, upgrade):
         notes.append(warning)
-    notes += [_effect(str(state)), *support_notes(supports, upgrade)]
+    notes += [_effect(str(state)), *support_notes(supports, upgrade), *pool_notes([(raw, fields)], upgrade)]
     if note := access_note(raw):
         notes.append(note)
     return Change(fields, restarts=state in _UP, notes=tuple(notes), supports=supports)
@@ -105,9 +114,12 @@ def editable(raw: Raw) -> bool:
 def apply(client: Client, object_id: str, change: Change, raw: Raw) -> None:
     # A field that is in the mask and not in the cluster is removed; nothing outside of the mask is touched.
     wanted = {_name(f.path): f.after for f in change.fields}
+    mask = list(wanted)
+    if POOLS[0] in wanted and POOLS[1] not in wanted and not asked(raw).get(POOLS[1]):
+        mask.append(POOLS[1])  # nobody chose one for the driver: it goes with the workers
     body = {
         "cluster_id": object_id,
-        "update_mask": ",".join(wanted),
+        "update_mask": ",".join(mask),
         "cluster": {name: after for name, after in wanted.items() if after is not None},
     }
     client.write("/api/2.1/clusters/update", body)
@@ -139,19 +151,23 @@ def settled(raw: Raw, before: Raw) -> Settlement:
 
 def edited_since(client: Client, object_id: str, since: datetime) -> bool | None:
     start = int(since.timestamp() * 1000)
-    asked = {"cluster_id": object_id, "event_types": ["EDITED"], "start_time": start, "order": "DESC", "page_size": 50}
-    events = client.ask("/api/2.1/clusters/events", asked).get("events") or ()
+    wanted = {"cluster_id": object_id, "event_types": ["EDITED"], "start_time": start, "order": "DESC", "page_size": 50}
+    events = client.ask("/api/2.1/clusters/events", wanted).get("events") or ()
     # Looked at again here: a server that ignores a filter must not make us believe that our edit arrived.
     return any(e.get("type") == "EDITED" and int(e.get("timestamp") or 0) >= start for e in events)
 
 
 def edited_by(client: Client, object_id: str) -> tuple[str, datetime] | None:
-    asked = {"cluster_id": object_id, "event_types": ["EDITED"], "order": "DESC", "page_size": 50}
-    for event in client.ask("/api/2.1/clusters/events", asked).get("events") or ():
+    wanted = {"cluster_id": object_id, "event_types": ["EDITED"], "order": "DESC", "page_size": 50}
+    for event in client.ask("/api/2.1/clusters/events", wanted).get("events") or ():
         user = (event.get("details") or {}).get("user")
         if event.get("type") == "EDITED" and user:
             return str(user), datetime.fromtimestamp(int(event.get("timestamp") or 0) / 1000, UTC)
     return None
+
+
+def permissions_of(client: Client, object_id: str) -> dict[str, Any]:
+    return permissions.read(client, "cluster", object_id)
 
 
 def needed(client: Client, object_id: str, backup: Raw) -> str | None:

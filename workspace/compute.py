@@ -8,6 +8,7 @@ from typing import Any, Final
 from rollout.about import Use
 from rollout.change import FieldChange, Path, Raw, Skip, Upgrade
 from rollout.policy import given, refusal
+from rollout.pool import POOLS, token
 from rollout.runtime import Mapped, map_runtime, release, shown
 
 RUNTIME: Final = "spark_version"
@@ -33,7 +34,7 @@ def plan_compute(spec: Raw, upgrade: Upgrade, path: Path = ()) -> tuple[FieldCha
     if isinstance(mapped, Skip):
         return mapped
     fields = _fields(spec, mapped, path, upgrade)
-    return _governed(spec, fields, upgrade) or fields
+    return _governed(spec, fields, upgrade) or (*fields, *_pooled(spec, path, upgrade))
 
 
 def value(spec: Raw, field: str) -> Any:
@@ -45,6 +46,22 @@ def value(spec: Raw, field: str) -> Any:
 def backup_of(raw: Raw) -> dict[str, Any]:
     """A copy of the raw configuration as it is."""
     return deepcopy(dict(raw))
+
+
+def asked(raw: Raw) -> Raw:
+    """A compute specification as people wrote it: a cluster shows beside it what the platform makes of it."""
+    spec = raw.get("spec")
+    return spec if isinstance(spec, Mapping) else raw
+
+
+def new_pools(raw: Raw, upgrade: Upgrade) -> list[tuple[str, str]]:
+    """Attribute and pool, as a policy sees them once this compute is on the new pools; what stays is left out.
+
+    Without a driver pool of its own the driver comes from the pool of the workers.
+    """
+    spec = asked(raw)
+    named = {POOLS[0]: spec.get(POOLS[0]), POOLS[1]: spec.get(POOLS[1]) or spec.get(POOLS[0])}
+    return [(name, _stand_in(str(pool), upgrade)) for name, pool in named.items() if _replaced(pool, upgrade)]
 
 
 def uses_of(spec: Raw) -> Iterator[Use]:
@@ -134,6 +151,28 @@ def _blocked(spec: Raw) -> Skip | None:
     return None
 
 
+def _pooled(raw: Raw, path: Path, upgrade: Upgrade) -> tuple[FieldChange, ...]:
+    """The fields that name a pool for which another one stands in; none where the policy would refuse that."""
+    spec = asked(raw)
+    policy = upgrade.policies.get(str(spec.get("policy_id") or ""))
+    if policy is not None and any(refusal(policy.after(), name, pool) for name, pool in new_pools(raw, upgrade)):
+        return ()
+    return tuple(
+        FieldChange((*path, name), spec[name], token(str(spec[name])))
+        for name in POOLS
+        if _replaced(spec.get(name), upgrade)
+    )
+
+
+def _replaced(pool_id: Any, upgrade: Upgrade) -> bool:
+    pool = upgrade.pools.get(str(pool_id)) if pool_id else None
+    return pool is not None and pool.replaced
+
+
+def _stand_in(pool_id: str, upgrade: Upgrade) -> str:
+    return upgrade.pools[pool_id].stand_in or token(pool_id)
+
+
 def _governed(spec: Raw, fields: tuple[FieldChange, ...], upgrade: Upgrade) -> Skip | None:
     """Why the policy of this compute would refuse the edit, so that it is not tried."""
     policy_id = spec.get("policy_id")
@@ -161,15 +200,39 @@ def supports_of(specs: Iterable[tuple[Raw, tuple[FieldChange, ...]]], upgrade: U
     """The ids of the policies that must be widened before these specifications can get their fields."""
     needed: dict[str, None] = {}
     for spec, fields in specs:
+        moved = [f for f in fields if f.path[-1] in POOLS]
+        wanted = [(f.path[-1], str(f.after)) for f in fields if f not in moved]
+        wanted += new_pools(spec, upgrade) if moved else []
         policy = upgrade.policies.get(str(spec.get("policy_id") or ""))
-        if policy is not None and any(refusal(policy, f.path[-1], str(f.after)) for f in fields):
+        if policy is not None and any(refusal(policy, name, after) for name, after in wanted):
             needed[str(spec["policy_id"])] = None
+        needed |= dict.fromkeys(str(f.before) for f in moved)
     return tuple(needed)
 
 
 def support_notes(supports: Iterable[str], upgrade: Upgrade) -> list[str]:
-    """What is said of the policies that are widened first."""
-    return [f"its policy {upgrade.policies[key].name} is widened first" for key in supports]
+    """What is said of the policies that are widened first, and of the pools that are made anew."""
+    return [
+        f"its policy {upgrade.policies[key].name} is widened first"
+        if key in upgrade.policies
+        else f"moves from the pool {upgrade.pools[key].name} to {upgrade.pools[key].new_name}, "
+        f"which has {shown(upgrade.pools[key].loads)} loaded"
+        for key in supports
+    ]
+
+
+def pool_notes(specs: Iterable[tuple[Raw, tuple[FieldChange, ...]]], upgrade: Upgrade) -> list[str]:
+    """What is said of pools that have only the old runtime loaded, and are kept all the same."""
+    said: dict[str, None] = {}
+    for raw, fields in specs:
+        moved = {str(f.before) for f in fields if f.path[-1] in POOLS}
+        for pool_id in dict.fromkeys(str(asked(raw).get(name) or "") for name in POOLS):
+            pool = upgrade.pools.get(pool_id)
+            if pool is None or not pool.loads or pool_id in moved:
+                continue
+            why = f"{pool.held} ({pool.code})" if pool.code else "its policy takes no other pool"
+            said[f"keeps its pool {pool.name}, which has the old runtime loaded, and starts slower: {why}"] = None
+    return list(said)
 
 
 def access_note(spec: Raw) -> str | None:

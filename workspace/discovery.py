@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any, Final
 
 from rollout.change import Found
 from rollout.policy import Policy
@@ -9,6 +10,8 @@ from workspace import pipelines, policies
 from workspace.client import Client
 from workspace.errors import Forbidden, Gone, Refused
 from workspace.kinds import KINDS
+
+_MAY_BE_HIDDEN: Final = frozenset({"pipeline", "pool"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +32,26 @@ class Discovery:
 def discover(client: Client) -> Discovery:
     """Look at every kind. All or nothing: a target that a failed listing hides would look deleted.
 
-    Pipelines are only reported, so that a bot that may not list them is told so and goes on.
+    Pipelines are only reported, and without pools targets are only slower, so that a bot that may not list them is
+    told so and goes on.
 
     Raises the WorkspaceErrors of ``Client.get``, and Incomplete if a listing does not end.
     """
     started, calls = time.monotonic(), client.calls
     versions = client.versions()
     seen: dict[tuple[str, str], Found] = {}
-    for kind in KINDS.values():
-        for found in kind.discover(client):
-            # Pages shift while objects are made and deleted: the same one may come twice.
-            seen[found.kind, found.object_id] = found
-    hidden: frozenset[str] = frozenset()
-    try:
-        for found in pipelines.discover(client):
-            seen[found.kind, found.object_id] = found
-    except (Forbidden, Gone, Refused):
-        hidden = frozenset({"pipeline"})
+    hidden: set[str] = set()
+    kinds: dict[str, Any] = {**KINDS, "pipeline": pipelines}
+    for name, kind in kinds.items():
+        try:
+            for found in kind.discover(client):
+                # Pages shift while objects are made and deleted: the same one may come twice.
+                seen[found.kind, found.object_id] = found
+        except (Forbidden, Gone, Refused):
+            if name not in _MAY_BE_HIDDEN:
+                raise
+            hidden.add(name)
     known = {f.object_id: policies.understood(f.raw) for f in seen.values() if f.kind == "policy"}
-    return Discovery(versions, known, list(seen.values()), time.monotonic() - started, client.calls - calls, hidden)
+    return Discovery(
+        versions, known, list(seen.values()), time.monotonic() - started, client.calls - calls, frozenset(hidden)
+    )

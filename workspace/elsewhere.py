@@ -5,6 +5,7 @@ from typing import Final
 
 from rollout.about import BUNDLE, SYSTEM, TERRAFORM, Managed
 from rollout.change import FieldChange, Skip
+from rollout.pool import POOLS
 
 _DEPLOYED: Final = {
     BUNDLE: ("managed_by_bundle", "It is deployed from a repository by a bundle"),
@@ -31,6 +32,11 @@ def proposed(managed: Managed, fields: Sequence[FieldChange]) -> Skip:
         f"Change the runtime in that repository and deploy it{f' ({places})' if where else ''}.",
         tuple(fields),
     )
+
+
+def of_repository(fields: Sequence[FieldChange]) -> tuple[FieldChange, ...]:
+    """What a repository is asked for: the runtime. A pool of ours is not made for it, it may keep its own."""
+    return tuple(f for f in fields if f.path[-1] not in POOLS)
 
 
 def forced_note(managed: Managed) -> str:

@@ -12,12 +12,13 @@ from workspace.compute import (
     RUNTIME,
     access_note,
     plan_compute,
+    pool_notes,
     support_notes,
     supports_of,
     tags_of,
     way_back_note,
 )
-from workspace.elsewhere import forced_note, proposed
+from workspace.elsewhere import forced_note, of_repository, proposed
 from workspace.job_places import Place, inner, places, settings, tasks
 
 #: On the source release, but not to be changed by us: then the whole job waits for a person.
@@ -60,15 +61,17 @@ def plan(raw: Raw, upgrade: Upgrade) -> Change | Skip:
     library = _scala_library(raw, changed)
     if elsewhere is not None and (elsewhere.by == SYSTEM or not upgrade.force_managed):
         # Half an edit is no edit: what we would not change ourselves is not proposed either.
-        return _with_more(proposed(elsewhere, () if held or library else fields), held[0][1] if held else library)
+        own = () if held or library else of_repository(fields)
+        return _with_more(proposed(elsewhere, own), held[0][1] if held else library)
     if held:
         place, skip = held[0]
         return replace(skip, sentence=f"{_capital(place.title)}: {skip.sentence}")
     if library is not None:
         return library
-    supports = supports_of([(place.spec, some) for place, some in changed], upgrade)
+    specs = [(place.spec, some) for place, some in changed]
+    supports = supports_of(specs, upgrade)
     notes = [forced_note(elsewhere)] if elsewhere is not None else []
-    notes += [*support_notes(supports, upgrade), *_notes(raw, changed, skipped, upgrade)]
+    notes += [*support_notes(supports, upgrade), *pool_notes(specs, upgrade), *_notes(raw, changed, skipped, upgrade)]
     return Change(fields, restarts=False, notes=tuple(notes), supports=supports)
 
 

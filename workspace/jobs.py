@@ -8,9 +8,11 @@ from rollout.about import About, Use
 from rollout.change import Change, Found, Raw
 from rollout.location import job_url
 from rollout.runtime import release, shown
+from workspace import permissions
 from workspace.client import Client, Json
 from workspace.compute import RUNTIME, backup_of, tags_of, uses_of
 from workspace.errors import Forbidden, Gone, Incomplete, Refused
+from workspace.in_place import complete, stands_in, unfinished
 from workspace.job_places import ENTRY_KEYS, entry, entry_with, field_at, inner, places, settings, tasks
 from workspace.job_plan import managed_elsewhere, plan
 from workspace.settling import Settled, Settlement
@@ -18,16 +20,20 @@ from workspace.settling import Settled, Settlement
 __all__ = [
     "apply",
     "backup_of",
+    "complete",
     "discover",
     "editable",
     "edited_by",
     "edited_since",
     "needed",
+    "permissions_of",
     "plan",
     "read",
     "release_of",
     "settled",
+    "stands_in",
     "start",
+    "unfinished",
     "url",
     "values",
 ]
@@ -112,6 +118,10 @@ def edited_since(client: Client, object_id: str, since: datetime) -> bool | None
 
 def edited_by(client: Client, object_id: str) -> tuple[str, datetime] | None:
     return None  # nor does it name who edited it
+
+
+def permissions_of(client: Client, object_id: str) -> dict[str, Any]:
+    return permissions.read(client, "job", object_id)
 
 
 def needed(client: Client, object_id: str, backup: Raw) -> str | None:

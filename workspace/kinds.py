@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from rollout.change import Change, Found, Raw, Skip, Upgrade
-from workspace import clusters, jobs, policies
+from workspace import clusters, jobs, policies, pools
 from workspace.client import Client
 from workspace.settling import Settlement
 
@@ -54,6 +54,21 @@ class Kind(Protocol):
         """Whether the write has come to rest, given what was read just before it (else the backup). Pure."""
         ...
 
+    def stands_in(self, raw: Raw) -> str | None:
+        """The id of what we made to stand in for it, where it cannot be changed itself. Pure."""
+        ...
+
+    def unfinished(self, raw: Raw) -> str | None:
+        """What is still missing although its fields hold, as a sentence; ``complete`` does it. Pure."""
+        ...
+
+    def complete(self, client: Client, object_id: str, raw: Raw) -> None:
+        """One more write, for what is ``unfinished``; a second one does no harm.
+
+        Raises the WorkspaceErrors of ``Client.write``.
+        """
+        ...
+
     def edited_since(self, client: Client, object_id: str, since: datetime) -> bool | None:
         """Whether somebody, we included, edited it since (Databricks' time); None: the API cannot tell."""
         ...
@@ -63,6 +78,10 @@ class Kind(Protocol):
 
         One call. Raises the WorkspaceErrors of ``Client.get``.
         """
+        ...
+
+    def permissions_of(self, client: Client, object_id: str) -> dict[str, Any]:
+        """Who may do what with it, as the API gives it. One call. Raises the WorkspaceErrors of ``Client.get``."""
         ...
 
     def needed(self, client: Client, object_id: str, backup: Raw) -> str | None:
@@ -85,4 +104,4 @@ class Kind(Protocol):
         ...
 
 
-KINDS: Final[dict[str, Kind]] = {"cluster": clusters, "job": jobs, "policy": policies}
+KINDS: Final[dict[str, Kind]] = {"cluster": clusters, "job": jobs, "pool": pools, "policy": policies}

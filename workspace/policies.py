@@ -14,12 +14,37 @@ from rollout import policy
 from rollout.change import Change, FieldChange, Found, Path, Raw, Skip, Upgrade
 from rollout.location import policy_url
 from rollout.policy import ATTRIBUTES, Policy, Rule, refusal
-from workspace import governed
+from rollout.pool import POOLS
+from workspace import governed, permissions
 from workspace.client import Client
 from workspace.compute import backup_of as copy_of
 from workspace.errors import Gone, Refused
+from workspace.in_place import complete, stands_in, unfinished
 from workspace.json_text import member, same, with_member
 from workspace.settling import Settled, Settlement
+
+__all__ = [
+    "apply",
+    "backup_of",
+    "complete",
+    "discover",
+    "editable",
+    "edited_by",
+    "edited_since",
+    "known",
+    "needed",
+    "permissions_of",
+    "plan",
+    "read",
+    "release_of",
+    "settled",
+    "stands_in",
+    "start",
+    "understood",
+    "unfinished",
+    "url",
+    "values",
+]
 
 _DEFINITION: Final = "definition"
 _OVERRIDES: Final = "policy_family_definition_overrides"
@@ -111,7 +136,7 @@ def settled(raw: Raw, before: Raw) -> Settlement:
     violations = raw.get(_LOOKED) or []
     if violations:
         return Settlement(Settled.FAILED, f"With its new rule a referent does not fit any more: {violations[0]}.")
-    return Settlement(Settled.YES, "It takes both runtimes.")
+    return Settlement(Settled.YES, "It takes what is new beside what is old.")
 
 
 def edited_since(client: Client, object_id: str, since: datetime) -> bool | None:
@@ -134,13 +159,21 @@ def backup_of(raw: Raw) -> dict[str, Any]:
     return {name: value for name, value in copy_of(raw).items() if name != _LOOKED}
 
 
+def permissions_of(client: Client, object_id: str) -> dict[str, Any]:
+    return permissions.read(client, "policy", object_id)
+
+
 def needed(client: Client, object_id: str, backup: Raw) -> str | None:
     """Who holds a runtime that only the widened policy takes: it is not put back under them."""
-    old = understood(backup)
+    old, now = understood(backup), understood(client.get("/api/2.0/policies/clusters/get", {"policy_id": object_id}))
+
+    def only_now(name: str, value: str) -> bool:
+        return refusal(old, name, value) is not None and refusal(now, name, value) is None
+
     users = [
         found.name
         for found, spec in governed.referents(client, object_id)
-        if any(spec.get(name) and refusal(old, name, str(spec[name])) for name in ATTRIBUTES)
+        if any(spec.get(name) and only_now(name, str(spec[name])) for name in ATTRIBUTES)
     ]
     if not users:
         return None
@@ -173,7 +206,7 @@ def _value(raw: Raw, field: FieldChange) -> Any:
             text = member(str(text or "{}"), inside[0])
         except ValueError:
             text = None
-    for known in (field.before, field.after):
+    for known in (field.before, field.after, *field.earlier):
         if same(text, known):
             return known
     return text
@@ -182,7 +215,8 @@ def _value(raw: Raw, field: FieldChange) -> Any:
 def _notes(known: Policy) -> Iterator[str]:
     for attribute, rule in known.widened.items():
         kept = f"; the default stays {rule['defaultValue']}" if rule.get("defaultValue") else ""
-        yield f"takes the new {attribute} beside the old one{kept}"
+        what = "pool" if attribute in POOLS else attribute
+        yield f"takes the new {what} beside the old one{kept}"
 
 
 def _violations(client: Client, object_id: str) -> list[str]:

@@ -90,11 +90,23 @@ class MadeUp:
     def settled(self, raw: Raw, before: Raw) -> Settlement:
         return clusters.settled(raw, before)
 
+    def stands_in(self, _raw: Raw) -> str | None:
+        return None
+
+    def unfinished(self, _raw: Raw) -> str | None:
+        return None
+
+    def complete(self, _client: Any, _object_id: str, _raw: Raw) -> None:
+        raise AssertionError("nothing is ever unfinished")
+
     def edited_since(self, _client: Any, _object_id: str, _since: datetime) -> bool | None:
         return None
 
     def edited_by(self, _client: Any, object_id: str) -> tuple[str, datetime] | None:
         return self.editors.get(object_id)
+
+    def permissions_of(self, _client: Any, object_id: str) -> dict[str, Any]:
+        return {"object_id": object_id, "access_control_list": []}
 
     def needed(self, _client: Any, _object_id: str, _backup: Raw) -> str | None:
         return None

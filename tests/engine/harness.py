@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from engine.loop import Engine
 from engine.parts import Parts
@@ -17,11 +17,11 @@ from rollout.states import ActionState, StageState
 from rollout.steps import Patience
 from sandbox import calendar as sandbox_calendar
 from sandbox.databricks.server import running
-from storage import facts, intents, intents_rollback
+from storage import facts, intents, intents_rollback, intents_signing
 from storage.acting import Who
 from storage.clock import FileCalendar
 from storage.database import Database
-from storage.models import Action, KnownPerson, Rollout, Stage, Target
+from storage.models import Action, KnownPerson, Rollout, Stage, Target, Workspace
 from storage.opening import open_rollouts
 from storage.secrets import Vault
 from workspace.access import access
@@ -153,6 +153,28 @@ class World:
     def roll_back(self, *keys: str) -> None:
         done = intents_rollback.roll_back(self.database, OPS, self.calendar(), self.rollout_id(), keys, "test")
         assert not isinstance(done, Refuse), done
+
+    def approve(self, key: str, user: str = "U0QA000001") -> None:
+        who = Who(user, "T0TEST", surface="terminal")
+        done = intents_signing.approve(self.database, who, self.calendar(), self.rollout_id(), key)
+        assert not isinstance(done, Refuse), done
+
+    def unlock(self, key: str) -> None:
+        done = intents_rollback.unlock(self.database, OPS, self.calendar(), self.rollout_id(), key, "test")
+        assert not isinstance(done, Refuse), done
+        self.look_again()
+        self.looked_again()
+
+    def look_again(self) -> None:
+        with self.database.write() as session:
+            session.execute(update(Workspace).values(look_wanted_at=self.calendar()))
+
+    def looked_again(self) -> None:
+        def done() -> bool:
+            with self.database.read() as session:
+                return not any(session.execute(select(Workspace.look_wanted_at)).scalars())
+
+        self.wait(done, "a fresh look")
 
     def state(self, key: str) -> StageState:
         return self.stage(key).state

@@ -42,6 +42,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, 
 
 
 OLD, NEW = "13.3.x-scala2.12", "17.3.x-scala2.13"
+POOL, ML_POOL = "0118-070000-pool31-pool-prod0001", "0305-081500-pool12-pool-ml000001"
 
 
 @pytest.mark.parametrize(
@@ -114,8 +115,27 @@ def test_what_is_left_alone_says_why_and_what_to_do(
         ("prod", "cluster", "finance-closing", [(OLD, NEW)], "its policy finance-frozen is widened first"),
         ("test", "cluster", "etl-governed", [(OLD, NEW)], "its policy etl-13.3-only is widened first"),
         ("staging", "cluster", "shared-staging", [(OLD, NEW)], "restarts the running cluster"),
-        ("prod", "cluster", "orders-etl-pool", [(OLD, NEW)], "restarts the running cluster"),
-        ("staging", "cluster", "ml-research-mia", [("13.3.x-cpu-ml-scala2.12", "17.3.x-cpu-ml-scala2.13")], ""),
+        (
+            "prod",
+            "cluster",
+            "orders-etl-pool",
+            [(OLD, NEW), *[(POOL, f"new-pool-for:{POOL}")] * 2],
+            "moves from the pool prod-etl-pool to prod-etl-pool-17.3, which has 17.3 loaded",
+        ),
+        (
+            "prod",
+            "job",
+            "billing-dunning",
+            [(OLD, NEW), (POOL, f"new-pool-for:{POOL}")],
+            "moves from the pool prod-etl-pool to prod-etl-pool-17.3, which has 17.3 loaded",
+        ),
+        (
+            "staging",
+            "cluster",
+            "ml-research-mia",
+            [("13.3.x-cpu-ml-scala2.12", "17.3.x-cpu-ml-scala2.13"), (ML_POOL, f"new-pool-for:{ML_POOL}")],
+            "moves from the pool ml-pool to ml-pool-17.3, which has 17.3 loaded",
+        ),
     ],
 )
 def test_what_would_be_changed_says_exactly_what_and_what_it_does(

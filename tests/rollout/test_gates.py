@@ -144,6 +144,7 @@ def test_only_an_open_role_signs_and_never_the_starter(
         ({"state": S.ROLLING_BACK}, ["rollback_running"]),
         ({"state": S.ROLLED_BACK}, ["nothing_to_roll_back"]),
         ({"state": S.ROLLED_BACK, "bad_reverts": 2}, []),
+        ({"state": S.ROLLED_BACK, "in_use": 1}, []),
         ({"may": NO}, ["not_permitted"]),
         ({"later_started": ("full",)}, ["later_stage_started"]),
         ({"may": NO, "later_started": ("full",)}, ["not_permitted", "later_stage_started"]),

@@ -15,7 +15,7 @@ from workspace.runs import Submitted, active_runs, submitted_since
 
 SINCE = datetime(2026, 11, 16, 8, tzinfo=UTC)
 AT = int(SINCE.timestamp() * 1000)
-RUNS, PIPELINES = "/api/2.2/jobs/runs/list", "/api/2.0/pipelines"
+RUNS, PIPELINES, POOLS = "/api/2.2/jobs/runs/list", "/api/2.0/pipelines", "/api/2.0/instance-pools/list"
 
 
 def run(run_id: int, at: int = AT, creator: str = "airflow@x", **more: Any) -> dict[str, Any]:
@@ -88,14 +88,19 @@ def _others(script: Script) -> None:
     script.on("/api/2.0/policies/clusters/list", Answer())
     script.on("/api/2.1/clusters/list", Answer())
     script.on("/api/2.2/jobs/list", Answer())
+    script.on(POOLS, Answer())
+    script.on(PIPELINES, Answer())
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_bot_that_may_not_list_pipelines_goes_on_without_them(script: Script, client: Client, status: int) -> None:
+@pytest.mark.parametrize(("path", "kind"), [(PIPELINES, "pipeline"), (POOLS, "pool")])
+def test_a_bot_that_may_not_list_pipelines_or_pools_goes_on_without_them(
+    script: Script, client: Client, path: str, kind: str, status: int
+) -> None:
     _others(script)
-    script.on(PIPELINES, Answer(status, {"error_code": "PERMISSION_DENIED", "message": "no"}))
+    script.on(path, Answer(status, {"error_code": "PERMISSION_DENIED", "message": "no"}))
     seen = discover(client)
-    assert seen.hidden == {"pipeline"}
+    assert seen.hidden == {kind}
     assert seen.versions == {OLD}
 
 

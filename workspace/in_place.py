@@ -1,0 +1,18 @@
+"""What kinds share that are changed in place: nothing is made to stand in for one, and one write does it all."""
+
+from rollout.change import Raw
+from workspace.client import Client
+
+__all__ = ["complete", "stands_in", "unfinished"]
+
+
+def stands_in(raw: Raw) -> str | None:
+    return None
+
+
+def unfinished(raw: Raw) -> str | None:
+    return None
+
+
+def complete(client: Client, object_id: str, raw: Raw) -> None:
+    raise NotImplementedError("there is nothing to complete")
