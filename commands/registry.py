@@ -33,7 +33,10 @@ _ALL: Final = (
         "Where we are, what holds us, who must act.",
         "stage_or_target",
         status,
-        detail=("Of a target: what it was, what we wrote, what it is now, and its last runs.",),
+        detail=(
+            "Of a target: what it was, what we wrote, what it is now, its backups and its last runs.",
+            "Of a rolled-back stage with --compared: every target that is not as its backup says, field by field.",
+        ),
     ),
     Verb(
         "plan",

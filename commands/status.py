@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from commands import outlook, pins, stagelook, targetlook
+from commands import compared, outlook, pins, stagelook, targetlook
 from commands.call import Call
 from commands.reply import (
     Block,
@@ -24,6 +24,8 @@ def status(call: Call) -> Reply:
     """The whole rollout, one stage or one target."""
     if call.target_id is not None:
         return targetlook.target(call, call.target_id)
+    if call.request.arguments.get("compared") and call.stage_key is not None:
+        return compared.page(call)
     if call.stage_key is not None:
         return stagelook.stage(call, call.stage_key)
     return overview(call)

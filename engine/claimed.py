@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from engine.parts import Parts
 from engine.replan import note_present_state
 from rollout.change import Raw
-from rollout.states import ActionKind, ActionState
-from storage import actions, rates
+from rollout.states import ACTION_GOOD, ActionKind, ActionState
+from storage import actions, comparing, rates
 from storage.actions import Claim
 from storage.models import Action, Backup
 from workspace.client import Client
@@ -156,6 +156,10 @@ class Claimed:
         raw: Raw | None = None,
     ) -> None:
         with self.parts.database.write() as session:
-            actions.end(session, self.claim, state, self.parts.calendar(), code, sentence, outcome)
+            now = self.parts.calendar()
+            actions.end(session, self.claim, state, now, code, sentence, outcome)
+            if self.claim.kind is ActionKind.REVERT and state in ACTION_GOOD:
+                claim = self.claim
+                comparing.ask_one(session, claim.rollout_id, claim.stage_id, claim.generation, claim.target_id, now)
             if raw is not None:
                 note_present_state(session, self.claim.target_id, self.kind, raw, self.parts.calendar(), self.read_at)

@@ -14,9 +14,10 @@ from engine.claimed import HELD_FOR, LOOK_AGAIN
 from engine.looking import Looking, forward_allowed
 from engine.parts import Parts
 from rollout.change import Change, Holds, Raw, compare
+from rollout.comparing import differences, shown_differences
 from rollout.states import ActionKind, ActionState
 from rollout.steps import Settling, Step, decide
-from storage import actions
+from storage import actions, comparing
 from storage.actions import Claim, LeaseLost
 from storage.database import away
 from storage.models import Backup, Stage
@@ -103,6 +104,8 @@ class _Execution(Looking):
                 return self._backup()
             case ActionKind.VALIDATE:
                 return self._validate()
+            case ActionKind.COMPARE:
+                return self._compare()
             case _:
                 return self._write_step()
 
@@ -151,6 +154,30 @@ class _Execution(Looking):
                 self.fail("stuck", _stuck(raw), raw)
             case Settling.NOT_YET:
                 self.look_again_soon()
+        return False
+
+    # -- compare -------------------------------------------------------------------------------------------------------
+
+    def _compare(self) -> bool:
+        """Whether it is as its backup says. What could not be read ends as a failure, never as equal."""
+        backup = self.opened_backup()
+        try:
+            raw = self.read()
+        except Gone:
+            if self.looked_twice():
+                self.end(ActionState.DONE, comparing.GONE, "It no longer exists.")
+            else:
+                self.look_twice()
+            return False
+        found = differences(self.kind.compared(backup), self.kind.compared(raw))
+        if not found:
+            self.end(ActionState.DONE, raw=raw)
+        elif not self.looked_twice():  # a read may lag behind the write that put it back
+            self.look_twice()
+        else:
+            outcome = {"fields": shown_differences(found, self.claim.change), "number": len(found)}
+            fields = "1 field differs" if len(found) == 1 else f"{len(found)} fields differ"
+            self.end(ActionState.DONE, comparing.DIFFERS, f"{fields} from its backup.", outcome, raw)
         return False
 
     # -- change and revert ---------------------------------------------------------------------------------------------

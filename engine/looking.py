@@ -36,15 +36,7 @@ class Looking(Claimed):
         if self.claim.kind is not ActionKind.REVERT:
             return change
         # What is put back comes from the backup of this generation, and from nowhere else.
-        with self.parts.database.read() as session:
-            backup = self.stored_backup(session)
-        if backup is None:
-            raise _NoBackup("There is no backup of this generation.")
-        try:
-            raw = self.parts.vault.open(backup.ciphertext)
-        except KeyProblem as error:
-            raise _NoBackup(f"The backup cannot be opened: {error}.") from None
-        self.backup = raw
+        raw = self.backup = self.opened_backup()
         before = self.kind.values(raw, change)
         fields = tuple(
             # The old runtime was refused: what is put back instead was said before the start.
@@ -52,6 +44,17 @@ class Looking(Claimed):
             for f, b in zip(change.fields, before, strict=True)
         )
         return replace(change, fields=fields)
+
+    def opened_backup(self) -> dict[str, Any]:
+        """The backup of this generation. Raises a WorkspaceError with the code ``no_backup``."""
+        with self.parts.database.read() as session:
+            backup = self.stored_backup(session)
+        if backup is None:
+            raise _NoBackup("There is no backup of this generation.")
+        try:
+            return self.parts.vault.open(backup.ciphertext)
+        except KeyProblem as error:
+            raise _NoBackup(f"The backup cannot be opened: {error}.") from None
 
     def look(self, change: Change, raw: Raw) -> tuple[Look, Change | None, list[dict[str, Any]]]:
         """What this look found, what would be written, and what somebody else changed."""

@@ -215,7 +215,8 @@ class Engine:
             for stage in stages:
                 limits = plan_of(stage.rollout).stage(stage.key)
                 # A revert may also be that of one target, in any state of its stage.
-                wants.append(Want(stage.id, stage.generation, ActionKind.REVERT, None, limits.max_parallel, None))
+                for back in (ActionKind.REVERT, ActionKind.COMPARE):
+                    wants.append(Want(stage.id, stage.generation, back, None, limits.max_parallel, None))
                 kind = WORK_OF.get(stage.state)
                 if kind is None or kind is ActionKind.REVERT or stage.locked or stage.rollout.paused:
                     continue
@@ -234,7 +235,7 @@ class Engine:
                         leave_shared=change and not may_touch(plan, stage.key, True, now),
                     )
                 )
-        return sorted(wants, key=lambda w: w.forward)
+        return sorted(wants, key=lambda w: (w.forward, w.kind is ActionKind.COMPARE))
 
     # -- ticks ---------------------------------------------------------------------------------------------------------
 

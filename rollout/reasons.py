@@ -93,6 +93,7 @@ CODES: Final[dict[str, str]] = {
     "stuck": "the target did not settle in time",
     "outcome_unknown": "it cannot be told whether the change took effect",
     "not_verified": "after the write the target does not hold what was written",
+    "differs_from_backup": "the target is not as its backup says",
     "no_backup": "there is no backup of that generation",
     "max_failures": "too many changes failed",
     "max_run_failures": "too many runs failed on the new runtime",

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, t
 from sqlalchemy.orm import Session
 
 from rollout.change import SUPPORTS, Change
-from rollout.states import ACTION_OPEN, ActionKind, ActionState, StageState
+from rollout.states import ACTION_OPEN, BACKWARD, ActionKind, ActionState, StageState
 from storage import rates, runfailures
 from storage.attempts import failures, is_newest_bad
 from storage.database import Database
@@ -35,7 +35,7 @@ class Want:
 
     @property
     def forward(self) -> bool:
-        return self.kind is not ActionKind.REVERT
+        return self.kind not in BACKWARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def _in_flight(session: Session, workspace: str) -> tuple[int, int]:
         .group_by(Action.kind)
     )
     found = {row[0]: row[1] for row in rows}
-    back = found.get(ActionKind.REVERT, 0)
+    back = sum(found.get(kind, 0) for kind in BACKWARD)
     return back, sum(found.values()) - back
 
 

@@ -14,6 +14,11 @@ RUNTIME: Final = "spark_version"
 ENGINE: Final = "runtime_engine"
 FIELDS: Final = (RUNTIME, ENGINE)
 
+#: The newer names of access modes, as they read back under the older ones (facts: databricks a2).
+_ACCESS_MODES: Final = {
+    "DATA_SECURITY_MODE_DEDICATED": "SINGLE_USER",
+    "DATA_SECURITY_MODE_STANDARD": "USER_ISOLATION",
+}
 _PASSTHROUGH: Final = "spark.databricks.passthrough.enabled"
 
 
@@ -45,6 +50,17 @@ def value(spec: Raw, field: str) -> Any:
 def backup_of(raw: Raw) -> dict[str, Any]:
     """A copy of the raw configuration as it is."""
     return deepcopy(dict(raw))
+
+
+def as_set(spec: Any) -> Any:
+    """A copy in which the same setting reads the same wherever it stands: the API has two spellings of some."""
+    if isinstance(spec, Mapping):
+        return {
+            name: _ACCESS_MODES.get(found, found) if name == "data_security_mode" else as_set(found)
+            for name, found in spec.items()
+            if not (name == ENGINE and found == "NULL")
+        }
+    return [as_set(entry) for entry in spec] if isinstance(spec, list) else spec
 
 
 def uses_of(spec: Raw) -> Iterator[Use]:

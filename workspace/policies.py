@@ -134,6 +134,12 @@ def backup_of(raw: Raw) -> dict[str, Any]:
     return {name: value for name, value in copy_of(raw).items() if name != _LOOKED}
 
 
+def compared(raw: Raw) -> dict[str, Any]:
+    # The definition of a policy of a family is made by the platform, from the family and the overrides.
+    left_out = {_LOOKED, "is_default", *([_DEFINITION] if raw.get("policy_family_id") else ())}
+    return {name: _opened(name, value) for name, value in raw.items() if name not in left_out}
+
+
 def needed(client: Client, object_id: str, backup: Raw) -> str | None:
     """Who holds a runtime that only the widened policy takes: it is not put back under them."""
     old = understood(backup)
@@ -146,6 +152,16 @@ def needed(client: Client, object_id: str, backup: Raw) -> str | None:
         return None
     shown = ", ".join(users[:3]) + (f" and {len(users) - 3} more" if len(users) > 3 else "")
     return f"It stays widened: {shown} {'uses' if len(users) == 1 else 'use'} what only the wider policy takes."
+
+
+def _opened(name: str, value: Any) -> Any:
+    """The rules in a text of JSON; a text that is none as it is."""
+    if name not in (_DEFINITION, _OVERRIDES) or not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def _field(raw: Raw, attribute: str, rule: Rule) -> FieldChange:

@@ -105,6 +105,9 @@ class MadeUp:
     def backup_of(self, raw: Raw) -> dict[str, Any]:
         return dict(raw)
 
+    def compared(self, raw: Raw) -> dict[str, Any]:
+        return clusters.compared(raw)
+
 
 class Desk:
     """A rollout of stages ``first`` (workspace dev) and ``second`` (prod), with targets put there by the test."""

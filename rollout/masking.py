@@ -1,0 +1,155 @@
+"""What may be shown of a raw configuration. Pure.
+
+A configuration may hold secrets in any text that people typed: Spark settings, environment variables, tags, arguments,
+addresses, logins. So the rule is the safe way round: a value is shown only where its field is known to hold none, and
+everything else is hidden, whatever it is called.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from rollout.change import Path
+
+HIDDEN: Final = "(hidden)"
+ABSENT: Final = "none"
+_LONGEST: Final = 80
+
+#: Fields whose values are names, numbers and words of the platform: by the last step of their path.
+_SHOWN: Final = frozenset(
+    {
+        "autotermination_minutes",
+        "availability",
+        "data_security_mode",
+        "defaultValue",
+        "disable_auto_optimization",
+        "driver_instance_pool_id",
+        "driver_node_type_id",
+        "ebs_volume_count",
+        "ebs_volume_size",
+        "ebs_volume_type",
+        "enable_elastic_disk",
+        "enable_local_disk_encryption",
+        "existing_cluster_id",
+        "first_on_demand",
+        "instance_pool_id",
+        "is_single_node",
+        "job_cluster_key",
+        "kind",
+        "max_concurrent_runs",
+        "max_retries",
+        "max_workers",
+        "min_retry_interval_millis",
+        "min_workers",
+        "node_type_id",
+        "num_workers",
+        "outcome",
+        "pause_status",
+        "policy_id",
+        "quartz_cron_expression",
+        "retry_on_timeout",
+        "run_if",
+        "runtime_engine",
+        "spark_version",
+        "spot_bid_max_price",
+        "spot_bid_price_percent",
+        "task_key",
+        "timeout_seconds",
+        "timezone_id",
+        "use_ml_runtime",
+        "zone_id",
+    }
+)
+#: Below these nothing is shown, whatever it is called: people choose the names there themselves.
+_NEVER: Final = frozenset(
+    {
+        "base_parameters",
+        "basic_auth",
+        "custom_tags",
+        "docker_image",
+        "init_scripts",
+        "job_parameters",
+        "named_parameters",
+        "notebook_params",
+        "parameters",
+        "spark_conf",
+        "spark_env_vars",
+        "tags",
+    }
+)
+#: In a policy these say what its rule about a runtime takes.
+_RULES: Final = frozenset({"type", "value", "values", "pattern", "defaultValue", "isOptional", "hidden"})
+_ATTRIBUTES: Final = frozenset({"spark_version", "runtime_engine"})
+_DOCUMENTS: Final = frozenset({"definition", "policy_family_definition_overrides"})
+
+#: A reference to a secret is no secret: the platform itself shows it.
+_REFERENCE: Final = re.compile(r"\{\{secrets/[\w.@ -]{1,128}/[\w.@ -]{1,128}\}\}")
+#: Names of tags by which companies say whose something is and what it belongs to.
+_TAGS: Final = re.compile(
+    r"(x_)?(team|owner|owners|env|environment|stage|tier|project|product|service|app|application|component|domain|"
+    r"department|dept|cost_?cent(er|re)|business_?unit|repo|repository|git_?repo|managed_?by|bundle|group|squad|"
+    r"criticality|data_?class)",
+    re.I,
+)
+_TOKEN: Final = re.compile(r"\b(dapi|dose|dkea|ghp_|gho_|glpat-|xox[abp]-|AKIA|ASIA|sk-|eyJ)[\w.-]{6,}|-----BEGIN")
+_SUSPICIOUS: Final = re.compile(
+    r"passw|pwd|secret|token|credential|api.?key|access.?key|private|bearer|sig=|://[^/\s]*@", re.I
+)
+#: A word of people: no long run of letters and digits mixed as keys have it.
+_KEYLIKE: Final = re.compile(r"(?=[A-Za-z+/=_-]*\d)(?=[\d+/=_-]*[A-Za-z])[A-Za-z0-9+/=_]{16,}|[0-9a-fA-F]{24,}")
+
+
+def shown_value(path: Path, value: Any) -> str:
+    """The value of the field at ``path`` as it may be shown; ``(hidden)`` where it may be a secret."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, str) and _REFERENCE.fullmatch(value.strip()):
+        return value.strip()
+    if not _is_shown(path):
+        return HIDDEN
+    if isinstance(value, Mapping) or (isinstance(value, Sequence) and not isinstance(value, str)):
+        parts = list(_plain_parts(value))
+        return _fitting(", ".join(parts)) if parts and not isinstance(value, Mapping) else HIDDEN
+    return _fitting(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def shown_tags(tags: Mapping[str, str]) -> list[str]:
+    """``team=data``: the tags that say whose something is; of all others nothing is shown, not even that they are."""
+    return [
+        f"{key}={value}"
+        for key, value in sorted(tags.items())
+        if _TAGS.fullmatch(key.replace("-", "_").replace(".", "_")) and harmless(value)
+    ]
+
+
+def harmless(text: str) -> bool:
+    """Whether a text looks like a word or a name of people, and not like a key, a token or a login."""
+    return len(text) <= _LONGEST and not (_TOKEN.search(text) or _SUSPICIOUS.search(text) or _KEYLIKE.search(text))
+
+
+def path_words(path: Path) -> str:
+    """A path as people read it: ``settings.tasks.load.new_cluster.spark_version``; a step that looks secret is not."""
+    return ".".join(step if harmless(step) or step in _SHOWN | _NEVER else HIDDEN for step in path)
+
+
+def _is_shown(path: Path) -> bool:
+    if not path:
+        return False
+    if path[0] in _DOCUMENTS:
+        return len(path) >= 2 and path[1] in _ATTRIBUTES and set(path[2:]) <= _RULES
+    return path[-1] in _SHOWN and not _NEVER & set(path[:-1])
+
+
+def _plain_parts(value: Any) -> Iterator[str]:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        for one in value:
+            if isinstance(one, Mapping) or (isinstance(one, Sequence) and not isinstance(one, str)):
+                return
+            yield str(one)
+
+
+def _fitting(text: str) -> str:
+    plain = " ".join(text.split())
+    if _TOKEN.search(plain) or "://" in plain:
+        return HIDDEN
+    return plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST - 1]}…"
