@@ -171,7 +171,12 @@ def _rollback_ended(
     bad = stage.tally(ActionKind.REVERT).bad
     said = f"{stage.key} is rolled back" + (f", except {count(bad, 'target')}." if bad else ".")
     lines = [
-        line(Icon("warning" if bad else "ok"), " ", Strong(said), f" {targets_words(stage).capitalize()}."),
+        line(
+            Icon("ok" if not bad and stage.compared.clean else "warning"),
+            " ",
+            Strong(said),
+            f" {targets_words(stage).capitalize()}.",
+        ),
         *((line(stage.block_sentence),) if stage.block_sentence else ()),
         *((backups,) if (backups := backups_line(stage)) is not None else ()),
         line(f"It is locked. Once it is known what went wrong: /rollout unlock {stage.key} REASON"),

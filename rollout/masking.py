@@ -96,7 +96,7 @@ _SUSPICIOUS: Final = re.compile(
     r"passw|pwd|secret|token|credential|api.?key|access.?key|private|bearer|sig=|://[^/\s]*@", re.I
 )
 #: A word of people: no long run of letters and digits mixed as keys have it.
-_KEYLIKE: Final = re.compile(r"(?=[A-Za-z+/=_-]*\d)(?=[\d+/=_-]*[A-Za-z])[A-Za-z0-9+/=_]{16,}|[0-9a-fA-F]{24,}")
+_KEYLIKE: Final = re.compile(r"(?=[A-Za-z+/=]*\d)(?=[\d+/=]*[A-Za-z])[A-Za-z0-9+/=]{16,}|[0-9a-fA-F]{24,}")
 
 
 def shown_value(path: Path, value: Any) -> str:

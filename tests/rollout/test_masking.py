@@ -1,0 +1,84 @@
+"""What may be shown of a configuration: only what is known to hold no secret."""
+
+from typing import Any
+
+import pytest
+
+from rollout.masking import HIDDEN, harmless, path_words, shown_tags, shown_value
+
+SECRET = "hunter2-S3CR3T"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "shown"),
+    [
+        (("spark_version",), "13.3.x-scala2.12", "13.3.x-scala2.12"),
+        (("num_workers",), 4, "4"),
+        (("is_single_node",), True, "true"),
+        (("autoscale", "max_workers"), 9, "9"),
+        (("settings", "schedule", "pause_status"), "PAUSED", "PAUSED"),
+        (("settings", "max_concurrent_runs"), None, "none"),
+        (("definition", "spark_version", "values"), ["13.3", "17.3"], "13.3, 17.3"),
+        # references are the platform's own way to name a secret without telling it
+        (("spark_conf", "fs.key"), "{{secrets/scope/key}}", "{{secrets/scope/key}}"),
+        (("spark_env_vars", "TOKEN"), "{{secrets/scope/key}}", "{{secrets/scope/key}}"),
+        # what only begins like one is none
+        (("spark_conf", "fs.key"), "{{secrets/scope/key}} " + SECRET, HIDDEN),
+        # everywhere else nothing is shown, however harmless its name
+        (("spark_conf", "spark.sql.shuffle.partitions"), SECRET, HIDDEN),
+        (("spark_conf", "spark_version"), SECRET, HIDDEN),
+        (("spark_env_vars", "num_workers"), SECRET, HIDDEN),
+        (("spark_env_vars",), {"A": SECRET}, HIDDEN),
+        (("docker_image", "basic_auth", "password"), SECRET, HIDDEN),
+        (("docker_image", "url"), f"https://u:{SECRET}@registry/x", HIDDEN),
+        (("custom_tags", "policy_id"), SECRET, HIDDEN),
+        (("init_scripts",), [{"s3": {"encryption": {"kms_key": SECRET}}}], HIDDEN),
+        (("settings", "tasks", "t", "notebook_task", "base_parameters", "kind"), SECRET, HIDDEN),
+        (("settings", "tasks", "t", "spark_python_task", "parameters"), [SECRET], HIDDEN),
+        (("settings", "tasks", "t"), {"task_key": "t", "x": SECRET}, HIDDEN),
+        (("settings", "name"), SECRET, HIDDEN),
+        (("definition",), f'{{"spark_env_vars.T": {{"value": "{SECRET}"}}}}', HIDDEN),
+        (("definition", "spark_env_vars.T", "value"), SECRET, HIDDEN),
+        (("definition", "spark_version", "note"), SECRET, HIDDEN),
+        (("a_field_of_tomorrow",), SECRET, HIDDEN),
+        # a token in a field that holds none is no reason to show it
+        (("node_type_id",), "dapi0123456789abcdef", HIDDEN),
+        ((), SECRET, HIDDEN),
+    ],
+)
+def test_a_value_is_shown_only_where_its_field_is_known_to_hold_no_secret(
+    path: tuple[str, ...], value: Any, shown: str
+) -> None:
+    assert shown_value(path, value) == shown
+
+
+def test_of_tags_only_those_that_say_whose_it_is_are_shown() -> None:
+    tags = {
+        "team": "payments",
+        "cost-center": "4711",
+        "Env": "prod",
+        "api_token": SECRET,
+        "note": "call Anna",
+        "owner": "dapi0123456789abcdef",
+        "service": "https://user:pw@host",
+        "project": "a1b2c3d4e5f6a7b8c9d0",
+        "app": "password=x",
+    }
+    assert shown_tags(tags) == ["Env=prod", "cost-center=4711", "team=payments"]
+
+
+@pytest.mark.parametrize("text", ["data-platform", "orders_nightly_v2", "Team 17", "anna@example.com", "2026-11-27"])
+def test_words_of_people_look_harmless(text: str) -> None:
+    assert harmless(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["ghp_abcdefghijkl", "AKIAABCDEFGH1234", "0123456789abcdef01234567", "Zm9vYmFyMTIzNDU2Nzg5", "my secret"]
+)
+def test_keys_and_tokens_do_not(text: str) -> None:
+    assert not harmless(text)
+
+
+def test_a_step_of_a_path_that_looks_like_a_key_is_hidden_too() -> None:
+    assert path_words(("spark_env_vars", "ghp_abcdefghijkl")) == f"spark_env_vars.{HIDDEN}"
+    assert path_words(("settings", "tasks", "load")) == "settings.tasks.load"
