@@ -15,6 +15,7 @@ from engine.looking import Looking, forward_allowed
 from engine.parts import Parts
 from rollout.change import Change, Holds, Raw, compare
 from rollout.comparing import differences, shown_differences
+from rollout.masking import shown_field
 from rollout.states import ActionKind, ActionState
 from rollout.steps import Settling, Step, decide
 from storage import actions, comparing
@@ -128,8 +129,20 @@ class _Execution(Looking):
                         created_at=self.parts.calendar(),
                     )
                 )
-            actions.end(session, self.claim, ActionState.DONE, self.parts.calendar(), outcome={"digest": digest})
+            outcome = {"digest": digest, "fields": self._shown_backup(raw)}
+            actions.end(session, self.claim, ActionState.DONE, self.parts.calendar(), outcome=outcome)
         return False
+
+    def _shown_backup(self, raw: Raw) -> list[dict[str, Any]]:
+        """What the backup says of the fields that are going to be changed: commands cannot open it, and need not."""
+        change = self.claim.change
+        if change is None:
+            return []
+        values = self.kind.values(raw, change)
+        return [
+            {"path": list(f.path), "value": shown_field(f.path, value)}
+            for f, value in zip(change.fields, values, strict=True)
+        ]
 
     # -- validate ------------------------------------------------------------------------------------------------------
 

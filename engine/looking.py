@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine.claimed import Claimed
-from rollout.change import Change, FieldChange, Holds, Raw, compare, three_way_revert
+from rollout.change import Change, FieldChange, Holds, Path, Raw, compare, three_way_revert
+from rollout.masking import shown_field
 from rollout.states import ActionKind, StageState
 from rollout.steps import Look, Settling
 from rollout.windows import may_touch
@@ -63,12 +64,12 @@ class Looking(Claimed):
         if self.claim.kind is ActionKind.REVERT:
             revert = three_way_revert(change, values)
             write = revert.change
-            conflicts = [c.to_json() for c in revert.conflicts]
+            conflicts = [_shown(c.path, c.before, c.ours, c.now) for c in revert.conflicts]
             holds = Holds.AFTER if write is None else Holds.BEFORE
         else:
             write, holds = change, compare(change, values)
             conflicts = [
-                {"path": list(f.path), "before": f.before, "ours": f.after, "now": now}
+                _shown(f.path, f.before, f.after, now)
                 for f, now in zip(change.fields, values, strict=True)
                 if now not in (f.before, f.after)
             ]
@@ -147,6 +148,12 @@ class Looking(Claimed):
 
 class _NoBackup(WorkspaceError):
     code = "no_backup"
+
+
+def _shown(path: Path, before: Any, ours: Any, now: Any) -> dict[str, Any]:
+    """The three values of a field that somebody else changed, as they may be stored and shown."""
+    values = {"before": before, "ours": ours, "now": now}
+    return {"path": list(path), **{side: shown_field(path, value) for side, value in values.items()}}
 
 
 def _age(since: datetime | None, now: datetime) -> float:

@@ -5,6 +5,7 @@ addresses, logins. So the rule is the safe way round: a value is shown only wher
 everything else is hidden, whatever it is called.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -14,6 +15,7 @@ from rollout.change import Path
 HIDDEN: Final = "(hidden)"
 ABSENT: Final = "none"
 _LONGEST: Final = 80
+_LONGEST_RULE: Final = 300
 
 #: Fields whose values are names, numbers and words of the platform: by the last step of their path.
 _SHOWN: Final = frozenset(
@@ -111,6 +113,26 @@ def shown_value(path: Path, value: Any) -> str:
         parts = list(_plain_parts(value))
         return _fitting(", ".join(parts)) if parts and not isinstance(value, Mapping) else HIDDEN
     return _fitting(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def shown_field(path: Path, value: Any) -> str:
+    """The same of a field that a change touches: of a whole policy document only its rules about runtimes are shown."""
+    if not path or path[0] not in _DOCUMENTS or not isinstance(value, str):
+        return shown_value(path, value)
+    try:
+        opened = json.loads(value)
+    except ValueError:
+        return HIDDEN
+    rules = {path[1]: opened} if len(path) > 1 else opened
+    if not isinstance(rules, Mapping):
+        return HIDDEN
+    said = [
+        f"{name} {json.dumps({k: v for k, v in rule.items() if k in _RULES}, sort_keys=True)}"
+        for name, rule in rules.items()
+        if name in _ATTRIBUTES and isinstance(rule, Mapping)
+    ]
+    text = "; ".join(said)
+    return HIDDEN if not text or _TOKEN.search(text) else text[:_LONGEST_RULE]
 
 
 def shown_tags(tags: Mapping[str, str]) -> list[str]:
