@@ -1,5 +1,6 @@
 """``status TARGET``: what one target was, what we wrote, what it is now, and how its runs do."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import and_, select, true
@@ -26,6 +27,7 @@ from rollout.change import SUPPORTS, Change
 from rollout.drift import WORDS, Drift, Drifted, who_said
 from rollout.location import cluster_url, job_url, normal_host, policy_url
 from rollout.masking import shown_field, shown_tags
+from rollout.selection import written_tags
 from rollout.sharing import sentence
 from rollout.states import ACTION_BAD, ActionKind, ActionState
 from storage import comparing, sharing
@@ -83,7 +85,10 @@ def target(call: Call, target_id: int) -> Reply:
         comparison = comparing.of_target(session, target_id)
         backups = targetback.read_backups(session, target_id)
     frozen = next((a.change for a in reversed(actions) if a.change), None)
-    blocks: list[Block] = [Heading(short(f"{found.name}", 140)), Fields(tuple(_pairs(found, frozen, now)))]
+    blocks: list[Block] = [
+        Heading(short(f"{found.name}", 140)),
+        Fields(tuple(_pairs(found, frozen, now, written_tags(call.plan)))),
+    ]
     blocks += _left_alone(found, frozen)
     blocks += _bonds(found, shared)
     if actions:
@@ -113,7 +118,9 @@ def target(call: Call, target_id: int) -> Reply:
     return Reply(f"{found.name}: {found.release or '-'}, {found.state or 'state unknown'}.", tuple(blocks), share=True)
 
 
-def _pairs(found: Target, frozen: dict[str, object] | None, now: datetime) -> list[tuple[str, Line]]:
+def _pairs(
+    found: Target, frozen: dict[str, object] | None, now: datetime, known_tags: Collection[str]
+) -> list[tuple[str, Line]]:
     change = frozen or found.change
     before, ours = "-", "-"
     if change and found.kind in SUPPORTS:
@@ -134,12 +141,12 @@ def _pairs(found: Target, frozen: dict[str, object] | None, now: datetime) -> li
         ("Before", line(before)),
         ("Ours", line(ours if frozen else f"{ours} (planned)" if change else "-")),
         ("Now", line(f"{present}, looked at {ago(found.seen_at, now)}")),
-        ("Owner", line(_owners(found))),
+        ("Owner", line(_owners(found, known_tags))),
         ("Ran", line(_activity(found))),
     ]
 
 
-def _owners(found: Target) -> str:
+def _owners(found: Target, known_tags: Collection[str]) -> str:
     """Whose it is: as whom it runs, who made it, and where it is deployed from."""
     words = [found.owner or "unknown"]
     creator = str((found.about or {}).get("creator") or "")
@@ -147,8 +154,8 @@ def _owners(found: Target) -> str:
         words.append(f"made by {creator}")
     if found.managed_by:
         words.append(f"deployed from {found.repository or 'a repository'} ({found.managed_by})")
-    if tags := shown_tags((found.about or {}).get("tags") or {}):
-        words.append(", ".join(tags[:6]))
+    if tags := shown_tags((found.about or {}).get("tags") or {}, known_tags):
+        words.append(f"tags {', '.join(tags[:8])}")
     return short("; ".join(words), 400)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from engine.parts import Parts
 from engine.replan import note_present_state
 from rollout.change import Raw
+from rollout.masking import scrubbed
 from rollout.states import ACTION_GOOD, ActionKind, ActionState
 from storage import actions, comparing, rates
 from storage.actions import Claim
@@ -33,12 +34,18 @@ _CLAIMED = frozenset({"intent_at", "written_at", "looks", "seen"})
 class Claimed:
     """One action, its target's kind and the client of its workspace. Everything here may raise LeaseLost."""
 
+    present: Raw | None = None  # the target as it was last read
+
     def __init__(self, parts: Parts, claim: Claim) -> None:
         self.parts = parts
         self.claim = claim
         self.kind: Kind = KINDS[claim.target_kind]
         self.client: Client = parts.clients[claim.workspace]
         self.read_at = parts.database.machine()
+
+    def said(self, text: object) -> str:
+        """A sentence as it may be stored and logged: a workspace may quote in it what the target holds."""
+        return scrubbed(str(text), self.present) if self.present is not None else str(text)
 
     # -- what the journal says -----------------------------------------------------------------------------------------
 
@@ -155,6 +162,8 @@ class Claimed:
         outcome: dict[str, Any] | None = None,
         raw: Raw | None = None,
     ) -> None:
+        if sentence is not None:
+            sentence = self.said(sentence)
         with self.parts.database.write() as session:
             now = self.parts.calendar()
             actions.end(session, self.claim, state, now, code, sentence, outcome)

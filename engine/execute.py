@@ -258,7 +258,7 @@ class _Execution(Looking):
                 self.end(ActionState.DONE, sentence=behind, raw=raw)
                 return
         except (OutcomeUnknown, Busy) as error:  # on its way, or about to be: a second start does no harm
-            log.info("start_uncertain", action=self.claim.action_id, error=str(error))
+            log.info("start_uncertain", action=self.claim.action_id, error=self.said(error))
         except (Refused, Forbidden) as error:
             self.end(ActionState.DONE, sentence=f"{behind} The workspace refused to start it: {error}", raw=raw)
             return
@@ -276,7 +276,7 @@ class _Execution(Looking):
         try:
             self.kind.apply(self.client, self.claim.object_id, write, raw)
         except OutcomeUnknown as error:
-            log.warning("outcome_unknown", action=self.claim.action_id, error=str(error))
+            log.warning("outcome_unknown", action=self.claim.action_id, error=self.said(error))
             self.later(self.parts.patience.settle)
             return False
         except WorkspaceError as error:
@@ -285,7 +285,7 @@ class _Execution(Looking):
             seen = {"fallback": True} if fall_back else None
             self.commit(intent_at=None, intent_epoch=None, seen=seen, looks=self._unanswered)
             if fall_back:
-                log.warning("old_runtime_refused", action=self.claim.action_id, error=str(error))
+                log.warning("old_runtime_refused", action=self.claim.action_id, error=self.said(error))
                 return True
             if not isinstance(error, Refused):
                 raise

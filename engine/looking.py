@@ -28,7 +28,8 @@ class Looking(Claimed):
 
     def read(self) -> Raw:
         self.read_at = self.machine()
-        return self.kind.read(self.client, self.claim.object_id)
+        self.present = self.kind.read(self.client, self.claim.object_id)
+        return self.present
 
     def change(self) -> Change:
         change = self.claim.change

@@ -7,15 +7,20 @@ everything else is hidden, whatever it is called.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from rollout.change import Path
+from rollout.change import Path, Raw
 
 HIDDEN: Final = "(hidden)"
 ABSENT: Final = "none"
 _LONGEST: Final = 80
 _LONGEST_RULE: Final = 300
+#: What is shorter, or one of these, cannot be told from the words of a sentence.
+_SHORTEST_SECRET: Final = 6
+_WORDS: Final = frozenset(
+    {"spark_version", "runtime_engine", "allowlist", "blocklist", "unlimited", "forbidden", "policy"}
+)
 
 #: Fields whose values are names, numbers and words of the platform: by the last step of their path.
 _SHOWN: Final = frozenset(
@@ -86,13 +91,6 @@ _DOCUMENTS: Final = frozenset({"definition", "policy_family_definition_overrides
 
 #: A reference to a secret is no secret: the platform itself shows it.
 _REFERENCE: Final = re.compile(r"\{\{secrets/[\w.@ -]{1,128}/[\w.@ -]{1,128}\}\}")
-#: Names of tags by which companies say whose something is and what it belongs to.
-_TAGS: Final = re.compile(
-    r"(x_)?(team|owner|owners|env|environment|stage|tier|project|product|service|app|application|component|domain|"
-    r"department|dept|cost_?cent(er|re)|business_?unit|repo|repository|git_?repo|managed_?by|bundle|group|squad|"
-    r"criticality|data_?class)",
-    re.I,
-)
 _TOKEN: Final = re.compile(r"\b(dapi|dose|dkea|ghp_|gho_|glpat-|xox[abp]-|AKIA|ASIA|sk-|eyJ)[\w.-]{6,}|-----BEGIN")
 _SUSPICIOUS: Final = re.compile(
     r"passw|pwd|secret|token|credential|api.?key|access.?key|private|bearer|sig=|://[^/\s]*@", re.I
@@ -135,13 +133,46 @@ def shown_field(path: Path, value: Any) -> str:
     return HIDDEN if not text or _TOKEN.search(text) else text[:_LONGEST_RULE]
 
 
-def shown_tags(tags: Mapping[str, str]) -> list[str]:
-    """``team=data``: the tags that say whose something is; of all others nothing is shown, not even that they are."""
+def shown_tags(tags: Mapping[str, str], known: Collection[str] = ()) -> list[str]:
+    """Tags as they may be shown: the value of one only where the plan itself writes it (``known``: ``key=value``).
+
+    Companies put anything into tags; of all others only the name is said.
+    """
     return [
-        f"{key}={value}"
+        f"{key}={value}" if f"{key}={value}" in known else key if harmless(key) else HIDDEN
         for key, value in sorted(tags.items())
-        if _TAGS.fullmatch(key.replace("-", "_").replace(".", "_")) and harmless(value)
     ]
+
+
+def scrubbed(text: str, raw: Raw) -> str:
+    """A sentence of somebody else's (a workspace quotes what it refuses) without the secrets of this configuration."""
+    for secret in sorted(set(_secrets((), raw)), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _secrets(path: Path, value: Any) -> Iterator[str]:
+    """The texts in a configuration that may be secret and are long enough to be told from words."""
+    if isinstance(value, str) and path and path[0] in _DOCUMENTS and len(path) == 1:
+        try:
+            yield from _secrets((*path, ""), json.loads(value))
+        except ValueError:
+            return
+    elif isinstance(value, Mapping):
+        for name, inside in value.items():
+            # A policy writes the whole path into one name: spark_env_vars.TOKEN.
+            yield from _secrets((*path, *str(name).split(".", 1)[:1], str(name)), inside)
+    elif isinstance(value, list):
+        for inside in value:
+            yield from _secrets(path, inside)
+    elif (
+        isinstance(value, str)
+        and len(value) >= _SHORTEST_SECRET
+        and _NEVER & set(path)
+        and value not in _WORDS
+        and not _REFERENCE.fullmatch(value.strip())
+    ):
+        yield value
 
 
 def harmless(text: str) -> bool:

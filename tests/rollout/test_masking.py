@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rollout.masking import HIDDEN, harmless, path_words, shown_tags, shown_value
+from rollout.masking import HIDDEN, harmless, path_words, scrubbed, shown_field, shown_tags, shown_value
 
 SECRET = "hunter2-S3CR3T"
 
@@ -52,19 +52,40 @@ def test_a_value_is_shown_only_where_its_field_is_known_to_hold_no_secret(
     assert shown_value(path, value) == shown
 
 
-def test_of_tags_only_those_that_say_whose_it_is_are_shown() -> None:
-    tags = {
-        "team": "payments",
-        "cost-center": "4711",
-        "Env": "prod",
-        "api_token": SECRET,
-        "note": "call Anna",
-        "owner": "dapi0123456789abcdef",
-        "service": "https://user:pw@host",
-        "project": "a1b2c3d4e5f6a7b8c9d0",
-        "app": "password=x",
-    }
-    assert shown_tags(tags) == ["Env=prod", "cost-center=4711", "team=payments"]
+def test_the_value_of_a_tag_is_shown_only_where_the_plan_writes_it() -> None:
+    tags = {"team": "payments", "env": "prod", "api_token": SECRET, "owner": SECRET, "ghp_abcdefghijkl": "x"}
+    assert shown_tags(tags, {"team=payments", "env=dev"}) == ["api_token", "env", HIDDEN, "owner", "team=payments"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"spark.key must be x (is {SECRET})",
+        f"NUM is {SECRET}, and again {SECRET}",
+    ],
+)
+def test_a_sentence_of_somebody_else_loses_what_the_configuration_holds(text: str) -> None:
+    raws: list[dict[str, Any]] = [
+        {"spark_conf": {"a": SECRET}},
+        {"settings": {"tasks": [{"task_key": "t", "notebook_task": {"base_parameters": {"a": SECRET}}}]}},
+        {"docker_image": {"basic_auth": {"password": SECRET}}},
+        {"definition": f'{{"spark_env_vars.TOKEN": {{"type": "fixed", "value": "{SECRET}"}}}}'},
+    ]
+    for raw in raws:
+        assert SECRET not in scrubbed(text, raw)
+        assert HIDDEN in scrubbed(text, raw)
+    plain = "spark_version must be 13.3.x-scala2.12 (is 17.3.x-scala2.13)"
+    assert scrubbed(plain, {"spark_version": "13.3.x-scala2.12", "spark_conf": {"a": "is"}}) == plain
+
+
+def test_of_a_policy_only_the_rules_about_runtimes_are_shown() -> None:
+    rule = '{"type": "fixed", "value": "13.3.x-scala2.12"}'
+    whole = f'{{"spark_version": {rule}, "spark_env_vars.TOKEN": {{"type": "fixed", "value": "{SECRET}"}}}}'
+    assert shown_field(("definition",), whole) == f"spark_version {rule}"
+    assert shown_field(("definition", "spark_version"), rule) == f"spark_version {rule}"
+    assert shown_field(("policy_family_definition_overrides",), f'{{"spark_conf.x": "{SECRET}"}}') == HIDDEN
+    assert shown_field(("definition",), f"no JSON {SECRET}") == HIDDEN
+    assert shown_field(("definition", "spark_version"), None) == "none"
 
 
 @pytest.mark.parametrize("text", ["data-platform", "orders_nightly_v2", "Team 17", "anna@example.com", "2026-11-27"])
