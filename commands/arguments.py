@@ -8,7 +8,7 @@ from commands.call import Refused, refused
 
 _NUMBERS: Final = frozenset({"rollout", "target_id", "version", "generation", "page"})
 _TEXTS: Final = frozenset(
-    {"words", "stage", "target", "reason", "role", "comment", "confirm", "state", "verb", "owner"}
+    {"words", "stage", "target", "reason", "role", "comment", "confirm", "state", "verb", "owner", "repository"}
 )
 _LISTS: Final = frozenset({"stages", "items", "unpin", "managed_too"})
 _FLAGS: Final = frozenset({"submitted", "managed", "compared"})

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from commands import card as cards
-from commands import compared, drifted, outlook, report
+from commands import compared, download, drifted, outlook, report
 from commands.reply import At, Block, Button, Buttons, Icon, Line, Note, Paragraph, Part, Person, Reply, Strong, line
 from commands.shown import backups_line, targets_words
 from commands.words import count, short, sign_off_line
@@ -32,6 +32,8 @@ def document(
     """The message of that kind; None when there is nothing to say any more, or nobody knows the kind."""
     if kind == "daily_summary":
         return report.daily(session, standing, ids, now)
+    if kind == "edits":
+        return download.document(session, standing, ids)
     if kind == "drift":
         return drifted.document(session, standing)
     if kind in {"paused", "resumed"}:

@@ -92,9 +92,6 @@ _DOCUMENTS: Final = frozenset({"definition", "policy_family_definition_overrides
 #: A reference to a secret is no secret: the platform itself shows it.
 _REFERENCE: Final = re.compile(r"\{\{secrets/[\w.@ -]{1,128}/[\w.@ -]{1,128}\}\}")
 _TOKEN: Final = re.compile(r"\b(dapi|dose|dkea|ghp_|gho_|glpat-|xox[abp]-|AKIA|ASIA|sk-|eyJ)[\w.-]{6,}|-----BEGIN")
-_SUSPICIOUS: Final = re.compile(
-    r"passw|pwd|secret|token|credential|api.?key|access.?key|private|bearer|sig=|://[^/\s]*@", re.I
-)
 #: A word of people: no long run of letters and digits mixed as keys have it.
 _KEYLIKE: Final = re.compile(r"(?=[A-Za-z+/=]*\d)(?=[\d+/=]*[A-Za-z])[A-Za-z0-9+/=]{16,}|[0-9a-fA-F]{24,}")
 
@@ -139,7 +136,7 @@ def shown_tags(tags: Mapping[str, str], known: Collection[str] = ()) -> list[str
     Companies put anything into tags; of all others only the name is said.
     """
     return [
-        f"{key}={value}" if f"{key}={value}" in known else key if harmless(key) else HIDDEN
+        f"{key}={value}" if f"{key}={value}" in known else HIDDEN if _is_keylike(key) else key
         for key, value in sorted(tags.items())
     ]
 
@@ -175,14 +172,13 @@ def _secrets(path: Path, value: Any) -> Iterator[str]:
         yield value
 
 
-def harmless(text: str) -> bool:
-    """Whether a text looks like a word or a name of people, and not like a key, a token or a login."""
-    return len(text) <= _LONGEST and not (_TOKEN.search(text) or _SUSPICIOUS.search(text) or _KEYLIKE.search(text))
+def _is_keylike(text: str) -> bool:
+    return bool(_TOKEN.search(text) or _KEYLIKE.search(text))
 
 
 def path_words(path: Path) -> str:
     """A path as people read it: ``settings.tasks.load.new_cluster.spark_version``; a step that looks secret is not."""
-    return ".".join(step if harmless(step) or step in _SHOWN | _NEVER else HIDDEN for step in path)
+    return ".".join(HIDDEN if _is_keylike(step) else step for step in path)
 
 
 def _is_shown(path: Path) -> bool:

@@ -59,6 +59,7 @@ CODES: Final[dict[str, str]] = {
     "nothing_scheduled": "no start waits for its time",
     "nothing_to_retry": "nothing failed",
     "selection_overlap": "two stages select the same target",
+    "nothing_to_download": "no edit is left to make in a repository",
     "not_arrived": "not every edit of a repository has been deployed",
     "not_pinned": "the target is not pinned",
     "owner_required": "a pin needs an owner",

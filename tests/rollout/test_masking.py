@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rollout.masking import HIDDEN, harmless, path_words, scrubbed, shown_field, shown_tags, shown_value
+from rollout.masking import HIDDEN, path_words, scrubbed, shown_field, shown_tags, shown_value
 
 SECRET = "hunter2-S3CR3T"
 
@@ -86,18 +86,6 @@ def test_of_a_policy_only_the_rules_about_runtimes_are_shown() -> None:
     assert shown_field(("policy_family_definition_overrides",), f'{{"spark_conf.x": "{SECRET}"}}') == HIDDEN
     assert shown_field(("definition",), f"no JSON {SECRET}") == HIDDEN
     assert shown_field(("definition", "spark_version"), None) == "none"
-
-
-@pytest.mark.parametrize("text", ["data-platform", "orders_nightly_v2", "Team 17", "anna@example.com", "2026-11-27"])
-def test_words_of_people_look_harmless(text: str) -> None:
-    assert harmless(text)
-
-
-@pytest.mark.parametrize(
-    "text", ["ghp_abcdefghijkl", "AKIAABCDEFGH1234", "0123456789abcdef01234567", "Zm9vYmFyMTIzNDU2Nzg5", "my secret"]
-)
-def test_keys_and_tokens_do_not(text: str) -> None:
-    assert not harmless(text)
 
 
 def test_a_step_of_a_path_that_looks_like_a_key_is_hidden_too() -> None:
