@@ -22,6 +22,7 @@ from storage import actions, comparing
 from storage.actions import Claim, LeaseLost
 from storage.database import away
 from storage.models import Backup, Stage
+from workspace import permissions
 from workspace.errors import (
     Busy,
     Forbidden,
@@ -115,6 +116,10 @@ class _Execution(Looking):
     def _backup(self) -> bool:
         raw = self.read()
         stored = self.kind.backup_of(raw)
+        try:
+            stored[permissions.KEPT] = self.kind.permissions(self.client, self.claim.object_id)
+        except (Forbidden, Gone, Refused) as error:  # that takes more rights than the change itself
+            log.info("permissions_not_backed_up", action=self.claim.action_id, error=self.said(error))
         ciphertext, digest = self.parts.vault.seal(stored)
         with self.parts.database.write() as session:
             if self.stored_backup(session) is None:  # never overwritten
@@ -182,7 +187,11 @@ class _Execution(Looking):
             else:
                 self.look_twice()
             return False
-        found = differences(self.kind.compared(backup), self.kind.compared(raw))
+        before, now = self.kind.compared(backup), self.kind.compared(raw)
+        if self.rights is not None:
+            before["permissions"] = self.rights
+            now["permissions"] = self.kind.permissions(self.client, self.claim.object_id)
+        found = differences(before, now)
         if not found:
             self.end(ActionState.DONE, raw=raw)
         elif not self.looked_twice():  # a read may lag behind the write that put it back

@@ -17,6 +17,7 @@ from storage.actions import Claim
 from storage.models import Rollout, Stage
 from storage.plans import plan_of
 from storage.secrets import KeyProblem
+from workspace import permissions
 from workspace.compute import interactive
 from workspace.errors import WorkspaceError
 
@@ -25,6 +26,7 @@ class Looking(Claimed):
     """A claimed action together with what can be seen of its target. ``backup``: what a revert goes back to."""
 
     backup: Raw | None = None
+    rights: dict[str, list[str]] | None = None  # as they were backed up; None: they could not be read then
 
     def read(self) -> Raw:
         self.read_at = self.machine()
@@ -54,9 +56,11 @@ class Looking(Claimed):
         if backup is None:
             raise _NoBackup("There is no backup of this generation.")
         try:
-            return self.parts.vault.open(backup.ciphertext)
+            opened = self.parts.vault.open(backup.ciphertext)
         except KeyProblem as error:
             raise _NoBackup(f"The backup cannot be opened: {error}.") from None
+        self.rights = opened.pop(permissions.KEPT, None)
+        return opened
 
     def look(self, change: Change, raw: Raw) -> tuple[Look, Change | None, list[dict[str, Any]]]:
         """What this look found, what would be written, and what somebody else changed."""

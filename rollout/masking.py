@@ -184,6 +184,8 @@ def path_words(path: Path) -> str:
 def _is_shown(path: Path) -> bool:
     if not path:
         return False
+    if path[0] == "permissions":  # principals and the platform's own words for levels
+        return True
     if path[0] in _DOCUMENTS:
         return len(path) >= 2 and path[1] in _ATTRIBUTES and set(path[2:]) <= _RULES
     return path[-1] in _SHOWN and not _NEVER & set(path[:-1])

@@ -23,6 +23,7 @@ from workspace.compute import (
     way_back_note,
 )
 from workspace.elsewhere import forced_note, proposed
+from workspace.permissions import direct
 from workspace.settling import Settled, Settlement
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "edited_by",
     "edited_since",
     "needed",
+    "permissions",
     "plan",
     "read",
     "release_of",
@@ -184,6 +186,10 @@ def edited_by(client: Client, object_id: str) -> tuple[str, datetime] | None:
 
 def needed(client: Client, object_id: str, backup: Raw) -> str | None:
     return None
+
+
+def permissions(client: Client, object_id: str) -> dict[str, list[str]]:
+    return direct(client, "cluster", object_id)
 
 
 def compared(raw: Raw) -> dict[str, Any]:

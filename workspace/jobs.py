@@ -13,6 +13,7 @@ from workspace.compute import RUNTIME, as_set, backup_of, tags_of, uses_of
 from workspace.errors import Forbidden, Gone, Incomplete, Refused
 from workspace.job_places import ENTRY_KEYS, entry, entry_with, field_at, inner, places, settings, tasks
 from workspace.job_plan import managed_elsewhere, plan
+from workspace.permissions import direct
 from workspace.settling import Settled, Settlement
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "edited_by",
     "edited_since",
     "needed",
+    "permissions",
     "plan",
     "read",
     "release_of",
@@ -121,6 +123,10 @@ def edited_by(client: Client, object_id: str) -> tuple[str, datetime] | None:
 
 def needed(client: Client, object_id: str, backup: Raw) -> str | None:
     return None
+
+
+def permissions(client: Client, object_id: str) -> dict[str, list[str]]:
+    return direct(client, "job", object_id)
 
 
 def compared(raw: Raw) -> dict[str, Any]:

@@ -84,6 +84,10 @@ class Kind(Protocol):
         """What a backup stores: the raw configuration as it is. Pure."""
         ...
 
+    def permissions(self, client: Client, object_id: str) -> dict[str, list[str]]:
+        """Principal -> the levels that it was given on it directly. Raises the WorkspaceErrors of ``Client.get``."""
+        ...
+
     def compared(self, raw: Raw) -> dict[str, Any]:
         """What of it can differ from a backup: all but what the platform itself sets, texts of JSON opened. Pure."""
         ...

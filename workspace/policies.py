@@ -19,6 +19,7 @@ from workspace.client import Client
 from workspace.compute import backup_of as copy_of
 from workspace.errors import Gone, Refused
 from workspace.json_text import member, same, with_member
+from workspace.permissions import direct
 from workspace.settling import Settled, Settlement
 
 _DEFINITION: Final = "definition"
@@ -132,6 +133,10 @@ def url(host: str, object_id: str) -> str:
 
 def backup_of(raw: Raw) -> dict[str, Any]:
     return {name: value for name, value in copy_of(raw).items() if name != _LOOKED}
+
+
+def permissions(client: Client, object_id: str) -> dict[str, list[str]]:
+    return direct(client, "policy", object_id)
 
 
 def compared(raw: Raw) -> dict[str, Any]:

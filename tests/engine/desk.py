@@ -53,6 +53,7 @@ class MadeUp:
 
     def __init__(self) -> None:
         self.raws: dict[str, dict[str, Any]] = {}
+        self.rights: dict[str, dict[str, list[str]]] = {}
         self.writes: list[str] = []
         self.starts: list[str] = []
         self.editors: dict[str, tuple[str, datetime]] = {}
@@ -104,6 +105,9 @@ class MadeUp:
 
     def backup_of(self, raw: Raw) -> dict[str, Any]:
         return dict(raw)
+
+    def permissions(self, _client: Any, object_id: str) -> dict[str, list[str]]:
+        return self.rights.get(object_id, {})
 
     def compared(self, raw: Raw) -> dict[str, Any]:
         return clusters.compared(raw)

@@ -254,6 +254,48 @@ def test_asking_twice_asks_for_nothing_twice(bench: Desk) -> None:
         assert comparing.ask(session, locked, bench.now) == 0
 
 
+def test_permissions_are_backed_up_and_compared_too(bench: Desk) -> None:
+    bench.kind.rights = {"a": {"user anna": ["CAN_MANAGE"]}, "b": {"group all": ["CAN_ATTACH_TO"]}}
+    upgraded(bench, "a", "b")
+    bench.kind.rights["a"] = {"user anna": ["CAN_RESTART"], "group all": ["CAN_MANAGE"]}
+    roll_back(bench)
+    assert to_the_end(bench) is StageState.ROLLED_BACK
+    assert compared(bench) == Compared(equal=1, differ=1)
+    (one,) = not_equal(bench)
+    assert one.fields == (
+        {"field": "permissions.user anna", "before": "CAN_MANAGE", "ours": "-", "now": "CAN_RESTART"},
+        {"field": "permissions.group all", "before": "none", "ours": "-", "now": "CAN_MANAGE"},
+    )
+
+
+def test_permissions_that_cannot_be_read_any_more_are_not_called_equal(
+    bench: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.kind.rights = {"a": {"user anna": ["CAN_MANAGE"]}}
+    upgraded(bench, "a")
+
+    def refuse(*_: Any) -> dict[str, list[str]]:
+        raise Forbidden("no")
+
+    monkeypatch.setattr(bench.kind, "permissions", refuse)
+    roll_back(bench)
+    assert to_the_end(bench) is StageState.ROLLED_BACK
+    assert compared(bench) == Compared(unread=1)
+
+
+def test_where_permissions_cannot_be_read_the_backup_is_taken_all_the_same(
+    bench: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> dict[str, list[str]]:
+        raise Forbidden("no")
+
+    monkeypatch.setattr(bench.kind, "permissions", refuse)
+    upgraded(bench, "a")
+    roll_back(bench)
+    assert to_the_end(bench) is StageState.ROLLED_BACK
+    assert compared(bench) == Compared(equal=1)
+
+
 # -- over sockets ------------------------------------------------------------------------------------------------------
 
 
