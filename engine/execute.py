@@ -181,6 +181,7 @@ class _Execution(Looking):
         backup = self.opened_backup()
         try:
             raw = self.read()
+            rights = self.kind.permissions(self.client, self.claim.object_id) if self.rights is not None else None
         except Gone:
             if self.looked_twice():
                 self.end(ActionState.DONE, comparing.GONE, "It no longer exists.")
@@ -190,7 +191,7 @@ class _Execution(Looking):
         before, now = self.kind.compared(backup), self.kind.compared(raw)
         if self.rights is not None:
             before["permissions"] = self.rights
-            now["permissions"] = self.kind.permissions(self.client, self.claim.object_id)
+            now["permissions"] = rights
         found = differences(before, now)
         if not found:
             self.end(ActionState.DONE, raw=raw)

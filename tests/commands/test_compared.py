@@ -147,6 +147,7 @@ def test_the_three_values_of_each_field_are_behind_a_button_page_by_page(world: 
 
 def test_a_page_past_the_end_is_the_last_one(world: World) -> None:
     rolled_back(world, [(DONE, "differs_from_backup")] * 11)
+    assert "11 differ" in said(world.say("qa", "status --compared")), "without a name it is the newest one"
     page = world.press("qa", "status", {"stage": "dev", "compared": True, "page": 99})
     assert "11-11 of 11 targets that differ." in said(page)
 
