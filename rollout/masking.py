@@ -150,11 +150,12 @@ def scrubbed(text: str, raw: Raw) -> str:
 
 def _secrets(path: Path, value: Any) -> Iterator[str]:
     """The texts in a configuration that may be secret and are long enough to be told from words."""
-    if isinstance(value, str) and path and path[0] in _DOCUMENTS and len(path) == 1:
+    if isinstance(value, str) and path and path[-1] in _DOCUMENTS:
         try:
-            yield from _secrets((*path, ""), json.loads(value))
+            opened = json.loads(value)
         except ValueError:
             return
+        yield from _secrets((*path, ""), opened)
     elif isinstance(value, Mapping):
         for name, inside in value.items():
             # A policy writes the whole path into one name: spark_env_vars.TOKEN.
