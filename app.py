@@ -71,6 +71,7 @@ def main(arguments: Sequence[str]) -> int:
     terminal = verbs.add_parser("rollout", help="the same door as /rollout, from a terminal")
     terminal.add_argument("--as", dest="operator", metavar="USER", help="your Slack user id (or ROLLOUT_OPERATOR)")
     terminal.add_argument("--yes", action="store_true", help="confirm without asking")
+    terminal.add_argument("--out", type=Path, metavar="FILE", help="where to write a file that comes with the answer")
     terminal.add_argument("words", nargs=argparse.REMAINDER, metavar="VERB ...")
     chosen = parser.parse_args(arguments)
     try:
@@ -317,7 +318,7 @@ def _terminal(found: Settings, chosen: argparse.Namespace) -> int:
         checked = _checked(slack=False, workspaces=True)
         return _engine(checked, database, calendar, load_plans(checked.plans, CHECKS))
 
-    operator = Operator(chosen.operator or os.environ.get("ROLLOUT_OPERATOR", ""), chosen.yes)
+    operator = Operator(chosen.operator or os.environ.get("ROLLOUT_OPERATOR", ""), chosen.yes, chosen.out)
     try:
         door = Door(database, calendar, read_only=found.read_only)
         return operate(database, door, operator, " ".join(chosen.words), None if found.read_only else build)

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from commands.door import Door
 from commands.grammar import parse
 from commands.plaintext import render
-from commands.reply import Actor, Choice, FieldErrors, Form, PersonInput, Request, Surface
+from commands.reply import Actor, Choice, FieldErrors, Form, PersonInput, Reply, Request, Surface
 from engine.lock import EngineLock, EngineRunning
 from rollout.states import WORK_OF
 from settings import SettingsError
@@ -29,6 +29,7 @@ class Operator:
 
     user_id: str
     yes: bool
+    out: Path | None = None  # where a file that comes with the answer is written
 
 
 def operate(
@@ -54,9 +55,29 @@ def operate(
         except FieldErrors as error:
             print(error, file=sys.stderr)
             return 2
+    if operator.out is not None and not reply.refused:
+        return _write(reply, operator.out)
     print(render(reply))
     if not reply.refused and build_engine is not None:
         _work_off(database, build_engine)
+    return 0
+
+
+def _write(reply: Reply, out: Path) -> int:
+    """Write the file of an answer; 2 when there is none, or something stands there already."""
+    if reply.file is None:
+        print("--out: this answer has no file; rollout download has one", file=sys.stderr)
+        return 2
+    try:
+        with out.open("x", encoding="utf-8") as opened:
+            opened.write(reply.file.text)
+    except FileExistsError:
+        print(f"--out: {out} exists already; name another file, or move it away", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"--out: {out}: {error.strerror}", file=sys.stderr)
+        return 2
+    print(f"{reply.file.title}: written to {out}")
     return 0
 
 

@@ -16,6 +16,8 @@ from bot.clients import NotSent, RateLimited, Refused, Unknown
 from bot.door import Door
 from bot.pace import Pace
 from bot.posting import ADVICE, backoff, post, refuse_shared
+from bot.uploading import UPLOADS, not_uploaded, upload
+from commands.reply import File, Reply
 from storage import cards, leases, outbox
 from storage.database import Database
 from storage.models import Rollout
@@ -139,7 +141,7 @@ class Sender:
             if waits or (channel is not None and not self._pace.ready(channel)):
                 continue
             with self._database.write() as session:
-                claimed = outbox.claim(session, letter, self._owner, now, 60.0)
+                claimed = outbox.claim(session, letter, self._owner, now, 60.0, letter.kind in UPLOADS)
             if claimed is not None:
                 self._send(claimed, channel, thread)
                 return True
@@ -176,6 +178,10 @@ class Sender:
         try:
             refuse_shared(self._internal, channel)
             self._pace.used(channel)
+            if reply.file is not None:
+                if (refused := self._upload(letter, channel, thread, reply, reply.file)) is None:
+                    return
+                reply = refused
             ts = post(
                 self._web,
                 channel,
@@ -189,6 +195,22 @@ class Sender:
             return
         with self._database.write() as session:
             outbox.sent(session, letter, ts)
+
+    def _upload(self, letter: Letter, channel: str, thread: str | None, reply: Reply, file: File) -> Reply | None:
+        """Upload the file of a message; where Slack refuses files, what is said instead.
+
+        A file that cannot come must not hold back the decisions behind it. Raises as ``upload`` does otherwise.
+        """
+        seconds = float(self._web.timeout)
+        try:
+            upload(self._web, channel, reply, file, seconds, thread=thread, repeated=letter.repeated)
+        except Refused as error:
+            todo = ADVICE.get(error.error, "")
+            log.warning("a file could not be uploaded", outbox=letter.id, error=str(error), todo=todo)
+            return not_uploaded(file, error.error, todo)
+        with self._database.write() as session:
+            outbox.sent(session, letter, None)
+        return None
 
     def _superseded(self, letter: Letter) -> bool:
         """Drop a summary after which a newer one waits: after a week without Slack one is enough."""

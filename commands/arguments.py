@@ -8,9 +8,10 @@ from commands.call import Refused, refused
 
 _NUMBERS: Final = frozenset({"rollout", "target_id", "version", "generation", "page"})
 _TEXTS: Final = frozenset(
-    {"words", "stage", "target", "reason", "role", "comment", "confirm", "state", "verb", "owner"}
+    {"words", "stage", "target", "reason", "role", "comment", "confirm", "state", "verb", "owner", "repository"}
 )
 _LISTS: Final = frozenset({"stages", "items", "unpin", "managed_too"})
+_FLAGS: Final = frozenset({"submitted", "managed", "compared"})
 _MOST: Final = 2**31  # an integer of PostgreSQL
 _LENGTH: Final = 3000
 _KEEP: Final = frozenset("\n\t")
@@ -61,7 +62,7 @@ def _value(name: str, value: Any, verb: str) -> Any:
         if name == "stages" and not value:
             raise _malformed(name, verb)
         return [cleaned(v)[:_LENGTH] for v in value]
-    if name == "submitted" and not isinstance(value, bool):
+    if name in _FLAGS and not isinstance(value, bool):
         raise _malformed(name, verb)
     return value
 

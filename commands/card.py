@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from commands import managed, outlook, pins
+from commands import compared, managed, outlook, pins
 from commands.reply import (
     Block,
     Button,
@@ -46,13 +46,14 @@ def card(session: Session, standing: Standing, key: str, now: datetime) -> Reply
         blocks.append(bar)
     blocks += pace(session, standing, stage, now)
     blocks += failures(session, stage)
+    blocks += compared.blocks(session, stage, _FAILURES)
     blocks += owned_elsewhere(session, standing, stage)
     blocks += pins.listed(standing, tuple(p for p in standing.pins if p.stage == key), 5)
     blocks += runs(standing, stage)
     blocks += criteria(standing, stage) if stage.state is StageState.REVIEW else []
     blocks.append(Paragraph(_next(standing, stage, now)))
     details = Button("Details", "status", {"rollout": standing.id, "stage": key})
-    blocks.append(Buttons((*outlook.next_buttons(standing, stage, now), details)))
+    blocks.append(Buttons((*outlook.next_buttons(standing, stage, now), *compared.button(standing, stage), details)))
     if stage.started_by:
         digest = (stage.change_set_digest or "")[:8]
         again = f" · try {stage.generation}" if stage.generation > 1 else ""
@@ -88,7 +89,7 @@ def _pace(session: Session, standing: Standing, stage: StageStanding, kind: Acti
 
 def failures(session: Session, stage: StageStanding, most: int = _FAILURES) -> list[Block]:
     """The first failures with their reasons."""
-    kinds = [k for k in ActionKind if stage.tally(k).bad]
+    kinds = [k for k in ActionKind if stage.tally(k).bad and k is not ActionKind.COMPARE]
     ran = _failed_runs(session, stage, most)
     if not kinds:
         return ran

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from commands import card as cards
-from commands import drifted, outlook, report
+from commands import compared, download, drifted, outlook, report
 from commands.reply import At, Block, Button, Buttons, Icon, Line, Note, Paragraph, Part, Person, Reply, Strong, line
-from commands.shown import targets_words
+from commands.shown import backups_line, targets_words
 from commands.words import count, short, sign_off_line
 from rollout.people import members
 from rollout.standing import StageStanding, Standing
@@ -21,6 +21,7 @@ from storage.models import Target
 card = cards.card
 
 _MENTIONS = 5
+_NAMED = 8
 
 Maker = Callable[[Session, Standing, StageStanding, Mapping[str, Any], datetime], Reply | None]
 
@@ -31,6 +32,8 @@ def document(
     """The message of that kind; None when there is nothing to say any more, or nobody knows the kind."""
     if kind == "daily_summary":
         return report.daily(session, standing, ids, now)
+    if kind == "edits":
+        return download.document(session, standing, ids)
     if kind == "drift":
         return drifted.document(session, standing)
     if kind in {"paused", "resumed"}:
@@ -170,8 +173,14 @@ def _rollback_ended(
     bad = stage.tally(ActionKind.REVERT).bad
     said = f"{stage.key} is rolled back" + (f", except {count(bad, 'target')}." if bad else ".")
     lines = [
-        line(Icon("warning" if bad else "ok"), " ", Strong(said), f" {targets_words(stage).capitalize()}."),
+        line(
+            Icon("ok" if not bad and stage.compared.clean else "warning"),
+            " ",
+            Strong(said),
+            f" {targets_words(stage).capitalize()}.",
+        ),
         *((line(stage.block_sentence),) if stage.block_sentence else ()),
+        *((backups,) if (backups := backups_line(stage)) is not None else ()),
         line(f"It is locked. Once it is known what went wrong: /rollout unlock {stage.key} REASON"),
     ]
     if bad:
@@ -182,9 +191,11 @@ def _rollback_ended(
     blocks: tuple[Block, ...] = (
         Paragraph(tuple(lines)),
         *cards.failures(session, stage),
+        *compared.blocks(session, stage, _NAMED),
         _buttons(standing, stage, now, {"unlock", "rollback"} if bad or stage.in_use else {"unlock"}),
     )
-    return Reply(said, blocks)
+    counted = stage.compared.words()
+    return Reply(f"{said} {counted}." if counted else said, blocks)
 
 
 def _stage_rejected(
@@ -294,7 +305,7 @@ def _flag(standing: Standing, kind: str) -> Reply | None:
 def _buttons(standing: Standing, stage: StageStanding, now: datetime, verbs: set[str]) -> Buttons:
     found = [b for b in outlook.next_buttons(standing, stage, now) if b.verb in verbs]
     details = Button("Details", "status", {"rollout": standing.id, "stage": stage.key})
-    return Buttons((*found, details))
+    return Buttons((*found, *compared.button(standing, stage), details))
 
 
 _OF_STAGE: dict[str, Maker] = {

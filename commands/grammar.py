@@ -41,8 +41,9 @@ _QUOTES: Final = str.maketrans(
 #: A command with its reason. What is longer would not fit the button that asks the person to choose.
 LONGEST: Final = 900
 _LINK: Final = re.compile(r"<(?P<mark>[@#!]?)(?P<body>[^<>|]+)(?:\|(?P<label>[^<>]*))?>")
-#: The one flag that there is; a dash becomes one of several when it is typed on a phone.
-_MANAGED: Final = re.compile(r"(?:^|\s)-{1,2}managed(?=\s|$)", re.IGNORECASE)
+#: The only flags that there are, each of one verb; a dash becomes one of several when it is typed on a phone.
+_FLAGS: Final = {"plan": "managed", "status": "compared"}
+_FLAG: Final = {verb: re.compile(rf"(?:^|\s)-{{1,2}}{flag}(?=\s|$)", re.IGNORECASE) for verb, flag in _FLAGS.items()}
 _PAIRS: Final = {'"': '"', "'": "'", "`": "`"}
 
 
@@ -59,9 +60,9 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     said = words[0].lower().strip("\"'`.,:;!?")
     verb = ALIASES.get(said, said)
     rest = words[1].strip() if len(words) > 1 else ""
-    if verb == "plan" and (found := _MANAGED.search(rest)):
+    if verb in _FLAG and (found := _FLAG[verb].search(rest)):
         rest = f"{rest[: found.start()]} {rest[found.end() :]}".strip()
-        return verb, {"managed": True, **({"words": rest} if rest else {})}
+        return verb, {_FLAGS[verb]: True, **({"words": rest} if rest else {})}
     return verb, {"words": rest} if rest else {}
 
 

@@ -1,15 +1,20 @@
 """``plan --managed``: the edits that repositories need, as text to copy, and how many of them have arrived."""
 
+from collections.abc import Sequence
+
 from commands.call import Call
-from commands.reply import Block, Buttons, Heading, Line, Note, Paragraph, Preformatted, Reply, Strong, line
+from commands.reply import Block, Button, Buttons, Heading, Line, Note, Paragraph, Preformatted, Reply, Strong, line
 from commands.shown import facts_age, pages
 from commands.words import count
 from rollout.patch import Edited, description
+from rollout.plan import Plan
 from storage import managed
 from storage.managed import Arrival, Edit
 
 #: Repositories on one page: their edits are shown whole.
 _A_PAGE = 1
+#: A button carries no more than so many bytes of a name.
+_LONGEST_NAME = 900
 
 
 def edits(call: Call) -> Reply:
@@ -30,22 +35,34 @@ def edits(call: Call) -> Reply:
     for repository in wanted:
         left = [e for e in found if e.repository == repository and not e.arrived]
         if left:
-            blocks.append(Preformatted(tuple(patch(repository, left, call).splitlines())))
+            blocks.append(Preformatted(tuple(patch(repository, left, call.plan).splitlines())))
         else:
             blocks.append(Paragraph((line(f"Everything of {repository} has arrived."),)))
+    plan = call.button("Plan", "plan", **({"stage": key} if key else {}))
     more = {"managed": True, **({"stage": key} if key else {})}
     if call.request.surface != "terminal":
         turn = pages(call, "plan", len(repositories), _A_PAGE, **more)
         if turn.buttons:
             blocks.append(turn)
     blocks.append(Note(facts_age(standing, call.now)))
-    blocks.append(Buttons((call.button("Look again", "refresh"), call.button("Plan", "plan"))))
+    blocks.append(Buttons((*_downloads(call, wanted, there < total), call.button("Look again", "refresh"), plan)))
     return Reply(said, tuple(blocks), share=True)
 
 
-def patch(repository: str, left: list[Edit], call: Call) -> str:
+def _downloads(call: Call, shown: Sequence[str], left: bool) -> list[Button]:
+    """The edits as a file: of the repository that is shown, and of all."""
+    stage = {"stage": call.stage_key} if call.stage_key else {}
+    if not left:
+        return []
+    whole = call.button("Download all the edits", "download", **stage)
+    if call.request.surface == "terminal" or len(shown) != 1 or len(shown[0].encode()) > _LONGEST_NAME:
+        return [whole]
+    return [call.button("Download the edits", "download", repository=shown[0], **stage), whole]
+
+
+def patch(repository: str, left: Sequence[Edit], plan: Plan) -> str:
     """The patch description of one repository."""
-    runtimes = call.plan.runtimes
+    runtimes = plan.runtimes
     targets = [Edited(e.name, e.kind, e.workspace, e.object_id, e.owner or "unknown", e.fields) for e in left]
     return description(repository, targets, f"Databricks Runtime {runtimes.source} to {runtimes.target}")
 

@@ -7,6 +7,7 @@ from commands.audit import audit
 from commands.call import Call
 from commands.checklist import check_mark, checklist, mark, unmark
 from commands.contacts import contacts
+from commands.download import download
 from commands.flags import pause, refresh, resume
 from commands.home import home
 from commands.pin import check_pin, pin
@@ -33,7 +34,10 @@ _ALL: Final = (
         "Where we are, what holds us, who must act.",
         "stage_or_target",
         status,
-        detail=("Of a target: what it was, what we wrote, what it is now, and its last runs.",),
+        detail=(
+            "Of a target: what it was, what we wrote, what it is now, its backups and its last runs.",
+            "Of a rolled-back stage with --compared: every target that is not as its backup says, field by field.",
+        ),
     ),
     Verb(
         "plan",
@@ -53,6 +57,16 @@ _ALL: Final = (
         "stage",
         checklist,
         detail=("Tick several at once with Mark done…; Un-tick… takes it back.",),
+    ),
+    Verb(
+        "download",
+        "/rollout download [STAGE]",
+        "The edits that repositories need, as a file in the channel.",
+        "stage",
+        download,
+        act=True,
+        harmless=True,
+        detail=("The same as /rollout plan --managed shows; at a terminal it is printed, or written with --out FILE.",),
     ),
     Verb("report", "/rollout report", "The summary as of now; Share posts it.", "nothing", report),
     Verb("audit", "/rollout audit [STAGE]", "Who did what, when.", "stage", audit),

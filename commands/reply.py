@@ -258,6 +258,15 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A text that goes with a reply as a file: uploaded by Slack's surface, written by the terminal's."""
+
+    name: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The answer to a request.
 
@@ -272,6 +281,7 @@ class Reply:
     refused: str | None = None
     share: bool = False
     error_id: str | None = None
+    file: File | None = None
 
 
 class FieldErrors(Exception):

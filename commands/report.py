@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from commands import drifted, outlook, pins, supports
+from commands import compared, drifted, outlook, pins, supports
 from commands.call import Call
 from commands.reply import Block, Button, Buttons, Chart, Heading, Icon, Line, Note, Paragraph, Reply, Strong, line
 from commands.shown import facts_age, plain_status, stage_lines, targets_words, warnings
@@ -28,9 +28,10 @@ def report(call: Call) -> Reply:
         runtimes = tallies.runtimes(session, standing.id)
         drift = drifted.blocks(session, standing)
         widened = supports.left_widened(session, standing)
+        backups = {s.key: compared.blocks(session, s, 5) for s in standing.stages[:_STAGES]}
     blocks: list[Block] = [Heading(f"{standing.plan.title}: summary"), Paragraph((outlook.where(standing, now),))]
     for stage in standing.stages[:_STAGES]:
-        blocks.append(Paragraph(tuple(stage_lines(standing, stage, now))))
+        blocks += [Paragraph(tuple(stage_lines(standing, stage, now))), *backups[stage.key]]
     blocks += targets_by_runtime(standing, runtimes)
     blocks += [*warnings(standing), *drift, *pins.listed(standing)]
     if widened:

@@ -78,9 +78,22 @@ def stage_lines(standing: Standing, stage: StageStanding, now: datetime) -> list
         lines.append(line(f"Bake: another {lasting(stage.bake_until - now)}"))
     if stage.state is StageState.BLOCKED or (stage.state is StageState.ROLLED_BACK and stage.block_sentence):
         lines.append(line(Icon("warning"), f" {stage.block_sentence}"))
+    if (compared := backups_line(stage)) is not None:
+        lines.append(compared)
     if stage.locked and stage.state is StageState.ROLLED_BACK:
         lines.append(line("Locked", *outlook.locked_words(stage)))
     return lines
+
+
+def backups_line(stage: StageStanding) -> Line | None:
+    """``118 of 120 equal to their backups, 2 differ``; None where nothing was put back or compared yet."""
+    found = stage.compared
+    if stage.state not in {StageState.ROLLING_BACK, StageState.ROLLED_BACK} or not found.total:
+        return None
+    if stage.state is StageState.ROLLING_BACK and found.waiting == found.total:
+        return None  # it is still being put back
+    icon = "ok" if found.clean else "working" if found.waiting else "warning"
+    return line(Icon(icon), f" {found.words()}")
 
 
 def targets_words(stage: StageStanding) -> str:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from commands import card, outlook, pins
+from commands import card, compared, outlook, pins
 from commands.call import Call
 from commands.reply import Block, Buttons, Fields, Heading, Line, Note, Paragraph, Person, Reply, Strong, line
 from commands.shown import facts_age, progress, stage_lines
@@ -26,6 +26,7 @@ def stage(call: Call, key: str) -> Reply:
     with call.database.read() as session:
         blocks += card.pace(session, standing, found, now)
         blocks += card.failures(session, found, _FAILURES)
+        blocks += compared.blocks(session, found, _FAILURES)
         blocks += card.owned_elsewhere(session, standing, found)
     blocks += pins.listed(standing, tuple(p for p in standing.pins if p.stage == key))
     blocks += card.runs(standing, found)
@@ -54,6 +55,7 @@ def stage(call: Call, key: str) -> Reply:
     blocks.append(Note(facts_age(standing, now)))
     buttons = outlook.next_buttons(standing, found, now, (call.actor, call.roles))
     more = (
+        *compared.button(standing, found),
         call.button("Plan", "plan", stage=key),
         call.button("Checklist", "checklist", stage=key),
         call.button("All stages", "status"),

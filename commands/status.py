@@ -1,8 +1,9 @@
 """``status [STAGE | TARGET]``: one look answers where we are, what holds us and who must act."""
 
+from dataclasses import replace
 from datetime import datetime
 
-from commands import outlook, pins, stagelook, targetlook
+from commands import compared, outlook, pins, stagelook, targetlook
 from commands.call import Call
 from commands.reply import (
     Block,
@@ -24,6 +25,11 @@ def status(call: Call) -> Reply:
     """The whole rollout, one stage or one target."""
     if call.target_id is not None:
         return targetlook.target(call, call.target_id)
+    if call.request.arguments.get("compared"):
+        known = [s.key for s in call.standing.stages if s.compared.total]
+        key = call.stage_key or next(reversed(known), None)
+        if key is not None:
+            return compared.page(replace(call, stage_key=key))
     if call.stage_key is not None:
         return stagelook.stage(call, call.stage_key)
     return overview(call)

@@ -1,10 +1,11 @@
 """``status TARGET``: what one target was, what we wrote, what it is now, and how its runs do."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import and_, select, true
 
-from commands import pins
+from commands import pins, targetback
 from commands.call import Call, refused
 from commands.reply import (
     Block,
@@ -19,16 +20,17 @@ from commands.reply import (
     Person,
     Reply,
     Strong,
-    Table,
     line,
 )
 from commands.words import WORK, ago, change_words, count, short
 from rollout.change import SUPPORTS, Change
 from rollout.drift import WORDS, Drift, Drifted, who_said
 from rollout.location import cluster_url, job_url, normal_host, policy_url, pool_url
+from rollout.masking import shown_field, shown_tags
+from rollout.selection import written_tags
 from rollout.sharing import sentence
 from rollout.states import ACTION_BAD, ActionKind, ActionState
-from storage import sharing
+from storage import comparing, sharing
 from storage.models import Action, Run, Target, Workspace
 
 _RUNS = 8
@@ -80,13 +82,21 @@ def target(call: Call, target_id: int) -> Reply:
             if found.kind in SUPPORTS
             else [sentence(*one) for one in sharing.shared_by(session, standing.id, [target_id])]
         )
+        comparison = comparing.of_target(session, target_id)
+        backups = targetback.read_backups(session, target_id)
     frozen = next((a.change for a in reversed(actions) if a.change), None)
-    blocks: list[Block] = [Heading(short(f"{found.name}", 140)), Fields(tuple(_pairs(found, frozen)))]
+    blocks: list[Block] = [
+        Heading(short(f"{found.name}", 140)),
+        Fields(tuple(_pairs(found, frozen, now, written_tags(call.plan)))),
+    ]
     blocks += _left_alone(found, frozen)
     blocks += _bonds(found, shared)
     if actions:
         blocks.append(Paragraph((line(Strong("What was done")), *[_action(a) for a in actions[-8:]])))
-    blocks += _conflicts(actions)
+    blocks += targetback.conflicts(actions)
+    blocks += targetback.fields(frozen, actions)
+    blocks += targetback.comparison(comparison, now)
+    blocks += targetback.backups(backups, now)
     if found.kind == "job":
         blocks.append(_runs(runs))
     blocks.append(Note(line(f"Seen {ago(found.seen_at, now)}.", *_link(found, host))))
@@ -108,13 +118,15 @@ def target(call: Call, target_id: int) -> Reply:
     return Reply(f"{found.name}: {found.release or '-'}, {found.state or 'state unknown'}.", tuple(blocks), share=True)
 
 
-def _pairs(found: Target, frozen: dict[str, object] | None) -> list[tuple[str, Line]]:
+def _pairs(
+    found: Target, frozen: dict[str, object] | None, now: datetime, known_tags: Collection[str]
+) -> list[tuple[str, Line]]:
     change = frozen or found.change
     before, ours = "-", "-"
     if change and found.kind in SUPPORTS:
         rules = Change.from_json(change).fields
         before, ours = (
-            short("; ".join(str(v or "none") for v in side), 300)
+            short("; ".join(shown_field(f.path, value) for f, value in zip(rules, side, strict=True)), 300)
             for side in zip(*((f.before, f.after) for f in rules), strict=True)
         )
     elif change:
@@ -122,18 +134,19 @@ def _pairs(found: Target, frozen: dict[str, object] | None) -> list[tuple[str, L
         before = change_words({"fields": [{"path": f.path, "before": f.before, "after": f.before} for f in fields]})
         ours = change_words({"fields": [{"path": f.path, "before": f.after, "after": f.after} for f in fields]})
         before, ours = (short(_once(text), 150) for text in (before, ours))
+    present = f"{found.release or '-'}, {found.state or '-'}" + (", gone" if found.gone else "")
     return [
         ("Kind", line(f"{found.kind} {found.object_id} in {found.workspace}")),
         ("Stage", line(found.stage_key or ("shared by stages" if found.kind in SUPPORTS else "in no stage"))),
         ("Before", line(before)),
         ("Ours", line(ours if frozen else f"{ours} (planned)" if change else "-")),
-        ("Now", line(f"{found.release or '-'}, {found.state or '-'}" + (", gone" if found.gone else ""))),
-        ("Owner", line(_owners(found))),
+        ("Now", line(f"{present}, looked at {ago(found.seen_at, now)}")),
+        ("Owner", line(_owners(found, known_tags))),
         ("Ran", line(_activity(found))),
     ]
 
 
-def _owners(found: Target) -> str:
+def _owners(found: Target, known_tags: Collection[str]) -> str:
     """Whose it is: as whom it runs, who made it, and where it is deployed from."""
     words = [found.owner or "unknown"]
     creator = str((found.about or {}).get("creator") or "")
@@ -141,9 +154,8 @@ def _owners(found: Target) -> str:
         words.append(f"made by {creator}")
     if found.managed_by:
         words.append(f"deployed from {found.repository or 'a repository'} ({found.managed_by})")
-    tags = (found.about or {}).get("tags") or {}
-    if tags:
-        words.append(", ".join(f"{key}={value}" for key, value in sorted(tags.items())[:6]))
+    if tags := shown_tags((found.about or {}).get("tags") or {}, known_tags):
+        words.append(f"tags {', '.join(tags[:8])}")
     return short("; ".join(words), 400)
 
 
@@ -200,19 +212,6 @@ def _action(action: Action) -> Line:
     said = f": {short(action.sentence, 250)}" if action.sentence else ""
     code = f" ({action.reason_code})" if action.reason_code else ""
     return line(Icon(icon), f" {WORK[action.kind]}{tries}: {_STATE[action.state]}{said}{code}")
-
-
-def _conflicts(actions: list[Action]) -> list[Block]:
-    """Before, ours and now of the fields that somebody else changed."""
-    newest = actions[-1] if actions else None
-    if newest is None or newest.state is not ActionState.CONFLICT or not isinstance(newest.outcome, dict):
-        return []
-    rows = []
-    for c in newest.outcome.get("conflicts", ())[:10]:
-        if isinstance(c, dict):
-            path = ".".join(str(p) for p in c.get("path", ()))
-            rows.append((path[:60], *(str(c.get(side))[:40] for side in ("before", "ours", "now"))))
-    return [Table(("field", "before", "ours", "now"), tuple(rows))] if rows else []
 
 
 def _runs(runs: list[Run]) -> Block:

@@ -41,6 +41,7 @@ WORK: Final = {
     ActionKind.CHANGE: "upgraded",
     ActionKind.VALIDATE: "checked",
     ActionKind.REVERT: "put back",
+    ActionKind.COMPARE: "compared with its backup",
 }
 
 

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from engine.parts import Parts
 from engine.replan import note_present_state
 from rollout.change import Raw
-from rollout.states import ActionKind, ActionState
-from storage import actions, rates
+from rollout.masking import scrubbed
+from rollout.states import ACTION_GOOD, ActionKind, ActionState
+from storage import actions, comparing, rates
 from storage.actions import Claim
 from storage.models import Action, Backup
 from workspace.client import Client
@@ -40,12 +41,18 @@ _HAS_BACKUP = select(Backup.id).where(_OF_CLAIM)
 class Claimed:
     """One action, its target's kind and the client of its workspace. Everything here may raise LeaseLost."""
 
+    present: Raw | None = None  # the target as it was last read
+
     def __init__(self, parts: Parts, claim: Claim) -> None:
         self.parts = parts
         self.claim = claim
         self.kind: Kind = KINDS[claim.target_kind]
         self.client: Client = parts.clients[claim.workspace]
         self.read_at = parts.database.machine()
+
+    def said(self, text: object) -> str:
+        """A sentence as it may be stored and logged: a workspace may quote in it what the target holds."""
+        return scrubbed(str(text), self.present) if self.present is not None else str(text)
 
     # -- what the journal says -----------------------------------------------------------------------------------------
 
@@ -166,7 +173,13 @@ class Claimed:
         outcome: dict[str, Any] | None = None,
         raw: Raw | None = None,
     ) -> None:
+        if sentence is not None:
+            sentence = self.said(sentence)
         with self.parts.database.write() as session:
-            actions.end(session, self.claim, state, self.parts.calendar(), code, sentence, outcome)
+            now = self.parts.calendar()
+            actions.end(session, self.claim, state, now, code, sentence, outcome)
+            if self.claim.kind is ActionKind.REVERT and state in ACTION_GOOD:
+                claim = self.claim
+                comparing.ask_one(session, claim.rollout_id, claim.stage_id, claim.generation, claim.target_id, now)
             if raw is not None:
                 note_present_state(session, self.claim.target_id, self.kind, raw, self.parts.calendar(), self.read_at)

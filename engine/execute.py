@@ -14,9 +14,11 @@ from engine.claimed import HELD_FOR, LOOK_AGAIN
 from engine.looking import Looking, forward_allowed
 from engine.parts import Parts
 from rollout.change import SUPPORTS, Change, Holds, Raw, compare
+from rollout.comparing import differences, shown_differences
+from rollout.masking import shown_field
 from rollout.states import ActionKind, ActionState
 from rollout.steps import Settling, Step, decide
-from storage import actions
+from storage import actions, comparing
 from storage.actions import Claim, LeaseLost
 from storage.database import away
 from storage.models import Backup, Stage
@@ -32,6 +34,7 @@ from workspace.errors import (
     Unavailable,
     WorkspaceError,
 )
+from workspace.permissions import direct
 
 log = structlog.get_logger(__name__)
 
@@ -104,6 +107,8 @@ class _Execution(Looking):
                 return self._backup()
             case ActionKind.VALIDATE:
                 return self._validate()
+            case ActionKind.COMPARE:
+                return self._compare()
             case _:
                 return self._write_step()
 
@@ -128,17 +133,29 @@ class _Execution(Looking):
                         created_at=self.parts.calendar(),
                     )
                 )
-            actions.end(session, self.claim, ActionState.DONE, self.parts.calendar(), outcome={"digest": digest})
+            outcome = {"digest": digest, "fields": self._shown_backup(raw)}
+            actions.end(session, self.claim, ActionState.DONE, self.parts.calendar(), outcome=outcome)
         return False
 
     def _permissions(self) -> bytes | None:
         """Who may do what with the target, sealed; None where we may not read it: no change of ours touches that."""
         try:
             found = self.kind.permissions_of(self.client, self.claim.object_id)
-        except (Forbidden, Gone, Refused) as error:
-            log.warning("permissions_not_read", action=self.claim.action_id, error=str(error))
+        except (Forbidden, Gone, Refused) as error:  # that takes more rights than the change itself
+            log.info("permissions_not_read", action=self.claim.action_id, error=self.said(error))
             return None
         return self.parts.vault.seal(found)[0]
+
+    def _shown_backup(self, raw: Raw) -> list[dict[str, Any]]:
+        """What the backup says of the fields that are going to be changed: commands cannot open it, and need not."""
+        change = self.claim.change
+        if change is None:
+            return []
+        values = self.kind.values(raw, change)
+        return [
+            {"path": list(f.path), "value": shown_field(f.path, value)}
+            for f, value in zip(change.fields, values, strict=True)
+        ]
 
     # -- validate ------------------------------------------------------------------------------------------------------
 
@@ -163,6 +180,37 @@ class _Execution(Looking):
                 self.fail("stuck", _stuck(raw), raw)
             case Settling.NOT_YET:
                 self.look_again_soon()
+        return False
+
+    # -- compare -------------------------------------------------------------------------------------------------------
+
+    def _compare(self) -> bool:
+        """Whether it is as its backup says. What could not be read ends as a failure, never as equal."""
+        backup = self.opened_backup()
+        try:
+            raw = self.read()
+            rights = None
+            if self.rights is not None:
+                rights = direct(self.kind.permissions_of(self.client, self.claim.object_id))
+        except Gone:
+            if self.looked_twice():
+                self.end(ActionState.DONE, comparing.GONE, "It no longer exists.")
+            else:
+                self.look_twice()
+            return False
+        before, now = self.kind.compared(backup), self.kind.compared(raw)
+        if self.rights is not None:
+            before["permissions"] = self.rights
+            now["permissions"] = rights
+        found = differences(before, now)
+        if not found:
+            self.end(ActionState.DONE, raw=raw)
+        elif not self.looked_twice():  # a read may lag behind the write that put it back
+            self.look_twice()
+        else:
+            outcome = {"fields": shown_differences(found, self.claim.change), "number": len(found)}
+            fields = "1 field differs" if len(found) == 1 else f"{len(found)} fields differ"
+            self.end(ActionState.DONE, comparing.DIFFERS, f"{fields} from its backup.", outcome, raw)
         return False
 
     # -- change and revert ---------------------------------------------------------------------------------------------
@@ -260,7 +308,7 @@ class _Execution(Looking):
                 self.end(ActionState.DONE, sentence=behind, raw=raw)
                 return
         except (OutcomeUnknown, Busy) as error:  # on its way, or about to be: a second start does no harm
-            log.info("start_uncertain", action=self.claim.action_id, error=str(error))
+            log.info("start_uncertain", action=self.claim.action_id, error=self.said(error))
         except (Refused, Forbidden) as error:
             self.end(ActionState.DONE, sentence=f"{behind} The workspace refused to start it: {error}", raw=raw)
             return
@@ -278,7 +326,7 @@ class _Execution(Looking):
         try:
             self.kind.apply(self.client, self.claim.object_id, write, raw)
         except OutcomeUnknown as error:
-            log.warning("outcome_unknown", action=self.claim.action_id, error=str(error))
+            log.warning("outcome_unknown", action=self.claim.action_id, error=self.said(error))
             self.later(self.parts.patience.settle)
             return False
         except WorkspaceError as error:
@@ -287,7 +335,7 @@ class _Execution(Looking):
             seen = {"fallback": True} if fall_back else None
             self.commit(intent_at=None, intent_epoch=None, seen=seen, looks=self._unanswered)
             if fall_back:
-                log.warning("old_runtime_refused", action=self.claim.action_id, error=str(error))
+                log.warning("old_runtime_refused", action=self.claim.action_id, error=self.said(error))
                 return True
             if not isinstance(error, Refused):
                 raise

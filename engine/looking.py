@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from engine.claimed import Claimed
 from rollout.awaiting import awaited, resolved
-from rollout.change import SUPPORTS, WIDENS_AGAIN, Change, Holds, Raw, compare, three_way_revert
+from rollout.change import SUPPORTS, WIDENS_AGAIN, Change, Holds, Path, Raw, compare, three_way_revert
+from rollout.masking import shown_field
 from rollout.states import ActionKind, StageState
 from rollout.steps import Look, Settling
 from rollout.windows import may_touch
@@ -21,16 +22,19 @@ from storage.secrets import KeyProblem
 from storage.standins import stand_ins
 from workspace.compute import interactive
 from workspace.errors import WorkspaceError
+from workspace.permissions import direct
 
 
 class Looking(Claimed):
     """A claimed action together with what can be seen of its target. ``backup``: what a revert goes back to."""
 
     backup: Raw | None = None
+    rights: dict[str, list[str]] | None = None  # as they were backed up; None: they could not be read then
 
     def read(self) -> Raw:
         self.read_at = self.machine()
-        return self.kind.read(self.client, self.claim.object_id)
+        self.present = self.kind.read(self.client, self.claim.object_id)
+        return self.present
 
     def named(self) -> bool:
         """Whether the change names everything by its id; pools that were made meanwhile get theirs, for good."""
@@ -52,15 +56,7 @@ class Looking(Claimed):
         if self.claim.kind is not ActionKind.REVERT or change.step == WIDENS_AGAIN:
             return change
         # What is put back comes from the backup of this generation, and from nowhere else.
-        with self.parts.database.read() as session:
-            backup = self.stored_backup(session)
-        if backup is None:
-            raise _NoBackup("There is no backup of this generation.")
-        try:
-            raw = self.parts.vault.open(backup.ciphertext)
-        except KeyProblem as error:
-            raise _NoBackup(f"The backup cannot be opened: {error}.") from None
-        self.backup = raw
+        raw = self.backup = self.opened_backup()
         before = self.kind.values(raw, change)
         fields = tuple(
             # The old runtime was refused: what is put back instead was said before the start.
@@ -69,6 +65,20 @@ class Looking(Claimed):
         )
         return replace(change, fields=fields)
 
+    def opened_backup(self) -> dict[str, Any]:
+        """The backup of this generation. Raises a WorkspaceError with the code ``no_backup``."""
+        with self.parts.database.read() as session:
+            backup = self.stored_backup(session)
+        if backup is None:
+            raise _NoBackup("There is no backup of this generation.")
+        try:
+            opened = self.parts.vault.open(backup.ciphertext)
+            rights = self.parts.vault.open(backup.permissions) if backup.permissions is not None else None
+        except KeyProblem as error:
+            raise _NoBackup(f"The backup cannot be opened: {error}.") from None
+        self.rights = direct(rights) if rights is not None else None
+        return opened
+
     def look(self, change: Change, raw: Raw) -> tuple[Look, Change | None, list[dict[str, Any]]]:
         """What this look found, what would be written, and what somebody else changed."""
         values = self.kind.values(raw, change)
@@ -76,12 +86,12 @@ class Looking(Claimed):
         if self.claim.kind is ActionKind.REVERT:
             revert = three_way_revert(change, values)
             write = revert.change
-            conflicts = [c.to_json() for c in revert.conflicts]
+            conflicts = [_shown(c.path, c.before, c.ours, c.now) for c in revert.conflicts]
             holds = Holds.AFTER if write is None else Holds.BEFORE
         else:
             write, holds = change, compare(change, values)
             conflicts = [
-                {"path": list(f.path), "before": f.before, "ours": f.after, "now": now}
+                _shown(f.path, f.before, f.after, now)
                 for f, now in zip(change.fields, values, strict=True)
                 if now not in (f.before, f.after)
             ]
@@ -160,6 +170,12 @@ class Looking(Claimed):
 
 class _NoBackup(WorkspaceError):
     code = "no_backup"
+
+
+def _shown(path: Path, before: Any, ours: Any, now: Any) -> dict[str, Any]:
+    """The three values of a field that somebody else changed, as they may be stored and shown."""
+    values = {"before": before, "ours": ours, "now": now}
+    return {"path": list(path), **{side: shown_field(path, value) for side, value in values.items()}}
 
 
 def _age(since: datetime | None, now: datetime) -> float:

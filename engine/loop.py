@@ -244,7 +244,8 @@ class Engine:
             for stage in stages:
                 limits = plan_of(stage.rollout).stage(stage.key)
                 # A revert may also be that of one target, in any state of its stage.
-                wants.append(Want(stage.id, stage.generation, ActionKind.REVERT, None, limits.max_parallel, None))
+                for back in (ActionKind.REVERT, ActionKind.COMPARE):
+                    wants.append(Want(stage.id, stage.generation, back, None, limits.max_parallel, None))
                 if stage.state is StageState.PASSED and not stage.locked and not stage.rollout.paused:
                     wants += _of_supports(stage, limits.max_parallel, now)
                 kind = WORK_OF.get(stage.state)
@@ -265,7 +266,7 @@ class Engine:
                         leave_shared=change and not may_touch(plan, stage.key, True, now),
                     )
                 )
-        return sorted(wants, key=lambda w: w.forward)
+        return sorted(wants, key=lambda w: (w.forward, w.kind is ActionKind.COMPARE))
 
     # -- ticks ---------------------------------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session, aliased
 from engine import watch
 from engine.parts import Parts
 from rollout.change import NARROWS, SUPPORTS, WIDENS_AGAIN, Change
-from rollout.states import ACTION_BAD, ACTION_OPEN, WORK_OF, ActionKind, ActionState, StageState
-from storage import attempts
+from rollout.states import ACTION_BAD, ACTION_OPEN, BACKWARD, WORK_OF, ActionKind, ActionState, StageState
+from storage import attempts, comparing
 from storage.models import Action, Stage, Target, Workspace
 from storage.plans import plan_of
 from storage.record import ENGINE, post, touch_card
@@ -173,6 +173,9 @@ def _advance_rollback(session: Session, stage: Stage, now: datetime) -> bool:
         return False
     if _open(session, stage, None):
         return False
+    if comparing.ask(session, stage, now):
+        touch_card(session, stage)
+        return False
     found = attempts.counts(session, stage.id, stage.generation, ActionKind.REVERT)
     bad = sum(found.get(s, 0) for s in ACTION_BAD)
     back = found.get(ActionState.DONE, 0)
@@ -214,7 +217,7 @@ def _drop_unbegun(session: Session, stage: Stage, now: datetime) -> None:
         .where(
             Action.stage_id == stage.id,
             Action.generation == stage.generation,
-            Action.kind != ActionKind.REVERT,
+            Action.kind.not_in(BACKWARD),
             Action.state == ActionState.PENDING,
         )
         .values(state=ActionState.SKIPPED, ended_at=now, sentence="Not begun: the stage was rolled back.")
@@ -309,7 +312,11 @@ def _to_revert(session: Session, stage: Stage) -> Sequence[Row[Any]]:
     in_flight = session.execute(
         select(
             exists().where(
-                Action.target_id == Target.id, of_stage, Action.state.in_(ACTION_OPEN), Target.kind.not_in(SUPPORTS)
+                Action.target_id == Target.id,
+                of_stage,
+                Action.kind != ActionKind.COMPARE,
+                Action.state.in_(ACTION_OPEN),
+                Target.kind.not_in(SUPPORTS),
             )
         )
     ).scalar_one()

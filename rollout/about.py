@@ -67,7 +67,7 @@ def managed(
     taken at its word: to write by API what a repository owns is the worse mistake.
     """
     lowered = {key.lower(): value.strip() for key, value in tags.items()}
-    repository = next((lowered[key] for key in _REPOSITORY_TAGS if lowered.get(key)), "")
+    repository = _without_login(next((lowered[key] for key in _REPOSITORY_TAGS if lowered.get(key)), ""))
     kind = (deployment or {}).get("kind")
     where = str((deployment or {}).get("metadata_file_path") or "")
     if kind == "BUNDLE":
@@ -80,6 +80,11 @@ def managed(
     if _BUNDLE.search(tool) or edit_mode == "UI_LOCKED":
         return Managed(BUNDLE, repository)
     return Managed(REPOSITORY, repository) if repository else None
+
+
+def _without_login(address: str) -> str:
+    """An address without the name, password or token that stands in it: the rest is shown to everybody."""
+    return re.sub(r"(?<=://)[^/@\s]*@|[?#].*$", "", address)
 
 
 def _yes(value: str) -> bool:

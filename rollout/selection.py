@@ -78,6 +78,11 @@ def _excluded(exclude: Exclude, target: Candidate) -> bool:
     )
 
 
+def written_tags(plan: Plan) -> frozenset[str]:
+    """Every ``key=value`` that the plan writes out in a selection."""
+    return frozenset(tag for stage in plan.stages for tag in (*stage.targets.tags, *stage.targets.exclude.tags))
+
+
 def _like(text: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(text, pattern) for pattern in patterns)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from rollout.comparing import Compared
 from rollout.people import members
 from rollout.plan import Item as PlanItem
 from rollout.plan import Plan, RoleKey
@@ -116,6 +117,8 @@ class StageStanding:
     arrived: int = 0  # of those, deployed on the new runtime
     drifted: int = 0  # not as we set them, or appeared after the freeze
     in_use: int = 0  # supports that its rollback left as changed, because something still needed them
+    back_since: int | None = None  # the newest rollback of this generation began after the action of that id
+    compared: Compared = field(default_factory=Compared)  # how its targets stand to their backups since then
     work: Mapping[ActionKind, Tally] = field(default_factory=dict)
     signatures: tuple[Signature, ...] = ()
     findings: Mapping[str, Finding] = field(default_factory=dict)

@@ -89,6 +89,11 @@ class ActionKind(StrEnum):
     CHANGE = "change"
     VALIDATE = "validate"
     REVERT = "revert"
+    COMPARE = "compare"  # after the way back: look whether the target is as its backup says
+
+
+#: What belongs to the way back: pause, lock, windows, limits and pins do not hold it.
+BACKWARD = frozenset({ActionKind.REVERT, ActionKind.COMPARE})
 
 
 #: The kind of action that a stage state waits for.

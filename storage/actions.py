@@ -26,7 +26,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session
 
 from rollout.change import SUPPORTS, SUPPORTS_IN_ORDER, Change
-from rollout.states import ACTION_OPEN, ActionKind, ActionState, StageState
+from rollout.states import ACTION_OPEN, BACKWARD, ActionKind, ActionState, StageState
 from storage import rates, runfailures
 from storage.attempts import WIDENING_AGAIN, failures, is_newest_bad
 from storage.database import Database
@@ -52,7 +52,7 @@ class Want:
 
     @property
     def forward(self) -> bool:
-        return self.kind is not ActionKind.REVERT
+        return self.kind not in BACKWARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def claim(
     if len(ids) < limit:
         possible = _with_work(session, machine, workspace, wants)
         stages = _lock_stages(session, {want.stage_id for want in possible})
-        back = sum(r.kind is ActionKind.REVERT for r in running)
+        back = sum(r.kind in BACKWARD for r in running)
         forward = len(running) - back
         for want in possible:
             room = min(limit - len(ids), most - back - (forward if want.forward else 0))

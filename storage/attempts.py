@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, aliased
 
 from rollout.change import WIDENS_AGAIN
 from rollout.limits import allowed
-from rollout.states import ACTION_BAD, ActionKind, ActionState
+from rollout.states import ACTION_BAD, BACKWARD, ActionKind, ActionState
 from storage.models import Action, Stage, Target
 from storage.plans import plan_of
 
@@ -57,7 +57,7 @@ def counts(session: Session, stage_id: int, generation: int, kind: ActionKind) -
             or_(
                 Target.pinned_reason.is_(None),
                 Action.state == ActionState.RUNNING,
-                Action.kind == ActionKind.REVERT,
+                Action.kind.in_(BACKWARD),
             ),
         )
         .group_by(Action.state)
@@ -79,7 +79,7 @@ def failures(session: Session, stage_id: int, generation: int, kind: ActionKind)
             is_newest_bad(),
         )
     )
-    if kind is not ActionKind.REVERT:
+    if kind not in BACKWARD:
         found = found.where(Target.pinned_reason.is_(None))
     return session.execute(found).scalar_one()
 

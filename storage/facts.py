@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, and_, case, func, null, select
 from sqlalchemy.orm import Session
 
 from rollout.change import SUPPORTS
+from rollout.comparing import Compared
 from rollout.standing import (
     Finding,
     ItemStanding,
@@ -19,7 +20,7 @@ from rollout.standing import (
     WorkspaceStanding,
 )
 from rollout.states import ACTION_BAD, ACTION_OPEN, ActionKind, ActionState
-from storage import managed, rates, tallies
+from storage import comparing, managed, rates, tallies
 from storage.actions import is_shared
 from storage.attempts import is_newest_bad
 from storage.dryrun import change_set, digest_of, in_change_set
@@ -74,6 +75,7 @@ def standing(session: Session, rollout: Rollout) -> Standing:
     waiting = (
         select(ScheduledStart).join(Stage).where(Stage.rollout_id == rollout.id, ScheduledStart.state == "waiting")
     )
+    compared = comparing.counts(session, rollout.id)
     scheduled = {s.stage_id: s for s in session.execute(waiting).scalars()}
     return Standing(
         id=rollout.id,
@@ -83,7 +85,13 @@ def standing(session: Session, rollout: Rollout) -> Standing:
         stages=tuple(
             replace(
                 _stage(
-                    s, planned.get(s.key, _Counts()), work[s.id], signatures[s.id], findings[s.id], scheduled.get(s.id)
+                    s,
+                    planned.get(s.key, _Counts()),
+                    work[s.id],
+                    signatures[s.id],
+                    findings[s.id],
+                    scheduled.get(s.id),
+                    compared.get(s.id, Compared()),
                 ),
                 in_use=in_use.get(s.id, 0),
             )
@@ -124,6 +132,7 @@ def _stage(
     signatures: list[Signature],
     findings: dict[str, Finding],
     scheduled: ScheduledStart | None,
+    compared: Compared,
 ) -> StageStanding:
     return StageStanding(
         id=row.id,
@@ -155,6 +164,8 @@ def _stage(
         managed=counts.managed,
         arrived=counts.arrived,
         drifted=counts.drifted,
+        back_since=row.back_since,
+        compared=compared,
         work=work,
         signatures=tuple(signatures),
         findings=findings,

@@ -91,6 +91,8 @@ def roll_back(
 
 def _begin(act: Act, stage: Stage, reason: str) -> None:
     again = stage.state is StageState.ROLLED_BACK
+    newest = select(func.max(Action.id)).where(Action.stage_id == stage.id)
+    begun_after = act.session.execute(newest).scalar_one() or 0
     act.session.execute(
         update(Action)
         .where(
@@ -121,6 +123,7 @@ def _begin(act: Act, stage: Stage, reason: str) -> None:
         left_state=None,
         block_code=None,
         block_sentence=None,
+        back_since=begun_after,
     )
     post(
         act.session,
@@ -392,6 +395,7 @@ def unlock(
             evidence_digest=None,
             block_code=None,
             block_sentence=None,
+            back_since=None,
         )
         ready = act.look().predecessors_passed(stage_key)
         if not ready:

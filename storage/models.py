@@ -80,6 +80,7 @@ class Stage(Base):
     locked_by: Mapped[str | None] = mapped_column(Key)
     block_code: Mapped[str | None] = mapped_column(Key)
     block_sentence: Mapped[str | None] = mapped_column(Text)
+    back_since: Mapped[int | None]  # actions with a greater id belong to the newest rollback of this generation
     runs_from: Mapped[datetime | None]  # failed runs that ended before this were looked at by a person
     rollout: Mapped[Rollout] = relationship()
     __table_args__ = (UniqueConstraint("rollout_id", "key"), UniqueConstraint("rollout_id", "position"))
@@ -195,7 +196,10 @@ class Backup(Base):
     digest: Mapped[str] = mapped_column(String(64))  # of the canonical raw configuration
     state: Mapped[str] = mapped_column(String(40))  # RUNNING, TERMINATED, ... when it was taken
     created_at: Mapped[datetime]
-    __table_args__ = (UniqueConstraint("target_id", "stage_id", "generation"),)
+    __table_args__ = (
+        UniqueConstraint("target_id", "stage_id", "generation"),
+        Index("ix_backup_stage_id_generation", "stage_id", "generation"),
+    )
 
 
 class Action(Base):

@@ -60,9 +60,15 @@ def next_letters(session: Session, now: datetime) -> list[Letter]:
     ]
 
 
-def claim(session: Session, letter: Letter, owner: str, now: datetime, seconds: float) -> Letter | None:
-    """Mark the message as being sent; None when somebody was quicker. Commit before the call."""
+def claim(
+    session: Session, letter: Letter, owner: str, now: datetime, seconds: float, once_more: bool = False
+) -> Letter | None:
+    """Mark the message as being sent; None when somebody was quicker. Commit before the call.
+
+    ``once_more``: a message that is being repeated is not repeated a second time, also after a crash.
+    """
     state = "unknown" if letter.repeated else "pending"
+    repeat = letter.repeat and not (once_more and letter.repeated)
     epoch = session.execute(
         update(Outbox)
         .where(Outbox.id == letter.id, Outbox.state == state, Outbox.epoch == letter.epoch)
@@ -71,6 +77,7 @@ def claim(session: Session, letter: Letter, owner: str, now: datetime, seconds: 
             owner=owner,
             epoch=Outbox.epoch + 1,
             attempts=Outbox.attempts + 1,
+            repeat=repeat,
             lease_until=now + timedelta(seconds=seconds),
         )
         .returning(Outbox.epoch)
@@ -83,7 +90,7 @@ def claim(session: Session, letter: Letter, owner: str, now: datetime, seconds: 
         letter.rollout_id,
         letter.stage_id,
         letter.ids,
-        letter.repeat,
+        repeat,
         letter.repeated,
         letter.attempts + 1,
         epoch,

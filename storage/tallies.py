@@ -8,7 +8,7 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from rollout.change import NARROWS, SUPPORTS
-from rollout.states import ACTION_BAD, ActionKind, ActionState, StageState
+from rollout.states import ACTION_BAD, BACKWARD, ActionKind, ActionState, StageState
 from storage.attempts import is_newest, is_newest_bad
 from storage.models import Action, Stage, Target
 
@@ -26,7 +26,7 @@ def newest_bad(session: Session, stage_id: int, generation: int, kind: ActionKin
         )
         .order_by(Target.workspace, Target.kind, Target.name)
     )
-    return [(a, t) for a, t in rows if kind is ActionKind.REVERT or t.pinned_reason is None]
+    return [(a, t) for a, t in rows if kind in BACKWARD or t.pinned_reason is None]
 
 
 def pace(session: Session, stage_id: int, generation: int, kind: ActionKind) -> tuple[int, datetime | None]:

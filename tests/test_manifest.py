@@ -21,7 +21,7 @@ def manifest() -> dict[str, Any]:
 def test_scopes_are_the_fewest_that_do(manifest: dict[str, Any]) -> None:
     scopes = manifest["oauth_config"]["scopes"]
     assert scopes == {
-        "bot": ["commands", "chat:write", "users:read", "channels:read", "groups:read"],
+        "bot": ["commands", "chat:write", "users:read", "channels:read", "groups:read", "files:write"],
         "bot_optional": ["usergroups:read"],
     }
 

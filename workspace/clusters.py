@@ -14,6 +14,7 @@ from workspace.client import Client
 from workspace.compute import (
     RUNTIME,
     access_note,
+    as_set,
     asked,
     backup_of,
     plan_compute,
@@ -32,6 +33,7 @@ from workspace.settling import Settled, Settlement
 __all__ = [
     "apply",
     "backup_of",
+    "compared",
     "complete",
     "discover",
     "editable",
@@ -56,6 +58,32 @@ _LISTED: Final = ("UI", "API", "PIPELINE")
 _EDITABLE: Final = frozenset({"RUNNING", "TERMINATED"})
 #: Running, or on its way there: an edit then restarts it.
 _UP: Final = frozenset({"RUNNING", "RESIZING", "RESTARTING", "PENDING"})
+#: What the platform says of a cluster beside what people set; ``spec`` repeats what was asked for.
+_PLATFORM: Final = frozenset(
+    {
+        "cluster_cores",
+        "cluster_log_status",
+        "cluster_memory_mb",
+        "default_tags",
+        "disk_spec",
+        "driver",
+        "effective_spark_version",
+        "executors",
+        "init_scripts_safe_mode",
+        "jdbc_port",
+        "last_activity_time",
+        "last_restarted_time",
+        "last_state_loss_time",
+        "release_version",
+        "spark_context_id",
+        "spec",
+        "start_time",
+        "state",
+        "state_message",
+        "terminated_time",
+        "termination_reason",
+    }
+)
 _ENDED_NORMALLY: Final = frozenset({"USER_REQUEST", "INACTIVITY", "JOB_FINISHED"})
 
 
@@ -172,6 +200,12 @@ def permissions_of(client: Client, object_id: str) -> dict[str, Any]:
 
 def needed(client: Client, object_id: str, backup: Raw) -> str | None:
     return None
+
+
+def compared(raw: Raw) -> dict[str, Any]:
+    left_out = _PLATFORM | ({"num_workers"} if raw.get("autoscale") else frozenset())  # then it is the size of now
+    found: dict[str, Any] = as_set({name: value for name, value in raw.items() if name not in left_out})
+    return found
 
 
 def release_of(raw: Raw) -> str:

@@ -15,6 +15,11 @@ RUNTIME: Final = "spark_version"
 ENGINE: Final = "runtime_engine"
 FIELDS: Final = (RUNTIME, ENGINE)
 
+#: The newer names of access modes, as they read back under the older ones (facts: databricks a2).
+_ACCESS_MODES: Final = {
+    "DATA_SECURITY_MODE_DEDICATED": "SINGLE_USER",
+    "DATA_SECURITY_MODE_STANDARD": "USER_ISOLATION",
+}
 _PASSTHROUGH: Final = "spark.databricks.passthrough.enabled"
 
 
@@ -62,6 +67,17 @@ def new_pools(raw: Raw, upgrade: Upgrade) -> list[tuple[str, str]]:
     spec = asked(raw)
     named = {POOLS[0]: spec.get(POOLS[0]), POOLS[1]: spec.get(POOLS[1]) or spec.get(POOLS[0])}
     return [(name, _stand_in(str(pool), upgrade)) for name, pool in named.items() if _replaced(pool, upgrade)]
+
+
+def as_set(spec: Any) -> Any:
+    """A copy in which the same setting reads the same wherever it stands: the API has two spellings of some."""
+    if isinstance(spec, Mapping):
+        return {
+            name: _ACCESS_MODES.get(found, found) if name == "data_security_mode" else as_set(found)
+            for name, found in spec.items()
+            if not (name == ENGINE and found == "NULL")
+        }
+    return [as_set(entry) for entry in spec] if isinstance(spec, list) else spec
 
 
 def uses_of(spec: Raw) -> Iterator[Use]:

@@ -10,7 +10,7 @@ from rollout.location import job_url
 from rollout.runtime import release, shown
 from workspace import permissions
 from workspace.client import Client, Json
-from workspace.compute import RUNTIME, backup_of, tags_of, uses_of
+from workspace.compute import RUNTIME, as_set, backup_of, tags_of, uses_of
 from workspace.errors import Forbidden, Gone, Incomplete, Refused
 from workspace.in_place import complete, stands_in, unfinished
 from workspace.job_places import ENTRY_KEYS, entry, entry_with, field_at, inner, places, settings, tasks
@@ -20,6 +20,7 @@ from workspace.settling import Settled, Settlement
 __all__ = [
     "apply",
     "backup_of",
+    "compared",
     "complete",
     "discover",
     "editable",
@@ -40,6 +41,10 @@ __all__ = [
 
 #: The arrays that come in pages of 100 entries; a later page has empty ones where an array is complete.
 _PAGED: Final = ("tasks", "job_clusters", "parameters", "environments")
+#: What the platform says of a job beside what people set.
+_PLATFORM: Final = frozenset(
+    {"effective_budget_policy_id", "effective_usage_policy_id", "has_more", "next_page_token", "trigger_state"}
+)
 #: 750 tasks are the platform's own limit for one job.
 _MOST_PAGES: Final = 50
 
@@ -126,6 +131,11 @@ def permissions_of(client: Client, object_id: str) -> dict[str, Any]:
 
 def needed(client: Client, object_id: str, backup: Raw) -> str | None:
     return None
+
+
+def compared(raw: Raw) -> dict[str, Any]:
+    found: dict[str, Any] = as_set({name: value for name, value in raw.items() if name not in _PLATFORM})
+    return found
 
 
 def release_of(raw: Raw) -> str:

@@ -103,5 +103,9 @@ class Kind(Protocol):
         """What a backup stores: the raw configuration as it is. Pure."""
         ...
 
+    def compared(self, raw: Raw) -> dict[str, Any]:
+        """What of it can differ from a backup: all but what the platform itself sets, texts of JSON opened. Pure."""
+        ...
+
 
 KINDS: Final[dict[str, Kind]] = {"cluster": clusters, "job": jobs, "pool": pools, "policy": policies}

@@ -17,7 +17,10 @@ Grant = tuple[str, str, str]
 
 
 def read(client: Client, kind: str, object_id: str) -> dict[str, Any]:
-    """The permissions of an object as the API gives them. Raises the WorkspaceErrors of ``Client.get``."""
+    """The permissions of an object as the API gives them; reading them takes the right to manage the object.
+
+    Raises the WorkspaceErrors of ``Client.get``.
+    """
     return client.get(_path(kind, object_id))
 
 
@@ -32,15 +35,23 @@ def grant(client: Client, kind: str, object_id: str, grants: list[Grant]) -> Non
 
 def missing(wanted: Raw, found: Raw) -> list[Grant]:
     """What is granted directly in ``wanted`` and neither it nor everything in ``found``. Pure."""
-    there = set(_direct(found))
+    there = set(_grants(found))
     return [
         (field, who, level)
-        for field, who, level in _direct(wanted)
+        for field, who, level in _grants(wanted)
         if not {(field, who, level), (field, who, _ALL)} & there
     ]
 
 
-def _direct(raw: Raw) -> Iterator[Grant]:
+def direct(raw: Raw) -> dict[str, list[str]]:
+    """Principal -> its levels, sorted; what is inherited from a parent is left out. Pure."""
+    found: dict[str, set[str]] = {}
+    for field, who, level in _grants(raw):
+        found.setdefault(f"{field.removesuffix('_name')} {who}", set()).add(level)
+    return {who: sorted(found[who]) for who in sorted(found)}
+
+
+def _grants(raw: Raw) -> Iterator[Grant]:
     for entry in raw.get("access_control_list") or ():
         for field in _PRINCIPALS:
             for given in (entry.get("all_permissions") or ()) if entry.get(field) else ():

@@ -26,6 +26,7 @@ from workspace.settling import Settled, Settlement
 __all__ = [
     "apply",
     "backup_of",
+    "compared",
     "complete",
     "discover",
     "editable",
@@ -163,6 +164,12 @@ def permissions_of(client: Client, object_id: str) -> dict[str, Any]:
     return permissions.read(client, "policy", object_id)
 
 
+def compared(raw: Raw) -> dict[str, Any]:
+    # The definition of a policy of a family is made by the platform, from the family and the overrides.
+    left_out = {_LOOKED, "is_default", *([_DEFINITION] if raw.get("policy_family_id") else ())}
+    return {name: _opened(name, value) for name, value in raw.items() if name not in left_out}
+
+
 def needed(client: Client, object_id: str, backup: Raw) -> str | None:
     """Who holds a runtime that only the widened policy takes: it is not put back under them."""
     old, now = understood(backup), understood(client.get("/api/2.0/policies/clusters/get", {"policy_id": object_id}))
@@ -179,6 +186,16 @@ def needed(client: Client, object_id: str, backup: Raw) -> str | None:
         return None
     shown = ", ".join(users[:3]) + (f" and {len(users) - 3} more" if len(users) > 3 else "")
     return f"It stays widened: {shown} {'uses' if len(users) == 1 else 'use'} what only the wider policy takes."
+
+
+def _opened(name: str, value: Any) -> Any:
+    """The rules in a text of JSON; a text that is none as it is."""
+    if name not in (_DEFINITION, _OVERRIDES) or not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def _field(raw: Raw, attribute: str, rule: Rule) -> FieldChange:

@@ -172,6 +172,10 @@ def backup_of(raw: Raw) -> dict[str, Any]:
     return {name: value for name, value in copy_of(raw).items() if name not in _OURS}
 
 
+def compared(raw: Raw) -> dict[str, Any]:
+    return {name: value for name, value in raw.items() if name not in _NOT_SETTINGS | _OURS}
+
+
 def permissions_of(client: Client, object_id: str) -> dict[str, Any]:
     return permissions.read(client, "pool", object_id)
 

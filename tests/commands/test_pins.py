@@ -9,10 +9,10 @@ from sqlalchemy import select, update
 
 from bot.render.views import form_view, typed_values
 from commands.plaintext import render
-from commands.reply import FieldErrors, PersonInput, Reply, Request, Surface
+from commands.reply import Buttons, FieldErrors, PersonInput, Reply, Request, Surface
 from rollout.drift import FELL_BACK, Drift
 from rollout.states import ActionKind, ActionState, StageState
-from storage.models import Backup, Target, Workspace
+from storage.models import Backup, Outbox, Target, Workspace
 from tests.commands.world import NOW, PEOPLE, World
 
 
@@ -272,6 +272,52 @@ def test_a_terminal_shows_the_edits_of_all_repositories_at_once(world: World) ->
     text = said(world.door.handle(request))
     assert "# repository: git/x" in text
     assert "# repository: git/y" in text
+
+
+def test_the_edits_come_as_a_file_which_is_asked_for_by_a_button_and_made_when_it_is_uploaded(world: World) -> None:
+    owned(world, "dev nightly 1")
+    owned(world, "test nightly 1")
+    set_target(world, "test nightly 1", repository="git/y")
+    reply = world.say("qa", "plan --managed")
+    buttons = [b for block in reply.blocks if isinstance(block, Buttons) for b in block.buttons]
+    one = next(b for b in buttons if b.label == "Download the edits")
+    assert "being uploaded" in said(world.press("qa", one.verb, one.arguments))
+    assert "just now already" in said(world.press("qa", one.verb, one.arguments)), "a second click asks for nothing"
+    assert world.outbox().count("edits") == 1
+    with world.database.read() as session:
+        ids = session.execute(select(Outbox.ids).where(Outbox.kind == "edits")).scalar_one()
+    assert ids == {"stage": None, "repository": one.arguments["repository"], "by": PEOPLE["qa"]}
+    made = world.door.document("edits", world.rollout_id, None, ids)
+    assert made is not None
+    assert made.file is not None
+    assert f"# repository: {one.arguments['repository']}" in made.file.text
+    assert made.file.text.count("# repository:") == 1
+    whole = next(b for b in buttons if b.label == "Download all the edits")
+    world.press("qa", whole.verb, whole.arguments)
+    both = world.door.document("edits", world.rollout_id, None, {"by": PEOPLE["qa"]})
+    assert both is not None
+    assert both.file is not None
+    assert both.file.text.count("# repository:") == 2
+    assert world.events("download")[0].actor == PEOPLE["qa"]
+
+
+def test_what_has_arrived_meanwhile_is_in_no_file(world: World) -> None:
+    owned(world, "dev nightly 1")
+    world.say("qa", "download dev")
+    owned(world, "dev nightly 1", arrived=True)
+    assert world.door.document("edits", world.rollout_id, None, {"stage": "dev", "by": "U1"}) is None
+    refused = world.say("qa", "download dev")
+    assert refused.refused == "nothing_to_download"
+    assert "Download" not in said(world.say("qa", "plan dev --managed"))
+
+
+def test_a_terminal_prints_the_edits_and_asks_for_no_upload(world: World) -> None:
+    owned(world, "dev nightly 1")
+    request = Request(world.actor("qa"), "download", {"words": "dev"}, Surface.TERMINAL, world.plan.channel)
+    reply = world.door.handle(request)
+    assert "# repository: git/x" in said(reply)
+    assert reply.file is not None
+    assert "edits" not in world.outbox()
 
 
 @pytest.mark.parametrize("text", ["plan", "plan dev", "status", "status dev", "report"])

@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from commands.plaintext import render
 from commands.reply import Actor, FieldErrors, Note, Reply, Request, Surface
 from rollout.states import ActionKind, ActionState, StageState
+from storage.base import Base
 from storage.models import Rollout, Target, Workspace
 from tests.commands.world import PEOPLE, TEAM, World
 
@@ -217,6 +219,36 @@ def test_a_refusal_names_the_rule_and_the_next_step_and_is_on_record(world: Worl
     assert reply.error_id in said
     event = world.events()[-1]
     assert (event.outcome, event.reason_code, event.data["error_id"]) == ("refused", code, reply.error_id)
+
+
+def _everything(world: World) -> dict[str, list[Any]]:
+    """Every row of every table but the record of who asked for what."""
+    with world.database.read() as session:
+        return {
+            table.name: [tuple(row) for row in session.execute(select(table).order_by(*table.primary_key.columns))]
+            for table in Base.metadata.sorted_tables
+            if table.name != "event"
+        }
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_nothing_is_changed_by_a_refused_command(world: World, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    really, changed, refused = world.door.handle, [], []
+
+    def handle(request: Request) -> Reply:
+        before, events = _everything(world), len(world.events())
+        reply = really(request)
+        if reply.refused == code:
+            refused.append(request.verb)
+            after = _everything(world)
+            changed.extend(name for name in before if before[name] != after[name])
+            assert len(world.events()) == events + 1, "only that it was refused is written down"
+        return reply
+
+    monkeypatch.setattr(world.door, "handle", handle)
+    CASES[code](world)
+    assert refused
+    assert changed == []
 
 
 def test_a_person_who_may_not_enter_sees_the_refusal_only(world: World) -> None:

@@ -53,6 +53,7 @@ class MadeUp:
 
     def __init__(self) -> None:
         self.raws: dict[str, dict[str, Any]] = {}
+        self.rights: dict[str, dict[str, list[str]]] = {}
         self.writes: list[str] = []
         self.starts: list[str] = []
         self.editors: dict[str, tuple[str, datetime]] = {}
@@ -106,7 +107,12 @@ class MadeUp:
         return self.editors.get(object_id)
 
     def permissions_of(self, _client: Any, object_id: str) -> dict[str, Any]:
-        return {"object_id": object_id, "access_control_list": []}
+        entries = [
+            {f"{who.split()[0]}_name": who.split()[1], "all_permissions": [{"permission_level": level}]}
+            for who, levels in self.rights.get(object_id, {}).items()
+            for level in levels
+        ]
+        return {"object_id": object_id, "access_control_list": entries}
 
     def needed(self, _client: Any, _object_id: str, _backup: Raw) -> str | None:
         return None
@@ -116,6 +122,9 @@ class MadeUp:
 
     def backup_of(self, raw: Raw) -> dict[str, Any]:
         return dict(raw)
+
+    def compared(self, raw: Raw) -> dict[str, Any]:
+        return clusters.compared(raw)
 
 
 class Desk:

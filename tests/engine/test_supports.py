@@ -70,7 +70,7 @@ def of_policies(made: World) -> list[Action]:
             session.execute(
                 select(Action)
                 .join(Target, Target.id == Action.target_id)
-                .where(Target.kind == "policy")
+                .where(Target.kind == "policy", Action.kind != ActionKind.COMPARE)
                 .order_by(Action.id)
             ).scalars()
         )
