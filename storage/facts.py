@@ -19,10 +19,12 @@ from rollout.standing import (
     WorkspaceStanding,
 )
 from rollout.states import ACTION_BAD, ACTION_OPEN, ActionKind, ActionState
-from storage import managed, rates
+from storage import evidence, managed, rates, signatures
 from storage.actions import is_shared
 from storage.attempts import is_newest_bad
+from storage.database import keyring_of
 from storage.dryrun import change_set, digest_of, in_change_set
+from storage.keyring import Keyring
 from storage.models import (
     Action,
     Evidence,
@@ -68,7 +70,7 @@ def standing(session: Session, rollout: Rollout) -> Standing:
     ).scalars()
     planned, unassigned = _targets(session, rollout.id)
     work = _work(session, rollout.id)
-    signatures = _signatures(session, rollout.id)
+    given = _signatures(session, rollout.id, keyring_of(session))
     findings = _findings(session, rollout.id)
     waiting = (
         select(ScheduledStart).join(Stage).where(Stage.rollout_id == rollout.id, ScheduledStart.state == "waiting")
@@ -80,7 +82,7 @@ def standing(session: Session, rollout: Rollout) -> Standing:
         channel=rollout.channel,
         opened_at=rollout.opened_at,
         stages=tuple(
-            _stage(s, planned.get(s.key, _Counts()), work[s.id], signatures[s.id], findings[s.id], scheduled.get(s.id))
+            _stage(s, planned.get(s.key, _Counts()), work[s.id], given[s.id], findings[s.id], scheduled.get(s.id))
             for s in stages
         ),
         workspaces=_workspaces(session, plan.workspaces),
@@ -115,7 +117,7 @@ def _stage(
     row: Stage,
     counts: _Counts,
     work: dict[ActionKind, Tally],
-    signatures: list[Signature],
+    given: list[Signature],
     findings: dict[str, Finding],
     scheduled: ScheduledStart | None,
 ) -> StageStanding:
@@ -150,8 +152,9 @@ def _stage(
         arrived=counts.arrived,
         drifted=counts.drifted,
         work=work,
-        signatures=tuple(signatures),
+        signatures=tuple(given),
         findings=findings,
+        evidence_doubt=(evidence.doubt(row, findings) or "") if row.evidence_digest is not None else "",
     )
 
 
@@ -273,15 +276,21 @@ def _work(session: Session, rollout_id: int) -> dict[int, dict[ActionKind, Tally
     return tallies
 
 
-def _signatures(session: Session, rollout_id: int) -> dict[int, list[Signature]]:
+def _signatures(session: Session, rollout_id: int, keyring: Keyring) -> dict[int, list[Signature]]:
+    """Stage id -> its standing sign-offs in the present generation; each is verified (DESIGN 5, invariant 11)."""
     found: dict[int, list[Signature]] = defaultdict(list)
-    for s in session.execute(
-        select(SignOff)
+    for s, key in session.execute(
+        select(SignOff, Stage.key)
         .join(Stage, and_(Stage.id == SignOff.stage_id, Stage.generation == SignOff.generation))
         .where(Stage.rollout_id == rollout_id, SignOff.revoked_at.is_(None))
         .order_by(SignOff.id)
-    ).scalars():
-        found[s.stage_id].append(Signature(s.id, s.role, s.user_id, s.decision, s.comment, s.evidence_digest, s.at))
+        .execution_options(populate_existing=True)
+    ):
+        mark = (s.signature or "")[: signatures.SHORT]
+        doubt = signatures.doubt(keyring, s, signatures.Place(rollout_id, key)) or ""
+        found[s.stage_id].append(
+            Signature(s.id, s.role, s.user_id, s.decision, s.comment, s.evidence_digest, s.at, mark, doubt)
+        )
     return found
 
 

@@ -1,7 +1,7 @@
 """Events are sealed in a chain, sign-offs are signed, and the frozen evidence is kept as text.
 
-What was there before has no seal and no signature. Its events are sealed by the next tick, as they are then. Its sign-offs
-do not count any more: they are given again, also for stages that had passed (docs/audit.md).
+What was there before has no seal and no signature. Its events are sealed by the next tick, as they are then. Its
+sign-offs do not count any more: they are given again, also for stages that had passed (docs/audit.md).
 """
 
 import sqlalchemy as sa
