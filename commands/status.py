@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from commands import outlook, pins, stagelook, targetlook
+from commands import outlook, pins, signtable, stagelook, targetlook
 from commands.call import Call
 from commands.reply import (
     Block,
@@ -38,6 +38,7 @@ def overview(call: Call) -> Reply:
         blocks += _stage_blocks(standing, stage, now)
     if len(standing.stages) > _STAGES_A_PAGE:
         blocks.append(pages(call, "status", len(standing.stages), _STAGES_A_PAGE))
+    blocks += signtable.table(standing, standing.stages)
     blocks += pins.listed(standing, most=5)
     blocks.append(Note(facts_age(standing, now)))
     current = standing.current()

@@ -151,6 +151,17 @@ def seal(database: Database, chain: int, most: int = BATCH) -> int:
         return len(events)
 
 
+def seal_now(database: Database, chain: int) -> None:
+    """Seal what waits in a chain before its head is told; a chain that cannot be sealed is left as it is."""
+    if not database.keyring:
+        return
+    try:
+        while seal(database, chain) == BATCH:
+            pass
+    except Broken as error:
+        log.error("record_broken", chain=chain, detail=str(error), todo="python app.py audit verify")
+
+
 def _append(session: Session, head: ChainHead, events: Sequence[Event], key_id: str) -> None:
     keyring = keyring_of(session)
     rows: list[dict[str, Any]] = []
@@ -221,10 +232,14 @@ def at_start(database: Database) -> list[str]:
 
 
 def head_of(session: Session, chain: int) -> Head | None:
-    """The head of a chain as it is stored; None when it was never sealed or does not verify."""
+    """The head of a chain as it is stored; None when nothing was sealed yet. Raises Broken when it does not fit."""
     head = session.get(ChainHead, chain)
-    if head is None or not head_fits(keyring_of(session), head):
+    if head is None:
+        lost = session.execute(select(Event.id).where(in_chain(chain), Event.number.is_not(None)).limit(1)).first()
+        if lost is not None:
+            raise Broken("the head is missing")
         return None
+    _must_fit(session, head)
     return Head(chain, head.count, head.digest)
 
 
