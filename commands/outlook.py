@@ -20,6 +20,8 @@ def where(standing: Standing, now: datetime) -> Line:
     total = len(standing.stages)
     if stage is None:
         return line(Icon("ok"), " ", Strong(f"All {total} stages have passed."))
+    if (said := passed_in_name_only(standing, stage)) is not None:
+        return said
     passed = sum(standing.has_passed(s.key) for s in standing.stages)
     return line(icon(stage), " ", Strong(stage.key), f" {doing(stage, now)}. {passed} of {total} stages have passed.")
 
@@ -52,8 +54,6 @@ def holds(standing: Standing, now: datetime) -> list[Line]:
         found.append(line(Icon("working"), " It bakes until ", At(stage.bake_until)))
     elif stage.state is StageState.UPGRADING and (wait := window_wait(standing, stage, now)):
         found.append(wait)
-    elif stage.state is StageState.PASSED:
-        found += passed_in_name_only(standing, stage)
     elif stage.state is StageState.REVIEW:
         if stage.evidence_doubt:
             found.append(line(Icon("warning"), f" {stage.key}: {stage.evidence_doubt} (evidence_altered)"))
@@ -70,17 +70,17 @@ def holds(standing: Standing, now: datetime) -> list[Line]:
     return found
 
 
-def passed_in_name_only(standing: Standing, stage: StageStanding) -> list[Line]:
-    """Why a stage whose state says passed does not count; nothing when it does, or says nothing of the kind."""
+def passed_in_name_only(standing: Standing, stage: StageStanding) -> Line | None:
+    """Why a stage whose state says passed does not count; None when it does, or says nothing of the kind."""
     if stage.state is not StageState.PASSED or standing.has_passed(stage.key):
-        return []
+        return None
     titles = standing.titles()
     why = stage.evidence_doubt
     if not why:
         lacking = [titles.get(r, r) for r in stage.lacking(standing.required(stage.key))]
         why = "somebody rejected it" if stage.rejections else f"it lacks {listed(lacking)}"
         why = why if lacking or stage.rejections else "nobody signed it"
-    return [line(Icon("warning"), f" {stage.key} counts as passed, but {why}: it opens no gate.")]
+    return line(Icon("warning"), " ", Strong(stage.key), f" counts as passed, but {why}: it opens no gate.")
 
 
 def locked_words(stage: StageStanding) -> Line:

@@ -34,6 +34,8 @@ def stage(call: Call, key: str) -> Reply:
     current = standing.current()
     lines: list[Line] = []
     if current is not None and current.key == key:
+        if (said := outlook.passed_in_name_only(standing, found)) is not None:
+            blocks.append(Paragraph((said,)))
         holding = outlook.holds(standing, now)
         if holding:
             blocks.append(Paragraph((line(Strong("What holds us")), *holding)))
