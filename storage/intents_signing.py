@@ -95,7 +95,7 @@ def approve(
             "approve",
             f"approved {stage_key} as {title}" + (f": {comment}" if comment else ""),
             stage=stage,
-            data=_recorded(stage, role, signed, revoked),
+            data=_recorded(act, stage, role, signed, revoked),
         )
         found = act.look().stage(stage_key)
         lacking = found.lacking(act.standing.required(stage_key))
@@ -158,7 +158,7 @@ def reject(
             "reject",
             f"rejected {stage_key} as {title}: {reason}",
             stage=stage,
-            data=_recorded(stage, role, signature, revoked),
+            data=_recorded(act, stage, role, signature, revoked),
         )
         touch_card(act.session, stage, final=True)
         post(
@@ -183,9 +183,13 @@ def _wrong_role(act: Act, stage_key: str, role: str, held: Sequence[str]) -> Rea
     return Reason("not_a_role_holder", f"You do not sign {stage_key} as {title[:40]}.", f"Sign as {mine}.")
 
 
-def _recorded(stage: Stage, role: str, sign_off: int, revoked: Sequence[int]) -> dict[str, Any]:
-    """What the event tells of a sign-off, so that one that was taken out of its table is missed by ``audit``."""
+def _recorded(act: Act, stage: Stage, role: str, sign_off: int, revoked: Sequence[int]) -> dict[str, Any]:
+    """What the event tells of a sign-off, so that one that was taken out of its table is missed by ``audit``.
+
+    ``groups`` are those of the role that the person was in at that moment: the role may rest on them.
+    """
     return {
+        "groups": sorted(act.who.groups & set(act.plan.roles[role].groups)),
         "role": role,
         "evidence_digest": stage.evidence_digest or "",
         "sign_off": sign_off,
