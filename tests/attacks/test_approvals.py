@@ -15,14 +15,16 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from bot import serve
 from bot.build import Bot, build_app
 from rollout.states import StageState
 from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack, running
 from storage import chain
+from storage.database import Database
 from storage.models import Event, Inbox, Outbox, SignOff
 from storage.sealing import Sealer
-from tests.bot.harness import settings_for, soon, started
+from tests.bot.harness import FakeDoor, settings_for, soon, started
 from tests.bot.test_http import a_command, send
 from tests.commands.world import PEOPLE, World
 
@@ -241,7 +243,7 @@ def test_09_accounts_that_may_not_act(stand: Stand, user: str, code: str) -> Non
 
 
 def test_10_a_message_that_says_approved_approves_nothing(stand: Stand) -> None:
-    stand.slack.post("message", **{"as": "on-call", "channel": SUPPORT, "text": "canary has passed :white_check_mark:"})
+    stand.slack.command("on-call", "canary has passed :white_check_mark:", SUPPORT)
     refused = stand.world.say("devops", "start full")
     assert refused.refused == "predecessor_not_passed"
     assert stand.sign_offs() == []
@@ -329,3 +331,18 @@ def test_16_in_an_incident_more_people_may_roll_back_and_identity_is_asked_all_t
     assert done.refused is None
     assert stand.world.stage("canary").state is S.ROLLING_BACK
     stand.world.set_stage("canary", state=S.REVIEW)
+
+
+def test_a_second_consumer_of_our_token_is_said(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, sqlite_template: Any
+) -> None:
+    said: list[int] = []
+    monkeypatch.setattr(serve.log, "warning", lambda event, **more: said.append(more["connections"]))
+    with running(tmp_path) as slack:
+        database = Database(f"sqlite:///{sqlite_template}")
+        with started(build_app(settings_for(slack), database, FakeDoor())):
+            soon(lambda: slack.get("state", **{"as": "qa"})["bot"]["connected"])
+            assert said == []
+            with started(build_app(settings_for(slack), database, FakeDoor())):
+                soon(lambda: said == [2], 15.0)
+        database.close()
