@@ -65,7 +65,6 @@ class Engine:
         if self._parts.database.is_sqlite:
             # Only one engine runs on a SQLite file, so whoever held a lease before us is dead.
             actions.forget_leases(self._parts.database)
-        evidence.freeze_old(self._parts.database, self._parts.calendar())
         ticks = (("schedule", self._tick_schedule), ("looks", self._tick_looks), ("seals", self._tick_seals))
         for name, tick in ticks:
             # Only handed on: whatever hangs in a tick must not hold up the end of the process.
@@ -258,6 +257,8 @@ class Engine:
             self._once(f"runs_of:{key}", partial(self._runs.look, key), self._bakes)
 
     def _tick_seals(self) -> None:
+        # Also a process of an older version, during an upgrade, may leave evidence without its text.
+        evidence.freeze_old(self._parts.database, self._parts.calendar())
         self._sealer.tick()
 
     # -- pool ----------------------------------------------------------------------------------------------------------

@@ -120,7 +120,8 @@ def unmatched(database: Database, heads: Sequence[str]) -> list[str]:
     found = []
     for head in heads:
         number, separator, digest = head.strip().partition(":")
-        if not separator or not number.isdigit() or len(digest) < SHORT or not _is_hex(digest):
+        counts = number.isascii() and number.isdigit() and len(number) < 10
+        if not separator or not counts or len(digest) < SHORT or not _is_hex(digest):
             raise ValueError(f"{head!r} is not a head: a head is posted as NUMBER:DIGEST, such as 120:0f3a5c7d9b1e2468")
         with database.read() as session:
             there = session.execute(

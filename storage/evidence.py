@@ -70,10 +70,14 @@ def doubt(stage: Stage, findings: Mapping[str, Finding]) -> str | None:
         return "its evidence was frozen before it was kept as text"
     if hashlib.sha256(stage.evidence_text.encode()).hexdigest() != stage.evidence_digest:
         return "its frozen evidence was altered"
-    frozen: dict[str, Any] = json.loads(stage.evidence_text)
+    try:
+        frozen: dict[str, Any] = json.loads(stage.evidence_text)
+        verdicts: dict[str, Any] = dict(frozen["verdicts"])
+    except (ValueError, KeyError, TypeError):
+        return "its frozen evidence cannot be read"
     if frozen.get("change_set") != stage.change_set_digest:
         return "its change set is not the one that was frozen"
-    for key, said in frozen.get("verdicts", {}).items():
+    for key, said in verdicts.items():
         now = findings.get(key)
         if now is None or [str(now.verdict), now.reason_code] != said:
             return f"what was found for {key} is no longer what was frozen"
@@ -83,7 +87,8 @@ def doubt(stage: Stage, findings: Mapping[str, Finding]) -> str | None:
 def freeze_old(database: Database, now: datetime) -> int:
     """Freeze anew what was frozen before evidence was kept as text; returns how many stages. ``now``: calendar.
 
-    Their sign-offs carry no signature either: people give them again, on this bundle.
+    Their sign-offs carry no signature either: people give them again, on this bundle. Taking the text away gains
+    nothing: where what was found is the same, so is the digest; where it is not, what was signed counts no more.
     """
     old = (Stage.evidence_digest.is_not(None), Stage.evidence_text.is_(None))
     with database.read() as session:

@@ -178,7 +178,10 @@ def test_a_restored_older_database_shows_against_a_posted_head(database: Databas
     assert "is another one" in chain.unmatched(database, [posted])[0]
 
 
-@pytest.mark.parametrize("given", ["", "12", "x:abc", "12:", "12:abc", "12:" + "z" * 16, ":" + "0" * 16])
+@pytest.mark.parametrize(
+    "given",
+    ["", "12", "x:abc", "9" * 12 + ":" + "0" * 16, "²:" + "0" * 16, "12:", "12:abc", "12:" + "z" * 16, ":" + "0" * 16],
+)
 def test_a_head_that_is_none_is_refused_in_words(database: Database, given: str) -> None:
     with pytest.raises(ValueError, match="NUMBER:DIGEST"):
         chain.unmatched(database, [given])

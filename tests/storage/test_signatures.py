@@ -1,5 +1,6 @@
 """Sign-offs are signed, gates verify what they count, and a stage that was set to passed by hand opens no gate."""
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -231,6 +232,12 @@ def test_evidence_that_was_changed_after_it_was_frozen_carries_nothing(world: Wo
     for role in world.plan.stage("dev").sign_offs:
         sign(world, "dev", {"devops": "devops-2"}.get(role, role))
     assert world.stage("dev").state is S.PASSED
+    for said in ("no JSON", "[]", '{"verdicts": 5}'):
+        before = world.stage("dev").evidence_text, world.stage("dev").evidence_digest
+        digest = hashlib.sha256(said.encode()).hexdigest()
+        world.set_stage("dev", evidence_text=said, evidence_digest=digest)
+        assert "cannot be read" in only(start(world, "test")).sentence
+        world.set_stage("dev", evidence_text=before[0], evidence_digest=before[1])
     for column, value in (("evidence_text", "{}"), ("evidence_text", None), ("change_set_digest", "d" * 64)):
         before = getattr(world.stage("dev"), column)
         world.set_stage("dev", **{column: value})
@@ -249,7 +256,7 @@ def test_sign_offs_from_before_are_given_again_and_the_gate_opens(world: World) 
     world.alter(SignOff, evidence_digest="e" * 64)
     world.set_stage("test", state=S.WAITING)
     assert only(start(world, "test")).code == "predecessor_not_passed"
-    assert evidence.freeze_old(world.database, world.now) == 1  # what every start of the engine does
+    assert evidence.freeze_old(world.database, world.now) == 1  # what the engine does once a second
     assert evidence.freeze_old(world.database, world.now) == 0
     done: Any = None
     for role in world.plan.stage("dev").sign_offs:
