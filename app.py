@@ -7,6 +7,7 @@ python app.py doctor              say what is ready and what is not, and what to
 python app.py plan check FILE     say everything that is wrong with a plan (--online: ask the workspaces, too)
 python app.py plan new            look at the workspaces and propose a first plan
 python app.py rollout VERB ...    the same door as /rollout, from a terminal
+python app.py audit verify        verify the record of who did what, also against posted heads (--head N:DIGEST)
 python app.py key                 make a key for ROLLOUT_SECRET_KEYS
 """
 
@@ -26,6 +27,7 @@ from slack_sdk import WebClient
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+import auditing
 import firstday
 import settings as configuration
 from bot.build import Bot, BotSettings, NoSlack
@@ -40,8 +42,10 @@ from planning import load_plans, unfilled
 from rollout.plan import Plan
 from rollout.planfile import PlanError
 from settings import Settings, SettingsError
+from storage import sealing
 from storage.clock import Calendar, FileCalendar, machine_calendar
 from storage.database import Database
+from storage.keyring import Keyring
 from storage.migrate import migrate, pending
 from storage.models import Backup, Rollout, Workspace
 from storage.opening import open_rollouts
@@ -60,7 +64,9 @@ log = structlog.get_logger("app")
 def main(arguments: Sequence[str]) -> int:
     """Run as the arguments say; the exit code is 2 for settings, plans or arguments that do not fit."""
     parser = argparse.ArgumentParser(prog="python app.py", description=(__doc__ or "").split("\n\n")[0])
-    verbs = parser.add_subparsers(dest="command", metavar="web | worker | migrate | doctor | plan | rollout | key")
+    verbs = parser.add_subparsers(
+        dest="command", metavar="web | worker | migrate | doctor | plan | rollout | audit | key"
+    )
     verbs.add_parser("web", help="Slack by HTTP, and the outbox (PostgreSQL)")
     verbs.add_parser("worker", help="the engine and the schedule (PostgreSQL)")
     verbs.add_parser("migrate", help="bring the database to the newest schema")
@@ -68,6 +74,11 @@ def main(arguments: Sequence[str]) -> int:
     doctor = verbs.add_parser("doctor", help="say what is ready and what is not, and what to do about it")
     doctor.add_argument("--json", action="store_true", help="for programs")
     _plan_arguments(verbs.add_parser("plan", help="check a plan, or propose a first one"))
+    audit = verbs.add_parser("audit", help="verify the record of who did what").add_subparsers(
+        dest="action", metavar="verify", required=True
+    )
+    verify = audit.add_parser("verify", help="every chain of events and every sign-off; exit code 1 when broken")
+    verify.add_argument("--head", action="append", default=[], metavar="N:DIGEST", help="a head as it was posted")
     terminal = verbs.add_parser("rollout", help="the same door as /rollout, from a terminal")
     terminal.add_argument("--as", dest="operator", metavar="USER", help="your Slack user id (or ROLLOUT_OPERATOR)")
     terminal.add_argument("--yes", action="store_true", help="confirm without asking")
@@ -112,7 +123,7 @@ def _run(chosen: argparse.Namespace) -> int:
             builders = firstday.Builders(_looking, _slack, _calendar)
             return firstday.plan_check(builders, CHECKS, chosen.file, chosen.online)
         case "migrate":
-            found = _checked(slack=False, workspaces=False, plans=False)
+            found = _checked(slack=False, workspaces=False, plans=False, keys=False)
             database = Database(found.database_url)
             migrate(database)
             database.close()
@@ -120,6 +131,9 @@ def _run(chosen: argparse.Namespace) -> int:
         case "rollout":
             found = _checked(slack=False, workspaces=False, plans=False)
             return _terminal(found, chosen)
+        case "audit":
+            found = _checked(slack=False, workspaces=False, plans=False)
+            return auditing.verify(_stored(found), chosen.head)
         case "web":
             return _serve(_checked(slack=True, workspaces=False, plans=False, separate=True), slack=True, engine=False)
         case "worker":
@@ -128,11 +142,13 @@ def _run(chosen: argparse.Namespace) -> int:
             return _serve(_checked(slack=True, workspaces=True), slack=True, engine=True)
 
 
-def _checked(*, slack: bool, workspaces: bool, plans: bool = True, separate: bool = False) -> Settings:
+def _checked(
+    *, slack: bool, workspaces: bool, plans: bool = True, separate: bool = False, keys: bool = True
+) -> Settings:
     found = configuration.read()
     if separate and slack:
         found = found.model_copy(update={"mode": "http"})
-    problems = configuration.check(found, slack=slack, workspaces=workspaces, plans=plans, separate=separate)
+    problems = configuration.check(found, slack=slack, workspaces=workspaces, plans=plans, separate=separate, keys=keys)
     if workspaces and not any(p.startswith("ROLLOUT_PLANS") for p in problems):
         try:
             configuration.workspace_access(load_plans(found.plans, CHECKS), os.environ)
@@ -183,6 +199,10 @@ def _engine(found: Settings, database: Database, calendar: Calendar, plans: Sequ
     # A write may also have to log in first.
     patience = Patience(http=max(c.write_limit for c in clients.values()), settle=found.settle)
     return Engine(Parts(database, calendar, clients, vault, owner, patience, found.parallel, read_only=found.read_only))
+
+
+def _keyring(found: Settings) -> Keyring:
+    return Keyring([k.get_secret_value() for k in found.secret_keys])
 
 
 def _keys_fit(database: Database, vault: Vault) -> None:
@@ -247,12 +267,14 @@ def _slack(found: Settings, seconds: float) -> WebClient | None:
 
 def _serve(found: Settings, *, slack: bool, engine: bool) -> int:
     configure(json=found.log == "json")
-    database = Database(found.database_url, pool_size=found.parallel + 20)
+    database = Database(found.database_url, pool_size=found.parallel + 20, keyring=_keyring(found))
     lock = EngineLock(Path(database.url.database or "")) if database.is_sqlite else None
     if slack and engine:
         migrate(database)  # safe at any time and from several replicas; split processes leave it to the release
     elif pending(database):
         raise SettingsError(["DATABASE_URL: the schema is not the newest: run python app.py migrate first"])
+    for sentence in sealing.at_start(database):
+        log.error("record_not_verified", detail=sentence, todo="python app.py audit verify")
     calendar = _calendar(found)
     plans = load_plans(found.plans, CHECKS) if engine else []
     for sentence in open_rollouts(database, plans, calendar()):
@@ -309,9 +331,7 @@ def _say_ready(database: Database, plans: Sequence[Plan], stop: threading.Event)
 def _terminal(found: Settings, chosen: argparse.Namespace) -> int:
     """One command at the door; on SQLite the engine runs here until the work is done, when nobody else runs it."""
     configure(json=found.log == "json", level="WARNING")
-    database = Database(found.database_url)
-    if pending(database):
-        raise SettingsError(["DATABASE_URL: there is no rollout in this database yet, or its schema is not the newest"])
+    database = _stored(found)
     calendar = _calendar(found)
 
     def build() -> "Engine":
@@ -319,11 +339,24 @@ def _terminal(found: Settings, chosen: argparse.Namespace) -> int:
         return _engine(checked, database, calendar, load_plans(checked.plans, CHECKS))
 
     operator = Operator(chosen.operator or os.environ.get("ROLLOUT_OPERATOR", ""), chosen.yes, chosen.out)
+    export = auditing.wanted(chosen.words)
     try:
+        if export is not None:
+            return auditing.export(database, export)
         door = Door(database, calendar, read_only=found.read_only)
         return operate(database, door, operator, " ".join(chosen.words), None if found.read_only else build)
     finally:
+        sealing.Sealer(database, f"terminal:{os.getpid()}").tick()  # no bot may be running that would do it
         database.close()
+
+
+def _stored(found: Settings) -> Database:
+    """The database of a rollout that is there already. Raises SettingsError when it is not."""
+    database = Database(found.database_url, keyring=_keyring(found))
+    if not pending(database):
+        return database
+    database.close()
+    raise SettingsError(["DATABASE_URL: there is no rollout in this database yet, or its schema is not the newest"])
 
 
 def _first_line(error: Exception) -> str:

@@ -97,7 +97,7 @@ def doctor(build: Builders, checks: Collection[str], as_json: bool) -> int:
     configure(json=False, level="CRITICAL")
     found, problems = configuration.read_leniently()
     given = (found.slack_bot_token, found.slack_app_token, found.slack_signing_secret)
-    checked = configuration.check(found, slack=any(given), workspaces=False, plans=False)
+    checked = configuration.check(found, slack=any(given), workspaces=False, plans=False, keys=False)
     problems += [p for p in checked if not p.startswith("DATABASE_URL")]  # said of the database
     plans, wrong = _readable(found.plans, checks)
     keys = dict.fromkeys([k for p in plans for k in p.workspaces] + configuration.named_workspaces(os.environ))

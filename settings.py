@@ -105,9 +105,18 @@ _NAMES = frozenset(str(f.alias) for f in Settings.model_fields.values())
 
 
 def check(
-    settings: Settings, *, slack: bool, workspaces: bool, plans: bool = True, separate: bool = False
+    settings: Settings,
+    *,
+    slack: bool,
+    workspaces: bool,
+    plans: bool = True,
+    separate: bool = False,
+    keys: bool = True,
 ) -> list[str]:
-    """Every problem that would stop this way of running: with Slack, with workspaces, with web and worker separate."""
+    """Every problem that would stop this way of running: with Slack, with workspaces, with web and worker separate.
+
+    ``keys``: whatever signs, seals or verifies the record needs them; migrating does not.
+    """
     problems = []
     try:
         backend = normalised(settings.database_url).get_backend_name()
@@ -119,7 +128,7 @@ def check(
         problems.append(f"DATABASE_URL: {error}")
     if slack:
         problems += _slack(settings)
-    if workspaces:
+    if keys:
         try:
             Vault([k.get_secret_value() for k in settings.secret_keys])
         except KeyProblem as error:

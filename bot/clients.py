@@ -103,6 +103,22 @@ class Own:
 
 
 def who_we_are(web: WebClient, app_id: str | None = None) -> Own:
-    """Ask Slack. ``app_id`` is the one from the settings, if any. Raises as ``call`` does."""
+    """Ask Slack. ``app_id`` is the one from the settings, if any. Raises as ``call`` does.
+
+    ``auth.test`` does not name the app; the profile of its user does. Where that is not to be seen the app is not
+    compared.
+    """
     answer = call(web.auth_test)
-    return Own(answer["team_id"], answer["user_id"], answer.get("enterprise_id"), answer.get("app_id") or app_id)
+    user = answer["user_id"]
+    return Own(
+        answer["team_id"], user, answer.get("enterprise_id"), answer.get("app_id") or app_id or _app_of(web, user)
+    )
+
+
+def _app_of(web: WebClient, user: str) -> str | None:
+    """The app that a bot's user belongs to; None when Slack does not say."""
+    try:
+        found = call(web.users_info, user=user)["user"]["profile"].get("api_app_id")
+    except (Refused, KeyError, TypeError, AttributeError):
+        return None
+    return found if isinstance(found, str) and found else None

@@ -53,6 +53,7 @@ class SocketMode:
             web_client=self._web,
             concurrency=self._concurrency,
         )
+        self._handler.client.message_listeners.append(_others)
         try:
             self._handler.connect()
         except BaseException:
@@ -71,6 +72,20 @@ class SocketMode:
     @property
     def connected(self) -> bool:
         return self._handler is not None and bool(self._handler.client.is_connected())
+
+
+def _others(_client: Any, message: Mapping[str, Any], _raw: str | None) -> None:
+    """Say that somebody else holds a connection with our token: Slack gives each press to one of them at random.
+
+    A second one for a moment is a reconnection, and with several replicas there are as many; more is a copy of the bot
+    somewhere, or a token that leaked (facts 6, threat 11).
+    """
+    if message.get("type") != "hello":
+        return
+    connections = message.get("num_connections")
+    if isinstance(connections, int) and connections > 1:
+        todo = "as many as there are replicas? If not, SLACK_APP_TOKEN is used elsewhere: make a new one"
+        log.warning("other_connections", connections=connections, todo=todo)
 
 
 class Http:

@@ -112,6 +112,8 @@ def _stage(call: Call, verb: str) -> StageStanding:
             "missing_argument", f"Which stage? In review: {names}.", f"/rollout {verb} {in_review[0].key}", *buttons
         )
     current = call.standing.current()
+    if verb == "approve" and current is not None and current.state is StageState.PASSED:
+        return current  # it counts as passed, and its sign-offs do not carry that
     where = f"{current.key} {doing(current, call.now)}" if current else "all stages have passed"
     raise refused("nothing_to_approve", f"Nothing to {verb} now: {where}.", "/rollout status")
 

@@ -10,18 +10,36 @@ from sqlalchemy.orm import Session
 
 from commands import card as cards
 from commands import compared, download, drifted, outlook, report
-from commands.reply import At, Block, Button, Buttons, Icon, Line, Note, Paragraph, Part, Person, Reply, Strong, line
+from commands.reply import (
+    At,
+    Block,
+    Button,
+    Buttons,
+    Code,
+    Icon,
+    Line,
+    Note,
+    Paragraph,
+    Part,
+    Person,
+    Reply,
+    Strong,
+    line,
+)
 from commands.shown import backups_line, targets_words
 from commands.words import count, short, sign_off_line
 from rollout.people import members
 from rollout.standing import StageStanding, Standing
 from rollout.states import ActionKind, StageState
+from storage import sealing
 from storage.models import Target
 
 card = cards.card
 
 _MENTIONS = 5
 _NAMED = 8
+#: What names the head of the record: whatever happened until then is sealed first.
+TELL_A_HEAD = frozenset({"stage_passed", "daily_summary"})
 
 Maker = Callable[[Session, Standing, StageStanding, Mapping[str, Any], datetime], Reply | None]
 
@@ -143,11 +161,14 @@ def _stage_passed(
         sign_off_line(standing, stage),
         line(following),
     )
+    # The place of this very event, not the end of the chain: what is said again later must name the same head.
+    place = sealing.place_of(session, standing.id, stage.key, stage.generation, "stage_passed")
     buttons = []
     if after:
         at = {"rollout": standing.id, "stage": after[0].key}
         buttons = [Button(f"Plan {after[0].key}", "plan", at), Button(f"Start {after[0].key}", "start", at)]
-    return Reply(f"{said} {following}", (Paragraph(lines), *((Buttons(tuple(buttons)),) if buttons else ())))
+    head = (Note(line("Record ", Code(str(place)))),) if place is not None else ()
+    return Reply(f"{said} {following}", (Paragraph(lines), *head, *((Buttons(tuple(buttons)),) if buttons else ())))
 
 
 def _rollback_started(

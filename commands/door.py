@@ -31,7 +31,7 @@ from commands.reply import (
 from commands.verb import Verb
 from rollout.people import roles_of
 from rollout.standing import Standing
-from storage import facts
+from storage import facts, sealing
 from storage.database import Database
 from storage.models import Rollout, Stage
 from storage.record import By, event
@@ -107,6 +107,8 @@ class Door:
     def document(self, kind: str, rollout_id: int | None, stage_id: int | None, ids: Mapping[str, Any]) -> Reply | None:
         """A message of the outbox as it reads now; None when there is nothing to say any more."""
         now = self._calendar()
+        if kind in documents.TELL_A_HEAD and rollout_id is not None:
+            sealing.seal_now(self._database, rollout_id)
         with self._database.read() as session:
             stage = session.get(Stage, stage_id) if stage_id is not None else None
             rollout = session.get(Rollout, rollout_id or (stage.rollout_id if stage is not None else 0))

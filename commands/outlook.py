@@ -20,6 +20,8 @@ def where(standing: Standing, now: datetime) -> Line:
     total = len(standing.stages)
     if stage is None:
         return line(Icon("ok"), " ", Strong(f"All {total} stages have passed."))
+    if (said := passed_in_name_only(standing, stage)) is not None:
+        return said
     passed = sum(standing.has_passed(s.key) for s in standing.stages)
     return line(icon(stage), " ", Strong(stage.key), f" {doing(stage, now)}. {passed} of {total} stages have passed.")
 
@@ -53,6 +55,8 @@ def holds(standing: Standing, now: datetime) -> list[Line]:
     elif stage.state is StageState.UPGRADING and (wait := window_wait(standing, stage, now)):
         found.append(wait)
     elif stage.state is StageState.REVIEW:
+        if stage.evidence_doubt:
+            found.append(line(Icon("warning"), f" {stage.key}: {stage.evidence_doubt} (evidence_altered)"))
         for s in stage.rejections:
             title = standing.titles().get(s.role, s.role)
             found.append(
@@ -64,6 +68,19 @@ def holds(standing: Standing, now: datetime) -> list[Line]:
                 )
             )
     return found
+
+
+def passed_in_name_only(standing: Standing, stage: StageStanding) -> Line | None:
+    """Why a stage whose state says passed does not count; None when it does, or says nothing of the kind."""
+    if stage.state is not StageState.PASSED or standing.has_passed(stage.key):
+        return None
+    titles = standing.titles()
+    why = stage.evidence_doubt
+    if not why:
+        lacking = [titles.get(r, r) for r in stage.lacking(standing.required(stage.key))]
+        why = "somebody rejected it" if stage.rejections else f"it lacks {listed(lacking)}"
+        why = why if lacking or stage.rejections else "nobody signed it"
+    return line(Icon("warning"), " ", Strong(stage.key), f" counts as passed, but {why}: it opens no gate.")
 
 
 def locked_words(stage: StageStanding) -> Line:
@@ -125,6 +142,7 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
     if standing.paused and stage.state in {*ENGINE_STATES, StageState.READY} - {StageState.ROLLING_BACK}:
         who = listed([plan.roles[r].title for r in plan.capabilities.may_resume if r in plan.roles], "or")
         return [line(f"{who}: ", Strong("/rollout resume"))]
+    titles = standing.titles()
     match stage.state:
         case StageState.WAITING | StageState.READY:
             reasons = start_reasons(standing, stage.key, now)
@@ -143,7 +161,6 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
             ]
         case StageState.REVIEW:
             lacking = stage.lacking(standing.required(stage.key))
-            titles = standing.titles()
             if stage.rejections:
                 roles = listed([titles.get(s.role, s.role) for s in stage.rejections])
                 return [
@@ -155,6 +172,12 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
                 ]
             who = listed([titles.get(r, r) for r in lacking])
             return [line(f"{who}: ", Strong(f"/rollout approve {stage.key}"), " (or reject)")]
+        case StageState.PASSED:
+            if stage.evidence_doubt or not stage.evidence_digest:
+                says = f" says what happened, then /rollout rollback {stage.key}"
+                return [line(f"{starters}: ", Strong(f"/rollout audit {stage.key}"), says)]
+            who = listed([titles.get(r, r) for r in stage.lacking(standing.required(stage.key))])
+            return [line(f"{who}: ", Strong(f"/rollout approve {stage.key}"), ", again")]
         case StageState.ROLLED_BACK:
             text = " with what you fixed makes it ready again."
             if stage.block_code:
@@ -175,7 +198,11 @@ def next_buttons(
         return bool(roles & set(allowed))
 
     found: list[Button] = []
-    if stage.state is StageState.REVIEW:
+    if stage.state is StageState.PASSED and not standing.has_passed(key):
+        again = sign_facts(standing, key, person[0] if person else "", roles, "")
+        if isinstance(gates.may_approve(again), Proceed):
+            found.append(Button(f"Approve {key}", "approve", at, "primary"))
+    elif stage.state is StageState.REVIEW:
         facts = sign_facts(standing, key, person[0], roles, "") if person else None
         if facts is None or isinstance(gates.may_approve(facts), Proceed):
             found.append(Button(f"Approve {key}", "approve", at, "primary"))
@@ -218,7 +245,7 @@ def waits_for(standing: Standing, actor: str, roles: Collection[str], now: datet
     if standing.read_only:
         return found
     for stage in standing.stages:
-        if stage.state is StageState.REVIEW:
+        if stage.state in {StageState.REVIEW, StageState.PASSED}:  # may_approve says no to what has truly passed
             facts = sign_facts(standing, stage.key, actor, roles, "")
             if isinstance(gates.may_approve(facts), Proceed):
                 found.append(line(Icon("info"), " ", Strong(stage.key), " waits for your sign-off."))

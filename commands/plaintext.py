@@ -105,8 +105,8 @@ def _clean(text: str) -> str:
     return "".join(c if c.isprintable() or c == " " else " " for c in text)
 
 
-def _table(header: tuple[str, ...], rows: tuple[tuple[str, ...], ...], more: int) -> str:
-    cells = [tuple(map(_clean, row)) for row in (header, *rows)]
+def _table(header: tuple[str, ...], rows: tuple[tuple[str | Person, ...], ...], more: int) -> str:
+    cells = [tuple(map(_part, row)) for row in (header, *rows)]
     widths = [max(len(row[i]) if i < len(row) else 0 for row in cells) for i in range(len(header))]
     lines = ["  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=False)).rstrip() for row in cells]
     lines.insert(1, "  ".join("-" * w for w in widths))

@@ -69,7 +69,17 @@ _ALL: Final = (
         detail=("The same as /rollout plan --managed shows; at a terminal it is printed, or written with --out FILE.",),
     ),
     Verb("report", "/rollout report", "The summary as of now; Share posts it.", "nothing", report),
-    Verb("audit", "/rollout audit [STAGE]", "Who did what, when.", "stage", audit),
+    Verb(
+        "audit",
+        "/rollout audit [STAGE]",
+        "Who did what, when, from where; first whether the record is whole.",
+        "stage",
+        audit,
+        detail=(
+            "Refusals are in it. It verifies every event and every sign-off, and names the head of the chain.",
+            "python app.py audit verify --head N:DIGEST compares with a head that was posted earlier.",
+        ),
+    ),
     Verb("contacts", "/rollout contacts", "Whom to ask, and who holds which role.", "nothing", contacts),
     Verb("help", "/rollout help [VERB]", "This list, or more about one command.", "word", _help),
     Verb(

@@ -139,10 +139,10 @@ class Divider:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of plain text under a header. ``more`` says how many rows were left out, if any."""
+    """Rows of plain text, or of people, under a header. ``more`` says how many rows were left out, if any."""
 
     header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[str | Person, ...], ...]
     more: int = 0
 
 

@@ -7,14 +7,28 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from commands import compared, drifted, outlook, pins, supports
+from commands import compared, drifted, outlook, pins, signtable, supports
 from commands.call import Call
-from commands.reply import Block, Button, Buttons, Chart, Heading, Icon, Line, Note, Paragraph, Reply, Strong, line
+from commands.reply import (
+    Block,
+    Button,
+    Buttons,
+    Chart,
+    Code,
+    Heading,
+    Icon,
+    Line,
+    Note,
+    Paragraph,
+    Reply,
+    Strong,
+    line,
+)
 from commands.shown import facts_age, plain_status, stage_lines, targets_words, warnings
 from commands.words import STATE, count, icon, short
 from rollout.standing import Standing
 from rollout.states import ActionKind
-from storage import tallies
+from storage import sealing, tallies
 
 _STAGES = 12
 _SERIES = 5
@@ -36,6 +50,7 @@ def report(call: Call) -> Reply:
     blocks += [*warnings(standing), *drift, *pins.listed(standing)]
     if widened:
         blocks.append(Paragraph(tuple(widened)))
+    blocks += signtable.table(standing, standing.stages)
     blocks.append(Paragraph((line(Strong("Checklist")), line(checklist_words(standing)))))
     blocks.append(Paragraph((line(Strong("Who must act")), *outlook.who_must_act(standing, now))))
     blocks.append(Note(facts_age(standing, now)))
@@ -68,10 +83,21 @@ def daily(session: Session, standing: Standing, ids: Mapping[str, Any], now: dat
         )
     at = {"rollout": standing.id}
     blocks += [
+        *_record(session, standing),
         Note(facts_age(standing, now)),
         Buttons((Button("Status", "status", at), Button("Checklist", "checklist", at))),
     ]
     return Reply(f"Daily summary. {plain_status(standing, now)}", tuple(blocks))
+
+
+def _record(session: Session, standing: Standing) -> list[Block]:
+    """The head of the record: who keeps it can tell later whether the record is still the same."""
+    try:
+        head = sealing.head_of(session, standing.id)
+    except sealing.Broken as error:
+        said = f" The record of who did what does not verify: {error}. /rollout audit says more."
+        return [Paragraph((line(Icon("failed"), said),))]
+    return [Note(line("Record ", Code(str(head)), f" · {count(head.count, 'event')}"))] if head is not None else []
 
 
 def _failures(failed: list[tuple[str, ActionKind, str, int]]) -> Paragraph:

@@ -50,6 +50,8 @@ def plain_status(standing: Standing, now: datetime) -> str:
     if stage is None:
         return f"{standing.plan.title}: all stages have passed."
     passed = sum(standing.has_passed(s.key) for s in standing.stages)
+    if stage.state is StageState.PASSED:
+        return f"{standing.plan.title}: {stage.key} counts as passed, but what was signed does not carry that."
     held = " The rollout is paused." if standing.paused else ""
     held += " The bot runs read only." if standing.read_only else ""
     of = f"{passed} of {len(standing.stages)} stages have passed."

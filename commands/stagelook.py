@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from commands import card, compared, outlook, pins
+from commands import card, compared, outlook, pins, signtable
 from commands.call import Call
 from commands.reply import Block, Buttons, Fields, Heading, Line, Note, Paragraph, Person, Reply, Strong, line
 from commands.shown import facts_age, progress, stage_lines
@@ -31,9 +31,12 @@ def stage(call: Call, key: str) -> Reply:
     blocks += pins.listed(standing, tuple(p for p in standing.pins if p.stage == key))
     blocks += card.runs(standing, found)
     blocks += card.criteria(standing, found, 20)
+    blocks += signtable.table(standing, (found,))
     current = standing.current()
     lines: list[Line] = []
     if current is not None and current.key == key:
+        if (said := outlook.passed_in_name_only(standing, found)) is not None:
+            blocks.append(Paragraph((said,)))
         holding = outlook.holds(standing, now)
         if holding:
             blocks.append(Paragraph((line(Strong("What holds us")), *holding)))

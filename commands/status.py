@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from commands import compared, outlook, pins, stagelook, targetlook
+from commands import compared, outlook, pins, signtable, stagelook, targetlook
 from commands.call import Call
 from commands.reply import (
     Block,
@@ -44,6 +44,7 @@ def overview(call: Call) -> Reply:
         blocks += _stage_blocks(standing, stage, now)
     if len(standing.stages) > _STAGES_A_PAGE:
         blocks.append(pages(call, "status", len(standing.stages), _STAGES_A_PAGE))
+    blocks += signtable.table(standing, standing.stages)
     blocks += pins.listed(standing, most=5)
     blocks.append(Note(facts_age(standing, now)))
     current = standing.current()

@@ -130,6 +130,8 @@ def sign_off_line(standing: Standing, stage: StageStanding) -> Line:
     missing = [titles.get(r, r) + (f" ×{n}" if n > 1 else "") for r, n in lacking.items()]
     if missing:
         parts.append(("; " if given else "") + f"{listed(missing)} still missing")
+    for s in stage.doubtful[:3]:
+        parts += ["; not counted: ", Person(s.user_id), f" ({titles.get(s.role, s.role)}): {s.doubt}"]
     for s in stage.rejections[:3]:
         parts += ["; rejected by ", Person(s.user_id), f" ({titles.get(s.role, s.role)}): {s.comment[:200]}"]
     return tuple(parts)

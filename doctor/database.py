@@ -10,7 +10,9 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from doctor.finding import Finding, fail, ok, warn
+from storage import sealing
 from storage.database import Database, normalised
+from storage.keyring import Keyring
 from storage.migrate import pending
 from storage.models import Backup
 from storage.secrets import KeyProblem, Vault
@@ -45,7 +47,7 @@ def look(url: str, keys: Sequence[str], holder: str | None) -> Iterator[Finding]
         if not os.access(file, os.W_OK):
             yield fail(_SUBJECT, f"{file} may not be written", "Give the bot the file, and its directory.")
         yield ok("engine", f"{holder} runs it on this file" if holder else "nobody runs it on this file")
-    database = Database(url, pool_size=1)
+    database = Database(url, pool_size=1, keyring=_keyring(keys))
     try:
         yield from _opened(database, where, keys)
     except SQLAlchemyError as error:
@@ -69,6 +71,22 @@ def _opened(database: Database, where: str, keys: Sequence[str]) -> Iterator[Fin
         yield ok(_SUBJECT, f"{where}: reachable and migrated")
         sealed = session.execute(select(Backup.ciphertext)).yield_per(100).scalars()
         yield _backups(keys, sealed)
+    if database.keyring:  # without keys that line says enough
+        yield _record(database)
+
+
+def _keyring(keys: Sequence[str]) -> Keyring:
+    try:
+        return Keyring(keys)
+    except KeyProblem:
+        return Keyring()
+
+
+def _record(database: Database) -> Finding:
+    """Whether the record of who did what ends as its heads say, and all keys that sealed it are here."""
+    if problems := sealing.at_start(database):
+        return warn("record", "; ".join(problems), "python app.py audit verify says more; docs/audit.md what to do.")
+    return ok("record", "the end of every chain verifies")
 
 
 def _backups(keys: Sequence[str], sealed: Iterator[bytes]) -> Finding:

@@ -19,11 +19,12 @@ from engine.parts import Parts
 from engine.pool import Pool
 from rollout.states import ENGINE_STATES, WORK_OF, ActionKind, StageState
 from rollout.windows import may_touch
-from storage import actions, attempts, intents_schedule
+from storage import actions, attempts, evidence, intents_schedule
 from storage.actions import Want
 from storage.models import Rollout, Stage
 from storage.plans import plan_of
 from storage.record import touch_card
+from storage.sealing import Sealer
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +48,8 @@ class Engine:
         self._pool = Pool(parts.parallel, "action")
         self._looks = Pool(max(len(parts.clients), 1), "look")  # discovery: all workspaces at once
         self._bakes = Pool(2, "bake")  # runs, and the ends of bakes: they wait for no discovery
-        self._ticks = Pool(2, "tick")
+        self._ticks = Pool(3, "tick")
+        self._sealer = Sealer(parts.database, parts.owner)
         self._wake = threading.Event()
         self._news = True  # something may have changed that is more than an action that ended
         self._reconciled = 0.0
@@ -70,7 +72,8 @@ class Engine:
         if self._parts.database.is_sqlite:
             # Only one engine runs on a SQLite file, so whoever held a lease before us is dead.
             actions.forget_leases(self._parts.database)
-        for name, tick in (("schedule", self._tick_schedule), ("looks", self._tick_looks)):
+        ticks = (("schedule", self._tick_schedule), ("looks", self._tick_looks), ("seals", self._tick_seals))
+        for name, tick in ticks:
             # Only handed on: whatever hangs in a tick must not hold up the end of the process.
             begin = partial(self._once, f"tick:{name}", tick, self._ticks)
             self._scheduler.add_job(begin, "interval", seconds=1, id=name)
@@ -284,6 +287,11 @@ class Engine:
             self._once(f"discover:{key}", partial(discover.look, self._parts, key), self._looks)
         for key in self._runs.due():
             self._once(f"runs_of:{key}", partial(self._runs.look, key), self._bakes)
+
+    def _tick_seals(self) -> None:
+        # Also a process of an older version, during an upgrade, may leave evidence without its text.
+        evidence.freeze_old(self._parts.database, self._parts.calendar())
+        self._sealer.tick()
 
     # -- pool ----------------------------------------------------------------------------------------------------------
 

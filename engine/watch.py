@@ -15,10 +15,9 @@ from engine.stored_run import stored
 from engine.targetlook import Present, look_at_targets
 from monitoring.looks import SeenRun, compare_runs, got_worse
 from rollout.change import SUPPORTS
-from rollout.digest import digest
 from rollout.plan import Plan
 from rollout.states import ActionKind, ActionState, StageState, Verdict
-from storage import attempts, managed, runfailures, runs
+from storage import attempts, evidence, managed, runfailures, runs
 from storage.models import Action, Evidence, Run, Stage, Target
 from storage.plans import plan_of
 from storage.record import ENGINE, post, touch_card
@@ -99,34 +98,28 @@ def open_review(
     """
     plan = plan_of(stage.rollout)
     look = _stage_look(session, stage, plan, facts, error, present)
-    verdicts: dict[str, list[str]] = {}
+    checked: set[str] = set()
     for criterion in plan.stage(stage.key).criteria:
         if criterion.check is None:
             continue
         found = CHECKS[criterion.check](look)
         _store(session, stage, criterion.key, found, now)
-        verdicts[criterion.key] = [found.verdict, found.reason_code]
-    if look.runs is not None and _runs_criterion(plan, stage.key) not in verdicts:
+        checked.add(criterion.key)
+    if look.runs is not None and _runs_criterion(plan, stage.key) not in checked:
         _store(session, stage, RUNS, CHECKS[RUNS](look), now)
-    pins = session.execute(
-        select(Target.workspace, Target.kind, Target.object_id)
-        .where(
-            Target.rollout_id == stage.rollout_id,
-            Target.stage_key == stage.key,
-            Target.pinned_reason.is_not(None),
-        )
-        .order_by(Target.id)
-    ).all()
-    evidence = digest(
-        {
-            "change_set": stage.change_set_digest,
-            "plan": stage.rollout.revision.digest,
-            "verdicts": verdicts,
-            "pins": [list(p) for p in pins],
-        }
-    )
+    bundle = evidence.freeze(session, stage)
     sentence = "The work is done; the evidence is frozen and waits for sign-offs."
-    move(session, stage, StageState.REVIEW, now, ENGINE, sentence, reviewed_at=now, evidence_digest=evidence)
+    move(
+        session,
+        stage,
+        StageState.REVIEW,
+        now,
+        ENGINE,
+        sentence,
+        reviewed_at=now,
+        evidence_digest=bundle.digest,
+        evidence_text=bundle.text,
+    )
     key = f"decision_wanted:{stage.id}:{stage.generation}"
     post(session, now, key, "decision_wanted", rollout_id=stage.rollout_id, stage_id=stage.id, repeat=True)
 

@@ -16,12 +16,17 @@ class May:
 
 @dataclass(frozen=True, slots=True)
 class Predecessor:
-    """An earlier stage that has not passed: its state, the sign-offs it lacks, and whether somebody rejected it."""
+    """An earlier stage that has not passed: its state, the sign-offs it lacks, and whether somebody rejected it.
+
+    ``doubts`` name sign-offs that are there and do not count; ``evidence_doubt`` says why its evidence does not.
+    """
 
     key: str
     state: StageState
     lacking: tuple[str, ...] = ()
     rejected: bool = False
+    doubts: tuple[str, ...] = ()
+    evidence_doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ class SignFacts:
     doing: str = ""  # what the stage does now, for "nothing to approve yet"
     elsewhere: tuple[str, ...] = ()  # stages that are in review
     titles: Mapping[str, str] = field(default_factory=dict)
+    again: bool = False  # it counts as passed, but its sign-offs do not carry that: they may be given again
+    evidence_doubt: str = ""  # why the evidence cannot be signed
 
 
 @dataclass(frozen=True, slots=True)

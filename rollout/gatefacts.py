@@ -1,6 +1,6 @@
 """From where a rollout stands to the flat facts of each gate. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,7 +15,7 @@ from rollout.facts import (
     UnlockFacts,
 )
 from rollout.plan import Plan
-from rollout.standing import Standing, WorkspaceStanding
+from rollout.standing import Signature, Standing, WorkspaceStanding
 from rollout.states import (
     ActionKind,
     Decision,
@@ -61,7 +61,19 @@ def start_facts(standing: Standing, key: str, actor: str, roles: Collection[str]
 def _predecessor(standing: Standing, key: str) -> Predecessor:
     stage, titles = standing.stage(key), standing.titles()
     lacking = stage.lacking(standing.required(key))
-    return Predecessor(key, stage.state, tuple(titles.get(r, r) for r in lacking), bool(stage.rejections))
+    return Predecessor(
+        key,
+        stage.state,
+        tuple(titles.get(r, r) for r in lacking),
+        bool(stage.rejections),
+        tuple(doubt_words(s, titles) for s in stage.doubtful),
+        stage.evidence_doubt,
+    )
+
+
+def doubt_words(sign_off: Signature, titles: Mapping[str, str]) -> str:
+    """``U0QA000001 as QA (sign_off_altered)``: a sign-off that is there and does not count, in a sentence."""
+    return f"{sign_off.user_id} as {titles.get(sign_off.role, sign_off.role)} ({sign_off.doubt})"
 
 
 def retry_facts(standing: Standing, key: str, roles: Collection[str]) -> RetryFacts:
@@ -93,7 +105,8 @@ def sign_facts(standing: Standing, key: str, actor: str, roles: Collection[str],
     # Who approved before somebody of the same role rejected may approve again, which lifts the rejection.
     overruled = mine is not None and any(s.role == mine.role and s.id > mine.id for s in stage.rejections)
     stands = mine is not None and (
-        mine.decision is Decision.REJECTED or (mine.evidence_digest == (stage.evidence_digest or "") and not overruled)
+        mine.decision is Decision.REJECTED
+        or (mine.evidence_digest == (stage.evidence_digest or "") and not overruled and not mine.doubt)
     )
     return SignFacts(
         stage=key,
@@ -107,6 +120,8 @@ def sign_facts(standing: Standing, key: str, actor: str, roles: Collection[str],
         doing=doing,
         elsewhere=tuple(s.key for s in standing.stages if s.state is StageState.REVIEW and s.key != key),
         titles=titles,
+        again=stage.state is StageState.PASSED and not standing.is_accepted(key),
+        evidence_doubt=stage.evidence_doubt or ("" if stage.evidence_digest else "there is no frozen evidence"),
     )
 
 

@@ -163,12 +163,23 @@ def _what_it_waits_for(before: Predecessor) -> tuple[str, str]:
     if state is StageState.REVIEW:
         return f"{key} comes first and lacks {listed(lacking)}.", f"/rollout approve {key}"
     if state is StageState.PASSED:
-        return f"{key} counts as passed, but lacks {listed(lacking)}.", f"/rollout status {key}"
+        return _passed_in_name_only(before)
     if state is StageState.READY:
         return f"{key} comes first and has not been started.", f"/rollout start {key}"
     if state is StageState.ROLLED_BACK:
         return f"{key} comes first and was rolled back.", f"/rollout unlock {key} REASON"
     return f"{key} comes first and is {state.value.replace('_', ' ')}.", f"/rollout status {key}"
+
+
+def _passed_in_name_only(before: Predecessor) -> tuple[str, str]:
+    """The state says that it has passed, and what people signed does not carry it."""
+    key = before.key
+    if before.evidence_doubt:
+        said = f"{key} counts as passed, but {before.evidence_doubt}."
+        return said, f"/rollout audit {key}, then /rollout rollback {key}"
+    lacks = f"lacks {listed(before.lacking)}" if before.lacking else "nobody signed it"
+    not_counted = f" Not counted: {listed(before.doubts[:5])}." if before.doubts else ""
+    return f"{key} counts as passed, but {lacks}.{not_counted}", f"/rollout approve {key}, and /rollout audit {key}"
 
 
 def _looks(facts: StartFacts) -> list[Reason]:

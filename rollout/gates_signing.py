@@ -20,7 +20,7 @@ def may_approve(facts: SignFacts) -> Decision:
                 "role_filled", f"{titles} has all its sign-offs for {facts.stage}.", f"/rollout status {facts.stage}"
             )
         )
-    return decide([*found, *_in_review(facts, "approve")])
+    return decide([*found, *_in_review(facts, "approve"), *_evidence(facts)])
 
 
 def may_reject(facts: SignFacts) -> Decision:
@@ -58,8 +58,16 @@ def _signer(facts: SignFacts) -> list[Reason]:
     return []
 
 
+def _evidence(facts: SignFacts) -> list[Reason]:
+    """Nobody signs on evidence that is not as it was frozen."""
+    if not facts.evidence_doubt or not (facts.state is StageState.REVIEW or facts.again):
+        return []
+    sentence = f"{facts.stage} cannot be approved: {facts.evidence_doubt}."
+    return [Reason("evidence_altered", sentence, f"/rollout audit {facts.stage}, then /rollout rollback {facts.stage}")]
+
+
 def _in_review(facts: SignFacts, verb: str) -> list[Reason]:
-    if facts.state is StageState.REVIEW:
+    if facts.state is StageState.REVIEW or (facts.again and verb == "approve"):
         return []
     if facts.state is StageState.PASSED:
         return [Reason("nothing_to_approve", f"{facts.stage} has passed already.", "/rollout status")]

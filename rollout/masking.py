@@ -87,6 +87,19 @@ _NEVER: Final = frozenset(
 #: In a policy these say what its rule about a runtime takes.
 _RULES: Final = frozenset({"type", "value", "values", "pattern", "defaultValue", "isOptional", "hidden"})
 _ATTRIBUTES: Final = frozenset({"spark_version", "runtime_engine"})
+#: Of the settings of a new pool, which a change holds as one text.
+_NEW_POOL: Final = "new_pool"
+_OF_POOLS: Final = frozenset(
+    {
+        "enable_elastic_disk",
+        "idle_instance_autotermination_minutes",
+        "instance_pool_name",
+        "max_capacity",
+        "min_idle_instances",
+        "node_type_id",
+        "preloaded_spark_versions",
+    }
+)
 _DOCUMENTS: Final = frozenset({"definition", "policy_family_definition_overrides"})
 
 #: A reference to a secret is no secret: the platform itself shows it.
@@ -111,7 +124,12 @@ def shown_value(path: Path, value: Any) -> str:
 
 
 def shown_field(path: Path, value: Any) -> str:
-    """The same of a field that a change touches: of a whole policy document only its rules about runtimes are shown."""
+    """The same of a field that a change touches.
+
+    Of a whole policy document only its rules about runtimes are shown, of a new pool what sizes and loads it.
+    """
+    if path == (_NEW_POOL,) and isinstance(value, str):
+        return _shown_pool(value)
     if not path or path[0] not in _DOCUMENTS or not isinstance(value, str):
         return shown_value(path, value)
     try:
@@ -128,6 +146,16 @@ def shown_field(path: Path, value: Any) -> str:
     ]
     text = "; ".join(said)
     return HIDDEN if not text or _TOKEN.search(text) else text[:_LONGEST_RULE]
+
+
+def _shown_pool(text: str) -> str:
+    try:
+        settings = json.loads(text[text.find("{") :])
+    except ValueError:
+        return HIDDEN
+    known = {name: value for name, value in settings.items() if name in _OF_POOLS}
+    said = json.dumps(known, sort_keys=True)
+    return HIDDEN if not known or _TOKEN.search(said) else said[:_LONGEST_RULE]
 
 
 def shown_tags(tags: Mapping[str, str], known: Collection[str] = ()) -> list[str]:

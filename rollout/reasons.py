@@ -17,6 +17,11 @@ CODES: Final[dict[str, str]] = {
     "started_by_you": "who started a stage does not sign it",
     "already_signed": "one person counts once per stage",
     "role_filled": "this role has all its sign-offs",
+    "sign_off_unsigned": "the sign-off carries no signature, as those from before sign-offs were signed",
+    "sign_off_key_unknown": "the sign-off was signed with a key that is not in the settings",
+    "sign_off_missing": "the record tells of a sign-off that is not there any more",
+    "sign_off_altered": "the sign-off is not as it was signed",
+    "no_signing_key": "this process has no key to sign with",
     # what
     "unknown_verb": "no such command",
     "unknown_stage": "no such stage",
@@ -33,6 +38,7 @@ CODES: Final[dict[str, str]] = {
     "read_only": "the bot may only look",
     # when
     "stale_view": "what was shown has changed since",
+    "evidence_altered": "the evidence is not what was frozen",
     "predecessor_not_passed": "an earlier stage has not passed",
     "items_open": "required checklist items are open",
     "stage_busy": "the stage is already under way",

@@ -41,6 +41,8 @@ class Signature:
     comment: str
     evidence_digest: str
     at: datetime
+    mark: str = ""  # the first characters of its signature
+    doubt: str = ""  # why it does not count (reason code): its own signature does not fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class StageStanding:
     compared: Compared = field(default_factory=Compared)  # how its targets stand to their backups since then
     work: Mapping[ActionKind, Tally] = field(default_factory=dict)
     signatures: tuple[Signature, ...] = ()
+    evidence_doubt: str = ""  # why its frozen evidence cannot be relied on; empty: it fits
     findings: Mapping[str, Finding] = field(default_factory=dict)
 
     @property
@@ -144,17 +147,24 @@ class StageStanding:
 
     @property
     def rejections(self) -> tuple[Signature, ...]:
+        """What holds the stage. Also one whose signature does not fit: doubt never opens a gate."""
         return tuple(s for s in self.signatures if s.decision is Decision.REJECTED)
 
     @property
     def grants(self) -> tuple[Signature, ...]:
-        """The grants that count: on today's evidence, not by the starter, one per person."""
+        """The grants that count: their signature fits, on today's evidence, not by the starter, one per person."""
         digest = self.evidence_digest or ""
         found: dict[str, Signature] = {}
         for s in self.signatures:
-            if s.decision is Decision.GRANTED and s.user_id != self.started_by and s.evidence_digest == digest:
+            counts = s.evidence_digest == digest and s.user_id != self.started_by and not s.doubt
+            if s.decision is Decision.GRANTED and counts:
                 found.setdefault(s.user_id, s)
         return tuple(found.values())
+
+    @property
+    def doubtful(self) -> tuple[Signature, ...]:
+        """Sign-offs whose signature does not fit: they are named, and grants among them do not count."""
+        return tuple(s for s in self.signatures if s.doubt)
 
     def lacking(self, required: Mapping[RoleKey, int]) -> dict[str, int]:
         """Role -> how many sign-offs it still lacks, in the order of the plan."""
@@ -246,9 +256,16 @@ class Standing:
         return {key: role.title for key, role in self.plan.roles.items()}
 
     def has_passed(self, key: str) -> bool:
-        """Recomputed: its state says so, its sign-offs are all there on its evidence, and nobody rejected it."""
+        """Recomputed, never read from its state alone: its sign-offs are all there, verified, on evidence that still
+        fits, and nobody rejected it."""
         stage = self.stage(key)
-        return stage.state is StageState.PASSED and not stage.rejections and not stage.lacking(self.required(key))
+        return stage.state is StageState.PASSED and self.is_accepted(key)
+
+    def is_accepted(self, key: str) -> bool:
+        """Whether sign-offs and evidence would pass the stage, whatever its state says."""
+        stage = self.stage(key)
+        fits = stage.evidence_digest is not None and not stage.evidence_doubt
+        return fits and bool(stage.grants) and not stage.rejections and not stage.lacking(self.required(key))
 
     def predecessors_passed(self, key: str) -> bool:
         return all(self.has_passed(s.key) for s in self.plan.before(key))

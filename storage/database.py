@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 
+from storage.keyring import Keyring
 from storage.turns import Turns
 
 
@@ -65,14 +66,22 @@ def machine_now(session: Session) -> datetime:
     return now.astimezone(UTC)
 
 
+def keyring_of(session: Session) -> Keyring:
+    """The keys that seal and verify what is recorded through this session."""
+    found = session.info.get("keyring")
+    return found if isinstance(found, Keyring) else Keyring()
+
+
 class Database:
     """Transactions on one database. Close it when done.
 
+    ``keyring`` holds the keys of the record, which every session carries; without it nothing can be signed or sealed.
     ``read()`` and ``write()`` are context managers that give a Session; a write commits at the end or rolls back on an
     exception. On SQLite writers of this process queue on a lock of their own: fairer and quicker than busy waiting.
     """
 
-    def __init__(self, url: str, pool_size: int = 10) -> None:
+    def __init__(self, url: str, pool_size: int = 10, keyring: Keyring | None = None) -> None:
+        self.keyring = keyring if keyring is not None else Keyring()
         self.url = normalised(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine: Engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url, pool_size)
@@ -83,14 +92,14 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self.engine, expire_on_commit=False, info={"keyring": self.keyring}) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         with (
             self._writers if self.is_sqlite else nullcontext(),
-            Session(self._immediate, expire_on_commit=False) as session,
+            Session(self._immediate, expire_on_commit=False, info={"keyring": self.keyring}) as session,
             session.begin(),
         ):
             yield session

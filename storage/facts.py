@@ -20,10 +20,12 @@ from rollout.standing import (
     WorkspaceStanding,
 )
 from rollout.states import ACTION_BAD, ACTION_OPEN, ActionKind, ActionState
-from storage import comparing, managed, rates, tallies
+from storage import comparing, evidence, managed, rates, signatures, tallies
 from storage.actions import is_shared
 from storage.attempts import is_newest_bad
+from storage.database import keyring_of
 from storage.dryrun import change_set, digest_of, in_change_set
+from storage.keyring import Keyring
 from storage.models import (
     Action,
     Evidence,
@@ -70,7 +72,7 @@ def standing(session: Session, rollout: Rollout) -> Standing:
     planned, unassigned = _targets(session, rollout.id)
     work = _work(session, rollout.id)
     in_use = tallies.left_in_use(session, rollout.id)
-    signatures = _signatures(session, rollout.id)
+    given = _signatures(session, rollout.id, keyring_of(session))
     findings = _findings(session, rollout.id)
     waiting = (
         select(ScheduledStart).join(Stage).where(Stage.rollout_id == rollout.id, ScheduledStart.state == "waiting")
@@ -88,7 +90,7 @@ def standing(session: Session, rollout: Rollout) -> Standing:
                     s,
                     planned.get(s.key, _Counts()),
                     work[s.id],
-                    signatures[s.id],
+                    given[s.id],
                     findings[s.id],
                     scheduled.get(s.id),
                     compared.get(s.id, Compared()),
@@ -129,7 +131,7 @@ def _stage(
     row: Stage,
     counts: _Counts,
     work: dict[ActionKind, Tally],
-    signatures: list[Signature],
+    given: list[Signature],
     findings: dict[str, Finding],
     scheduled: ScheduledStart | None,
     compared: Compared,
@@ -167,8 +169,9 @@ def _stage(
         back_since=row.back_since,
         compared=compared,
         work=work,
-        signatures=tuple(signatures),
+        signatures=tuple(given),
         findings=findings,
+        evidence_doubt=(evidence.doubt(row, findings) or "") if row.evidence_digest is not None else "",
     )
 
 
@@ -291,15 +294,21 @@ def _work(session: Session, rollout_id: int) -> dict[int, dict[ActionKind, Tally
     return tallies
 
 
-def _signatures(session: Session, rollout_id: int) -> dict[int, list[Signature]]:
+def _signatures(session: Session, rollout_id: int, keyring: Keyring) -> dict[int, list[Signature]]:
+    """Stage id -> its standing sign-offs in the present generation; each is verified (DESIGN 5, invariant 11)."""
     found: dict[int, list[Signature]] = defaultdict(list)
-    for s in session.execute(
-        select(SignOff)
+    for s, key in session.execute(
+        select(SignOff, Stage.key)
         .join(Stage, and_(Stage.id == SignOff.stage_id, Stage.generation == SignOff.generation))
         .where(Stage.rollout_id == rollout_id, SignOff.revoked_at.is_(None))
         .order_by(SignOff.id)
-    ).scalars():
-        found[s.stage_id].append(Signature(s.id, s.role, s.user_id, s.decision, s.comment, s.evidence_digest, s.at))
+        .execution_options(populate_existing=True)
+    ):
+        mark = (s.signature or "")[: signatures.SHORT]
+        doubt = signatures.doubt(keyring, s, signatures.Place(rollout_id, key)) or ""
+        found[s.stage_id].append(
+            Signature(s.id, s.role, s.user_id, s.decision, s.comment, s.evidence_digest, s.at, mark, doubt)
+        )
     return found
 
 

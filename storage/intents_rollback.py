@@ -393,6 +393,7 @@ def unlock(
             passed_at=None,
             rolled_back_at=None,
             evidence_digest=None,
+            evidence_text=None,
             block_code=None,
             block_sentence=None,
             back_since=None,

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from rollout import gates
 from rollout.gatefacts import sign_facts
@@ -13,6 +14,7 @@ from rollout.people import unfilled
 from rollout.reasons import Reason
 from rollout.standing import Standing
 from rollout.states import Decision, StageState
+from storage import signatures
 from storage.acting import Act, Who, acting, open_gates, stale
 from storage.database import Database
 from storage.models import SignOff, Stage, Workspace
@@ -29,6 +31,17 @@ class Signed:
     passed: bool
     lacking: Mapping[str, int]
     opened: tuple[str, ...] = ()
+
+
+NO_KEY = Refuse(
+    (
+        Reason(
+            "no_signing_key",
+            "This process has no key to sign with, and an unsigned sign-off would not count.",
+            "Whoever runs the bot sets ROLLOUT_SECRET_KEYS in this process, too.",
+        ),
+    )
+)
 
 
 def best_role(standing: Standing, stage_key: str, actor: str, open_roles: Sequence[str]) -> str:
@@ -54,7 +67,12 @@ def approve(
     version: int | None = None,
     doing: str = "",
 ) -> Signed | Refuse:
-    """Sign the stage in one role. Takes back the person's own rejection, and others' in the same role."""
+    """Sign the stage in one role. Takes back the person's own rejection, and others' in the same role.
+
+    A stage that counts as passed although its sign-offs do not carry that may be signed again; it stays passed.
+    """
+    if not database.keyring:
+        return NO_KEY
     with acting(database, who, now, rollout_id, None) as act:
         stage = act.stages[stage_key]
         if act.is_stale(stage, version, None):
@@ -67,8 +85,8 @@ def approve(
             role = best_role(act.standing, stage_key, who.user_id, asked.open_roles)
         if role not in asked.open_roles:
             return Refuse((_wrong_role(act, stage_key, role, asked.held),))
-        _revoke(act, stage, role, rejections_of_role=True)
-        _sign(act, stage, role, Decision.GRANTED, comment)
+        revoked = _revoke(act, stage, role, rejections_of_role=True)
+        signed = _sign(act, stage, role, Decision.GRANTED, comment)
         title = act.plan.roles[role].title
         event(
             act.session,
@@ -77,13 +95,16 @@ def approve(
             "approve",
             f"approved {stage_key} as {title}" + (f": {comment}" if comment else ""),
             stage=stage,
-            data={"role": role, "evidence_digest": stage.evidence_digest or ""},
+            data=_recorded(act, stage, role, signed, revoked),
         )
         found = act.look().stage(stage_key)
         lacking = found.lacking(act.standing.required(stage_key))
-        if lacking or found.rejections:
+        if not act.standing.is_accepted(stage_key):
             touch_card(act.session, stage)
             return Signed(stage_key, role, False, lacking)
+        if stage.state is StageState.PASSED:
+            touch_card(act.session, stage)
+            return Signed(stage_key, role, True, {}, tuple(open_gates(act)))
         move(act.session, stage, StageState.PASSED, now, who.by, f"{stage_key} has passed", passed_at=now)
         post(
             act.session,
@@ -113,6 +134,8 @@ def reject(
     doing: str = "",
 ) -> Signed | Refuse:
     """Say no to the stage, with a reason. It holds until this person, or another of the same role, approves."""
+    if not database.keyring:
+        return NO_KEY
     with acting(database, who, now, rollout_id, {stage_key}) as act:
         stage = act.stages[stage_key]
         if act.is_stale(stage, version, None):
@@ -128,7 +151,7 @@ def reject(
         role = role or asked.held[0]
         if role not in asked.held:
             return Refuse((_wrong_role(act, stage_key, role, asked.held),))
-        _revoke(act, stage, role, rejections_of_role=False)
+        revoked = _revoke(act, stage, role, rejections_of_role=False)
         signature = _sign(act, stage, role, Decision.REJECTED, reason)
         title = act.plan.roles[role].title
         event(
@@ -138,7 +161,7 @@ def reject(
             "reject",
             f"rejected {stage_key} as {title}: {reason}",
             stage=stage,
-            data={"role": role, "evidence_digest": stage.evidence_digest or ""},
+            data=_recorded(act, stage, role, signature, revoked),
         )
         touch_card(act.session, stage, final=True)
         post(
@@ -163,27 +186,42 @@ def _wrong_role(act: Act, stage_key: str, role: str, held: Sequence[str]) -> Rea
     return Reason("not_a_role_holder", f"You do not sign {stage_key} as {title[:40]}.", f"Sign as {mine}.")
 
 
-def _revoke(act: Act, stage: Stage, role: str, rejections_of_role: bool) -> None:
-    """Take back what the person said before; with ``rejections_of_role`` also others' rejections in that role."""
-    of_stage = (
-        SignOff.stage_id == stage.id,
-        SignOff.generation == stage.generation,
-        SignOff.revoked_at.is_(None),
-    )
-    wanted = [SignOff.user_id == act.who.user_id]
-    if rejections_of_role:
-        wanted.append((SignOff.role == role) & (SignOff.decision == Decision.REJECTED))
-    for condition in wanted:
-        act.session.execute(
-            update(SignOff)
-            .where(*of_stage, condition)
-            .values(revoked_at=act.now)
-            .execution_options(synchronize_session=False)
-        )
+def _recorded(act: Act, stage: Stage, role: str, sign_off: int, revoked: Sequence[int]) -> dict[str, Any]:
+    """What the event tells of a sign-off, so that one that was taken out of its table is missed by ``audit``.
+
+    ``groups`` are those of the role that the person was in at that moment: the role may rest on them.
+    """
+    return {
+        "groups": sorted(act.who.groups & set(act.plan.roles[role].groups)),
+        "role": role,
+        "evidence_digest": stage.evidence_digest or "",
+        "sign_off": sign_off,
+        "revoked": list(revoked),
+    }
+
+
+def _revoke(act: Act, stage: Stage, role: str, rejections_of_role: bool) -> list[int]:
+    """Take back what the person said before; with ``rejections_of_role`` also others' rejections in that role.
+
+    Returns the ids of what was taken back.
+    """
+    standing = act.session.execute(
+        select(SignOff)
+        .where(SignOff.stage_id == stage.id, SignOff.generation == stage.generation, SignOff.revoked_at.is_(None))
+        .order_by(SignOff.id)
+        .execution_options(populate_existing=True)
+    ).scalars()
+    revoked = []
+    for row in standing:
+        of_role = rejections_of_role and row.role == role and row.decision is Decision.REJECTED
+        if row.user_id == act.who.user_id or of_role:
+            signatures.revoke(act.session, row, _place(stage), act.now, act.who.user_id)
+            revoked.append(row.id)
+    return revoked
 
 
 def _sign(act: Act, stage: Stage, role: str, decision: Decision, comment: str) -> int:
-    """Insert the sign-off; returns its id."""
+    """Insert the sign-off and sign it; returns its id."""
     row = SignOff(
         stage_id=stage.id,
         generation=stage.generation,
@@ -197,4 +235,9 @@ def _sign(act: Act, stage: Stage, role: str, decision: Decision, comment: str) -
     )
     act.session.add(row)
     act.session.flush()
+    signatures.sign(act.session, row, _place(stage), act.rollout.revision.digest)
     return row.id
+
+
+def _place(stage: Stage) -> signatures.Place:
+    return signatures.Place(stage.rollout_id, stage.key)

@@ -75,6 +75,7 @@ class Stage(Base):
     passed_at: Mapped[datetime | None]
     rolled_back_at: Mapped[datetime | None]
     evidence_digest: Mapped[str | None] = mapped_column(String(64))
+    evidence_text: Mapped[str | None] = mapped_column(Text)  # what that digest covers, as canonical text
     locked: Mapped[bool] = mapped_column(default=False)
     locked_reason: Mapped[str | None] = mapped_column(Text)
     locked_by: Mapped[str | None] = mapped_column(Key)
@@ -248,7 +249,11 @@ class Action(Base):
 
 
 class SignOff(Base):
-    """What one person said in one role of one stage and generation. Granted or revoked, never edited."""
+    """What one person said in one role of one stage and generation. Granted or revoked, never edited.
+
+    The signature covers all of it (storage.signatures). One that is taken back is signed anew, as taken back: clearing
+    ``revoked_at`` does not bring it to life again.
+    """
 
     __tablename__ = "sign_off"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -262,6 +267,10 @@ class SignOff(Base):
     evidence_digest: Mapped[str] = mapped_column(String(64))
     at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    revoked_by: Mapped[str | None] = mapped_column(Key)
+    plan_digest: Mapped[str | None] = mapped_column(String(64))  # the revision that ruled when it was given
+    key_id: Mapped[str | None] = mapped_column(String(16))
+    signature: Mapped[str | None] = mapped_column(String(64))  # None: given before sign-offs were signed
     __table_args__ = (
         Index(
             "uq_sign_off_one_standing",
@@ -326,7 +335,11 @@ class Run(Base):
 
 
 class Event(Base):
-    """Who did what: commands, refusals, sign-offs, stage transitions. Only ever inserted."""
+    """Who did what: commands, refusals, sign-offs, stage transitions. Inserted, then sealed once, and never changed.
+
+    The last four columns are the sealer's (storage.sealing): the event's number in the chain of its rollout, the text
+    that was sealed, and its HMAC over the one before. Events outside any rollout have a chain of their own.
+    """
 
     __tablename__ = "event"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -342,7 +355,42 @@ class Event(Base):
     reason_code: Mapped[str | None] = mapped_column(Key)
     sentence: Mapped[str] = mapped_column(Text)
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    __table_args__ = (Index("ix_event_rollout_id_stage_key_id", "rollout_id", "stage_key", "id"),)
+    number: Mapped[int | None]  # None: not sealed yet
+    sealed_text: Mapped[str | None] = mapped_column(Text)
+    key_id: Mapped[str | None] = mapped_column(String(16))
+    digest: Mapped[str | None] = mapped_column(String(64))
+    __table_args__ = (
+        Index("ix_event_rollout_id_stage_key_id", "rollout_id", "stage_key", "id"),
+        Index("uq_event_rollout_id_number", "rollout_id", "number", unique=True),
+        Index(
+            "uq_event_number_outside",
+            "number",
+            unique=True,
+            sqlite_where=text("rollout_id IS NULL"),
+            postgresql_where=text("rollout_id IS NULL"),
+        ),
+        Index(
+            "ix_event_not_sealed",
+            "rollout_id",
+            "id",
+            sqlite_where=text("number IS NULL"),
+            postgresql_where=text("number IS NULL"),
+        ),
+    )
+
+
+class ChainHead(Base):
+    """Where the chain of a rollout (0: of the events outside any) ends: how many are sealed, and the last digest.
+
+    ``seal`` is an HMAC over the row: one who takes away the newest events cannot make a head that fits.
+    """
+
+    __tablename__ = "chain_head"
+    chain: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    count: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(64))
+    key_id: Mapped[str] = mapped_column(String(16))
+    seal: Mapped[str] = mapped_column(String(64))
 
 
 class Inbox(Base):

@@ -56,7 +56,8 @@ def _keep_in_step(session: Session, plan: Plan, now: datetime) -> bool:
     for key in plan.workspaces:  # targets are assigned to stages by a fresh look
         row = session.execute(select(Workspace).where(Workspace.key == key)).scalar_one()
         row.looked_at = row.looked_machine = None
-    event(session, now, ENGINE, "plan_replaced", f"Plan {plan.key} was read anew.", rollout_id=rollout.id)
+    said = f"Plan {plan.key} was read anew."
+    event(session, now, ENGINE, "plan_replaced", said, rollout_id=rollout.id, data={"plan_digest": digest(plan)})
     return True
 
 
@@ -99,7 +100,8 @@ def _open(session: Session, plan: Plan, now: datetime) -> None:
     session.add(rollout)
     session.flush()
     _stages(session, plan, rollout.id)
-    event(session, now, ENGINE, "rollout_opened", f"The rollout of {plan.key} is open.", rollout_id=rollout.id)
+    said = f"The rollout of {plan.key} is open."
+    event(session, now, ENGINE, "rollout_opened", said, rollout_id=rollout.id, data={"plan_digest": digest(plan)})
 
 
 def _revision(session: Session, plan: Plan, now: datetime) -> PlanRevision:

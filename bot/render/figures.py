@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from bot.render import limits
-from bot.render.text import bare, escape, literal
-from commands.reply import Chart, Progress, Table
+from bot.render.text import bare, escape, is_user, literal, mrkdwn, plain
+from commands.reply import Chart, Person, Progress, Strong, Table
 
 Json = dict[str, Any]
 _BAR: Final = 20
@@ -41,9 +41,20 @@ def progress(value: Progress) -> str:
 def table_block(table: Table) -> list[Json]:
     """A native table, and a note on what was left out. Rows beyond Slack's limit are left out."""
     header, rows, more = _shaped(table, limits.TABLE_ROWS - 1)
-    cells = [[{"type": "raw_text", "text": cell.strip() or "–"} for cell in row] for row in (header, *rows)]
+    cells = [[_cell(cell) for cell in row] for row in (header, *rows)]
     block: Json = {"type": "table", "rows": cells, "column_settings": [{"is_wrapped": True} for _ in header]}
     return [block, *_more(more)]
+
+
+def _cell(cell: str | Person) -> Json:
+    if isinstance(cell, Person) and is_user(cell.user_id):
+        mention: Json = {"type": "user", "user_id": cell.user_id}
+        return {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [mention]}]}
+    return {"type": "raw_text", "text": _words(cell).strip() or "–"}
+
+
+def _words(cell: str | Person) -> str:
+    return plain((cell,)) if isinstance(cell, Person) else cell
 
 
 def preformatted(lines: Sequence[str]) -> list[Json]:
@@ -53,11 +64,15 @@ def preformatted(lines: Sequence[str]) -> list[Json]:
 
 
 def table_text(table: Table) -> list[Json]:
-    """The same table as text: in columns where they fit, else a line for each row. As many sections as it needs."""
+    """The same table as text: in columns where they fit, else a line for each row. As many sections as it needs.
+
+    People make it a line for each row: monospace text shows no names.
+    """
     header, rows, more = _shaped(table, len(table.rows))
-    grid = [[limits.cut(cell, 60) for cell in row] for row in (header, *rows)]
+    grid = [[limits.cut(_words(cell), 60) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[i]) for row in grid) for i in range(len(header))]
-    if sum(widths) + 2 * (len(widths) - 1) > _WIDEST:
+    people = any(isinstance(cell, Person) for row in rows for cell in row)
+    if people or sum(widths) + 2 * (len(widths) - 1) > _WIDEST:
         lines = [_row_line(row) for row in rows]
         return [*(section(chunk) for chunk in _chunks(lines, limits.SECTION)), *_more(more)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in grid]
@@ -66,11 +81,12 @@ def table_text(table: Table) -> list[Json]:
     return [*(section(f"```{chunk}```") for chunk in _chunks(escaped, limits.SECTION - 6)), *_more(more)]
 
 
-def _row_line(row: Sequence[str]) -> str:
+def _row_line(row: Sequence[str | Person]) -> str:
     """``• *orders* · job, dev · 13.3 → 17.3``: a wide table in a narrow place; empty cells are left out."""
-    first, *others = (limits.cut(cell, 200).strip() for cell in row)
-    said = [literal(cell) for cell in others if cell not in ("", "-", "–")]
-    return limits.cut("• " + " · ".join([f"*{literal(first)}*" if first else "–", *said]), limits.SECTION - 10)
+    first, *others = (cell if isinstance(cell, Person) else limits.cut(cell, 200).strip() for cell in row)
+    said = [mrkdwn((cell,)) for cell in others if cell not in ("", "-", "–")]
+    head = mrkdwn((Strong(first) if isinstance(first, str) else first,)) if first else "–"
+    return limits.cut("• " + " · ".join([head, *said]), limits.SECTION - 10)
 
 
 def shortened(block: Json, rows: int) -> tuple[Json, int]:
@@ -79,12 +95,13 @@ def shortened(block: Json, rows: int) -> tuple[Json, int]:
     return {**block, "rows": kept}, len(block["rows"]) - len(kept)
 
 
-def _shaped(table: Table, most: int) -> tuple[list[str], list[list[str]], int]:
+def _shaped(table: Table, most: int) -> tuple[list[str | Person], list[list[str | Person]], int]:
     """Header and rows of one width, bare, and how many rows are missing."""
     width = max(1, min(limits.TABLE_COLUMNS, max([len(table.header), *(len(row) for row in table.rows)])))
 
-    def even(row: Sequence[str]) -> list[str]:
-        return [bare(cell) for cell in row[:width]] + [""] * (width - len(row))
+    def even(row: Sequence[str | Person]) -> list[str | Person]:
+        shown: list[str | Person] = [cell if isinstance(cell, Person) else bare(cell) for cell in row[:width]]
+        return shown + [""] * (width - len(row))
 
     rows = [even(row) for row in table.rows[:most]]
     return even(table.header), rows, table.more + len(table.rows) - len(rows)

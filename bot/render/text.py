@@ -55,6 +55,11 @@ def instant(when: datetime) -> str:
     return when.astimezone(UTC).strftime("%a %d %b %H:%M UTC")
 
 
+def is_user(user_id: str) -> bool:
+    """Whether this looks like a Slack user id, so that Slack shows a name for it."""
+    return _USER.fullmatch(user_id) is not None
+
+
 def mrkdwn(line: Line) -> str:
     """A line for a ``mrkdwn`` text object with ``verbatim``."""
     return "".join(map(_part, line))
@@ -79,7 +84,7 @@ def _part(part: Part) -> str:
         case Code(text):
             return _around("`", escape(bare(text).replace("`", "ˋ")))
         case Person(user_id):
-            return f"<@{user_id}>" if _USER.fullmatch(user_id) else literal(user_id)
+            return f"<@{user_id}>" if is_user(user_id) else literal(user_id)
         case At(when):
             return instant(when)
         case Link(url, text):

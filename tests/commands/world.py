@@ -14,9 +14,11 @@ from commands.reply import Actor, Form, Input, Moment, PersonInput, Reply, Reque
 from rollout.plan import Plan
 from rollout.planfile import canonical, digest
 from rollout.planfile import parse as parse_plan
-from rollout.states import ActionKind, ActionState, ItemState, StageState
+from rollout.states import ActionKind, ActionState, Decision, ItemState, StageState
+from storage import evidence, signatures
 from storage.acting import Who
 from storage.database import Database
+from storage.keyring import Keyring
 from storage.migrate import migrate
 from storage.models import (
     Action,
@@ -36,6 +38,7 @@ from storage.models import (
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 TEAM = "T0SANDBOX1"
+KEY = "qC1Yx0d4ZrY3bG0cQm9tq0o8c0k5mQe1l3JcC2m1m1s="
 PEOPLE = {
     "developer": "U0SAND0001",
     "tech-lead": "U0SAND0002",
@@ -76,7 +79,7 @@ class World:
     """One rollout with targets, a calendar that the test moves, and the door."""
 
     def __init__(self, url: str, targets: int = 3, plan: Plan | None = None) -> None:
-        self.database = Database(url)
+        self.database = Database(url, keyring=Keyring([KEY]))
         migrate(self.database)
         self.plan = plan or sandbox_plan()
         self.now = NOW
@@ -221,13 +224,23 @@ class World:
             self.carry_out(key, ActionKind.CHANGE, bad=bad)
         values: dict[str, Any] = {"state": state, "started_by": PEOPLE[by], "started_at": self.now}
         if state in {StageState.REVIEW, StageState.PASSED}:
-            values |= {"evidence_digest": "e" * 64, "reviewed_at": self.now}
+            values["reviewed_at"] = self.now
         if state is StageState.BLOCKED:
             values |= {"left_state": StageState.UPGRADING, "block_code": "max_failures"}
             values |= {"block_sentence": "Too many changes failed."}
         if state is StageState.BAKING:
             values["bake_until"] = self.now + timedelta(hours=5)
         self.set_stage(key, change_set_digest="c" * 64, **values)
+        if state in {StageState.REVIEW, StageState.PASSED}:
+            self.freeze(key)
+
+    def freeze(self, key: str) -> str:
+        """Freeze the evidence of a stage as it is stored now, as the end of a bake does; returns its digest."""
+        with self.database.write() as session:
+            stage = session.get_one(Stage, self.stage(key).id)
+            bundle = evidence.freeze(session, stage)
+            stage.evidence_digest, stage.evidence_text = bundle.digest, bundle.text
+            return bundle.digest
 
     def passed(self, *keys: str) -> None:
         """These stages have passed, with all their sign-offs, by people who did not start them."""
@@ -236,19 +249,22 @@ class World:
             self.started(key, StageState.PASSED)
             stage = self.stage(key)
             with self.database.write() as session:
+                revision = session.get_one(Rollout, self.rollout_id).revision.digest
                 for role in self.plan.stage(key).sign_offs:
-                    session.add(
-                        SignOff(
-                            stage_id=stage.id,
-                            generation=stage.generation,
-                            role=role,
-                            team_id=TEAM,
-                            user_id=PEOPLE[by_role.get(role, role)],
-                            decision="granted",
-                            evidence_digest="e" * 64,
-                            at=self.now,
-                        )
+                    row = SignOff(
+                        stage_id=stage.id,
+                        generation=stage.generation,
+                        role=role,
+                        team_id=TEAM,
+                        user_id=PEOPLE[by_role.get(role, role)],
+                        decision=Decision.GRANTED,
+                        comment="",
+                        evidence_digest=stage.evidence_digest,
+                        at=self.now,
                     )
+                    session.add(row)
+                    session.flush()
+                    signatures.sign(session, row, signatures.Place(self.rollout_id, key), revision)
             following = [s.key for s in self.plan.after(key)][:1]
             if following and self.stage(following[0]).state is StageState.WAITING:
                 self.set_stage(following[0], state=StageState.READY)

@@ -21,6 +21,7 @@ from storage import facts, intents, intents_rollback, intents_signing
 from storage.acting import Who
 from storage.clock import FileCalendar
 from storage.database import Database
+from storage.keyring import Keyring
 from storage.models import Action, KnownPerson, Rollout, Stage, Target, Workspace
 from storage.opening import open_rollouts
 from storage.secrets import Vault
@@ -216,7 +217,7 @@ def world(database_url: str, tmp_path: Path, fleet: Any, plan: Plan | None = Non
     """A whole world on a migrated database; everything is stopped at the end."""
     clock = tmp_path / "clock.json"
     with running(fleet, clock_path=clock) as databricks:
-        database = Database(database_url)
+        database = Database(database_url, keyring=Keyring([KEY]))
         made = World(database, databricks, clock, plan or plan_of_two())
         try:
             yield made

@@ -91,3 +91,12 @@ def test_of_a_policy_only_the_rules_about_runtimes_are_shown() -> None:
 def test_a_step_of_a_path_that_looks_like_a_key_is_hidden_too() -> None:
     assert path_words(("spark_env_vars", "ghp_abcdefghijkl")) == f"spark_env_vars.{HIDDEN}"
     assert path_words(("settings", "tasks", "load")) == "settings.tasks.load"
+
+
+def test_of_a_new_pool_only_what_sizes_and_loads_it_is_shown() -> None:
+    settings = '{"custom_tags": {"key": "' + SECRET + '"}, "max_capacity": 7, "node_type_id": "i3.xlarge"}'
+    wanted = '{"max_capacity": 7, "node_type_id": "i3.xlarge"}'
+    assert shown_field(("new_pool",), settings) == wanted
+    assert shown_field(("new_pool",), f"as it is: {settings}") == wanted
+    assert shown_field(("new_pool",), f"no JSON {SECRET}") == HIDDEN
+    assert shown_field(("new_pool",), '{"custom_tags": {}}') == HIDDEN

@@ -1,0 +1,107 @@
+"""The evidence that people sign: frozen as canonical text when the review begins, and recomputed when it counts."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from rollout.digest import canonical
+from rollout.standing import Finding
+from storage.database import Database
+from storage.models import Evidence, Rollout, Stage, Target
+from storage.plans import plan_of
+from storage.record import ENGINE, event, touch_card
+from storage.transitions import lock_stage
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What was frozen: the canonical text, and its SHA-256, which sign-offs are given on."""
+
+    text: str
+    digest: str
+
+
+def freeze(session: Session, stage: Stage) -> Bundle:
+    """The bundle of a stage from what is stored of it now: change set, plan, verdicts and pins.
+
+    Never times or measurements: a look that finds the same again keeps the digest.
+    """
+    rows = session.execute(
+        select(Evidence.criterion, Evidence.verdict, Evidence.reason_code)
+        .where(Evidence.stage_id == stage.id, Evidence.generation == stage.generation)
+        .order_by(Evidence.id)
+    )
+    found = {criterion: [str(verdict), code] for criterion, verdict, code in rows}  # the newest one wins
+    checked = [c.key for c in plan_of(stage.rollout).stage(stage.key).criteria if c.check is not None]
+    pins = session.execute(
+        select(Target.workspace, Target.kind, Target.object_id)
+        .where(
+            Target.rollout_id == stage.rollout_id,
+            Target.stage_key == stage.key,
+            Target.pinned_reason.is_not(None),
+        )
+        .order_by(Target.id)
+    ).all()
+    text = canonical(
+        {
+            "change_set": stage.change_set_digest,
+            "plan": stage.rollout.revision.digest,
+            "verdicts": {key: found[key] for key in checked if key in found},
+            "pins": [list(p) for p in pins],
+        }
+    )
+    return Bundle(text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def doubt(stage: Stage, findings: Mapping[str, Finding]) -> str | None:
+    """Why the frozen evidence of a stage cannot be relied on, as a sentence; None when all of it fits together.
+
+    ``findings`` are the newest ones of the stage's present generation.
+    """
+    if stage.evidence_digest is None:
+        return "there is no frozen evidence"
+    if stage.evidence_text is None:
+        return "its evidence was frozen before it was kept as text"
+    if hashlib.sha256(stage.evidence_text.encode()).hexdigest() != stage.evidence_digest:
+        return "its frozen evidence was altered"
+    try:
+        frozen: dict[str, Any] = json.loads(stage.evidence_text)
+        verdicts: dict[str, Any] = dict(frozen["verdicts"])
+    except (ValueError, KeyError, TypeError):
+        return "its frozen evidence cannot be read"
+    if frozen.get("change_set") != stage.change_set_digest:
+        return "its change set is not the one that was frozen"
+    for key, said in verdicts.items():
+        now = findings.get(key)
+        if now is None or [str(now.verdict), now.reason_code] != said:
+            return f"what was found for {key} is no longer what was frozen"
+    return None
+
+
+def freeze_old(database: Database, now: datetime) -> int:
+    """Freeze anew what was frozen before evidence was kept as text; returns how many stages. ``now``: calendar.
+
+    Their sign-offs carry no signature either: people give them again, on this bundle. Taking the text away gains
+    nothing: where what was found is the same, so is the digest; where it is not, what was signed counts no more.
+    """
+    old = (Stage.evidence_digest.is_not(None), Stage.evidence_text.is_(None))
+    with database.read() as session:
+        stages = session.execute(select(Stage.id).join(Rollout).where(Rollout.open, *old)).scalars().all()
+    for stage_id in stages:
+        with database.write() as session:
+            stage = lock_stage(session, stage_id)
+            if stage.evidence_digest is None or stage.evidence_text is not None:
+                continue
+            bundle = freeze(session, stage)
+            stage.evidence_digest, stage.evidence_text = bundle.digest, bundle.text
+            stage.version += 1
+            said = f"the evidence of {stage.key} was frozen anew, as text; its sign-offs are given again"
+            event(session, now, ENGINE, "evidence_frozen", said, stage=stage, data={"evidence_digest": bundle.digest})
+            touch_card(session, stage)
+    return len(stages)
