@@ -171,7 +171,7 @@ class _Execution(Looking):
             case Step.WAIT:
                 self.look_again_soon()
             case Step.COUNT_QUIET_LOOK:
-                self.later(self.parts.patience.settle, looks=self.claim.looks + 1)
+                self.later(self.parts.patience.settle, looks=self.claim.looks + 1, seen=self.answered())
             case Step.FORGET_INTENT:
                 return self.commit(intent_at=None, intent_epoch=None, looks=0, seen=None)
             case Step.TAKE_AS_WRITTEN:

@@ -225,6 +225,32 @@ def test_only_looks_in_a_row_that_were_not_answered_count(bench: Desk) -> None:
     assert bench.get(change).state is ActionState.RUNNING
 
 
+@pytest.mark.parametrize("error", [Throttled("too many", 1), Unavailable("no answer")])
+def test_one_look_without_an_answer_long_after_a_lost_write_does_not_end_the_action(
+    bench: Desk, error: Exception
+) -> None:
+    target = bench.backed_up("c")
+    change = bench.action(target, ActionKind.CHANGE)
+    bench.kind.on_apply = failing(OutcomeUnknown("lost"), times=1)
+    bench.work()
+    bench.database.push(3600)  # nobody was there to look
+    bench.kind.on_read = failing(error, times=1)
+    bench.work(seconds=60, rounds=6)
+    assert (bench.get(change).state, bench.kind.writes) == (ActionState.DONE, ["c"])
+
+
+def test_a_workspace_that_never_answers_again_after_a_lost_write_ends_with_a_person(bench: Desk) -> None:
+    target = bench.backed_up("c")
+    change = bench.action(target, ActionKind.CHANGE)
+    bench.kind.on_apply = failing(OutcomeUnknown("lost"), times=1)
+    bench.work()
+    bench.kind.on_read = failing(Unavailable("no answer"))
+    bench.work(seconds=60, rounds=MOST_UNANSWERED - 1)
+    assert bench.get(change).state is ActionState.RUNNING
+    bench.work(seconds=60, rounds=2)
+    assert (bench.get(change).state, bench.get(change).reason_code) == (ActionState.FAILED, "workspace_unreachable")
+
+
 def test_a_refused_look_while_a_write_may_be_on_its_way_does_not_end_the_action(bench: Desk) -> None:
     target = bench.backed_up("c")
     change = bench.action(target, ActionKind.CHANGE)
