@@ -1,4 +1,4 @@
-"""What must hold of the engine, whatever people, weather and deaths do: asked at each of its writes and after each step.
+"""What must hold of the engine, whatever people, weather and deaths do: asked at each write and each step.
 
 The oracle looks at the raw store of the local Databricks, which shows no lag, and at the rows of the database.
 """
@@ -223,7 +223,8 @@ class Oracle:
         if stage.state is StageState.ROLLED_BACK:
             open_ = [t.name for a, t in rows if a.state in ACTION_OPEN]
             assert not open_, f"{stage.key} is rolled back with {open_} unfinished"
-            bad = [t.name for (_, kind), (a, t) in newest.items() if kind is ActionKind.REVERT and a.state in ACTION_BAD]
+            back = [(a, t) for (_, kind), (a, t) in newest.items() if kind is ActionKind.REVERT]
+            bad = [t.name for a, t in back if a.state in ACTION_BAD]
             assert bool(bad) == (stage.block_code is not None), f"{stage.key}: {bad}, and it says {stage.block_code}"
             for _, t in rows:
                 thing = (t.workspace, t.kind, t.object_id)

@@ -354,8 +354,8 @@ class AnyOrder(RuleBasedStateMachine):
             self.roll_back(("first", "second"))
             self.until_all_halt()
         with self.world.database.read() as session:
-            states = {key: state for key, state in session.execute(select(Stage.key, Stage.state))}
-        assert set(states.values()) <= {StageState.WAITING, StageState.READY, StageState.ROLLED_BACK}, states
+            states = {tuple(row) for row in session.execute(select(Stage.key, Stage.state))}
+        assert {state for _, state in states} <= {StageState.WAITING, StageState.READY, StageState.ROLLED_BACK}, states
         self.oracle.everything_is_as_before()
 
     def until_all_halt(self) -> None:

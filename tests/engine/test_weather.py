@@ -34,6 +34,7 @@ OLD, NEW = "13.3.x-scala2.12", "17.3.x-scala2.13"
 WORKSPACES = ("dev", "test", "int", "stage", "prod", "lab")
 EACH = 25  # clusters, and as many jobs, in each workspace
 POLICY = "AAAA00000000000{}"
+DEFINITION = f'{{"spark_version": {{"type":"fixed", "value":"{OLD}"}}}}'
 PLAIN = {"spark_version": OLD, "node_type_id": "i3.xlarge", "num_workers": 1}
 #: How much faster than the machine the time runs in which the engine waits: holds of a second, growth every ten.
 FASTER = 10.0
@@ -57,15 +58,16 @@ def fleet() -> dict[str, Any]:
         governed = {"policy_id": policy}
         made["workspaces"][key] = {
             "policies": [
-                {"policy_id": policy, "name": "etl", "definition": f'{{"spark_version": {{"type":"fixed","value":"{OLD}"}}}}'}
+                {"policy_id": policy, "name": "etl", "definition": DEFINITION}
             ],
             "clusters": [
-                {"name": f"{key}-c{n}", "state": ("RUNNING", "TERMINATED")[n % 2], "autotermination_minutes": 0, **PLAIN,
-                 **(governed if n % 5 == 0 else {})}
+                {"name": f"{key}-c{n}", "state": ("RUNNING", "TERMINATED")[n % 2], "autotermination_minutes": 0,
+                 **PLAIN, **(governed if n % 5 == 0 else {})}
                 for n in range(EACH)
             ],
             "jobs": [
-                {"name": f"{key}-j{n}", "compute": f"governed-{key}" if n % 5 == 0 else "plain", "tasks": ["load", "mart"]}
+                {"name": f"{key}-j{n}", "tasks": ["load", "mart"],
+                 "compute": f"governed-{key}" if n % 5 == 0 else "plain"}
                 for n in range(EACH)
             ],
         }  # fmt: skip
@@ -212,6 +214,7 @@ class Weathered(World):
     def through(self, aim: StageState, kind: ActionKind, runtime: str, seconds: float) -> None:
         """Wait until the stage is there; whatever is called done meanwhile is so in the raw store."""
         known: set[int] = set()
+        until = time.monotonic() + seconds
 
         def there() -> bool:
             with self.database.read() as session:
@@ -229,7 +232,10 @@ class Weathered(World):
             assert state is not StageState.BLOCKED, self.bad()
             return state is aim
 
-        self.wait(there, f"{aim}: {self.bad()}", seconds, step=20)
+        while not there():
+            assert time.monotonic() < until, f"not {aim} within {seconds} s: {self.bad()}"
+            self.step(90)
+            time.sleep(0.2)
 
     def bad(self) -> list[Any]:
         """Everything that did not end well."""
@@ -293,13 +299,15 @@ def configured(raw: Mapping[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], dict[str, str]]:
+def undisturbed(
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, str], dict[str, str]]:
     """How everything is configured before a stage, and after one in fine weather."""
     home = tmp_path_factory.mktemp("undisturbed")
     (home / "rollout.db").write_bytes(sqlite_template.read_bytes())
     with weathered(f"sqlite:///{home / 'rollout.db'}", home) as made:
         before = configurations(made.databricks)
-        forward(made, Ledger(made.databricks), 120)
+        forward(made, Ledger(made.databricks), 300)
         return before, configurations(made.databricks)
 
 
@@ -313,14 +321,14 @@ def test_three_hundred_targets_go_forward_and_back_through_bad_weather(
         ledger = Ledger(made.databricks)
         faults(made.databricks)
         began = time.monotonic()
-        forward(made, ledger, 400)
+        forward(made, ledger, 900)
         print(f"forward in {time.monotonic() - began:.0f} s", made.databricks.calls.next, "calls")
         assert configurations(made.databricks) == after
         assert {a.state for a in made.actions("all")} == {ActionState.DONE}
         ledger.turn()
         began = time.monotonic()
         made.roll_back("all")
-        made.through(StageState.ROLLED_BACK, ActionKind.REVERT, OLD, 400)
+        made.through(StageState.ROLLED_BACK, ActionKind.REVERT, OLD, 900)
         print(f"back in {time.monotonic() - began:.0f} s", {f.kind: f.hits for f in made.databricks.faults.rules})
         assert made.stage("all").block_code is None, made.bad()
         assert configurations(made.databricks) == before
