@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from engine import watch
 from engine.parts import Parts
 from rollout.change import SUPPORTS
-from rollout.states import ACTION_BAD, ACTION_OPEN, WORK_OF, ActionKind, ActionState, StageState
+from rollout.states import ACTION_BAD, ACTION_ENDED, WORK_OF, ActionKind, ActionState, StageState
 from storage import attempts
 from storage.models import Action, Stage, Target, Workspace
 from storage.plans import plan_of
@@ -235,7 +235,7 @@ def _to_revert(session: Session, stage: Stage) -> Sequence[Row[Any]]:
         )
         .exists()
     )
-    still_open = select(other.id).where(other.target_id == Action.target_id, other.state.in_(ACTION_OPEN)).exists()
+    still_open = select(other.id).where(other.target_id == Action.target_id, other.state.not_in(ACTION_ENDED)).exists()
     newest = (
         select(func.max(Action.id))
         .where(of_stage, Action.kind == ActionKind.CHANGE, may_have_written, ~reverted, ~still_open)
@@ -244,7 +244,7 @@ def _to_revert(session: Session, stage: Stage) -> Sequence[Row[Any]]:
     in_flight = session.execute(
         select(
             exists().where(
-                Action.target_id == Target.id, of_stage, Action.state.in_(ACTION_OPEN), Target.kind.not_in(SUPPORTS)
+                Action.target_id == Target.id, of_stage, Action.state.not_in(ACTION_ENDED), Target.kind.not_in(SUPPORTS)
             )
         )
     ).scalar_one()
@@ -266,7 +266,7 @@ def _look_once_more(session: Session, stage: Stage, now: datetime) -> None:
 
 def _open(session: Session, stage: Stage, kind: ActionKind | None) -> int:
     query = select(func.count()).where(
-        Action.stage_id == stage.id, Action.generation == stage.generation, Action.state.in_(ACTION_OPEN)
+        Action.stage_id == stage.id, Action.generation == stage.generation, Action.state.not_in(ACTION_ENDED)
     )
     if kind is not None:
         query = query.where(Action.kind == kind)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, t
 from sqlalchemy.orm import Session
 
 from rollout.change import SUPPORTS, Change
-from rollout.states import ACTION_OPEN, ActionKind, ActionState, StageState
+from rollout.states import ACTION_ENDED, ActionKind, ActionState, StageState
 from storage import rates, runfailures
 from storage.attempts import failures, is_newest_bad
 from storage.database import Database
@@ -214,16 +214,17 @@ def _whose_turn(session: Session, of_stage: ColumnElement[bool], workspace: str,
     first = Target.kind.in_(SUPPORTS) if want.forward else Target.kind.not_in(SUPPORTS)
     if want.kind not in (ActionKind.CHANGE, ActionKind.REVERT):
         return true()
-    unfinished = select(
+    unfinished = Action.state.not_in(ACTION_ENDED)
+    left = select(
         exists().where(
             Action.target_id == Target.id,
             of_stage,
             Action.workspace == workspace,
             first,
-            or_(Action.state.in_(ACTION_OPEN), is_newest_bad()) if want.forward else Action.state.in_(ACTION_OPEN),
+            or_(unfinished, is_newest_bad()) if want.forward else unfinished,
         )
     )
-    return first if session.execute(unfinished).scalar_one() else true()
+    return first if session.execute(left).scalar_one() else true()
 
 
 def _take(

@@ -29,6 +29,7 @@ from storage.secrets import Vault
 from tests.engine.harness import KEY, PEOPLE, World
 from workspace.access import access
 from workspace.client import Client
+from workspace.kinds import KINDS
 
 OLD, NEW = "13.3.x-scala2.12", "17.3.x-scala2.13"
 WORKSPACES = ("dev", "test", "int", "stage", "prod", "lab")
@@ -255,7 +256,7 @@ def weathered(url: str, home: Path) -> Iterator[Weathered]:
         made = Weathered(database, databricks, clock, plan())
         try:
             made.engine()
-            made.looked()
+            made.looked(300)
             yield made
         finally:
             made.stop()
@@ -281,13 +282,8 @@ def as_backed_up(made: Weathered) -> dict[str, tuple[Any, Any]]:
         rows = session.execute(select(Backup, Target).join(Target, Target.id == Backup.target_id)).all()
     assert len(rows) == len(WORKSPACES) * (2 * EACH + 1)
     for backup, target in rows:
-        client = made.client(target.workspace)
-        path, name = {
-            "cluster": ("/api/2.1/clusters/get", "cluster_id"),
-            "job": ("/api/2.2/jobs/get", "job_id"),
-            "policy": ("/api/2.0/policies/clusters/get", "policy_id"),
-        }[target.kind]
-        was, now = vault.open(backup.ciphertext), client.get(path, {name: target.object_id})
+        now = KINDS[target.kind].read(made.client(target.workspace), target.object_id)
+        was = vault.open(backup.ciphertext)
         if configured(was) != configured(now):
             different[target.name] = configured(was), configured(now)
     return different
