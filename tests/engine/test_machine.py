@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from sqlalchemy import select
 
+from rollout import steps
+from rollout.change import Holds
 from rollout.gates import Refuse
 from rollout.states import ACTION_OPEN, ActionState, StageState
 from sandbox.databricks.call import Call
@@ -392,7 +394,7 @@ class AnyOrder(RuleBasedStateMachine):
             return states, [tuple(map(str, row)) for row in rows]
 
 
-def play(template: Path, examples: int, steps: int) -> None:
+def play(template: Path, examples: int, steps: int, shrink: bool = True) -> None:
     """So many rollouts of at most so many steps; the same ones each time."""
     machine: Callable[[], RuleBasedStateMachine] = type("Machine", (AnyOrder,), {"template": template})
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
@@ -403,6 +405,8 @@ def play(template: Path, examples: int, steps: int) -> None:
             deadline=None,
             derandomize=True,
             database=None,
+            report_multiple_bugs=False,
+            phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
             suppress_health_check=list(HealthCheck),
             print_blob=False,
         ),
@@ -410,9 +414,43 @@ def play(template: Path, examples: int, steps: int) -> None:
 
 
 def test_in_any_order_of_commands_faults_and_time_the_invariants_hold(sqlite_template: Path) -> None:
-    play(sqlite_template, examples=8, steps=20)
+    play(sqlite_template, examples=6, steps=20)
 
 
 @pytest.mark.soak
 def test_in_very_many_orders_of_commands_faults_and_time_the_invariants_hold(sqlite_template: Path) -> None:
-    play(sqlite_template, examples=300, steps=40)
+    play(sqlite_template, examples=150, steps=35)
+
+
+def hasty(look: steps.Look, patience: steps.Patience) -> steps.Step:
+    """Sends a write of unknown outcome again without waiting for it."""
+    if look.intended and not look.answered and look.holds is Holds.BEFORE:
+        return steps.Step.FORGET_INTENT
+    return steps.decide(look, patience)
+
+
+def credulous(look: steps.Look, patience: steps.Patience) -> steps.Step:
+    """Takes an answer for the deed."""
+    return steps.Step.DONE if look.answered or look.intended else steps.decide(look, patience)
+
+
+def heedless(*_: Any) -> bool:
+    """Writes whatever people said meanwhile."""
+    return True
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("where", "name", "instead"),
+    [
+        ("engine.execute", "decide", hasty),
+        ("engine.execute", "decide", credulous),
+        ("engine.execute", "forward_allowed", heedless),
+    ],
+)
+def test_a_careless_engine_is_found_out(
+    sqlite_template: Path, monkeypatch: pytest.MonkeyPatch, where: str, name: str, instead: Any
+) -> None:
+    monkeypatch.setattr(f"{where}.{name}", instead)
+    with pytest.raises(AssertionError):
+        play(sqlite_template, examples=150, steps=35, shrink=False)
