@@ -282,7 +282,8 @@ def as_backed_up(made: Weathered) -> dict[str, tuple[Any, Any]]:
         rows = session.execute(select(Backup, Target).join(Target, Target.id == Backup.target_id)).all()
     assert len(rows) == len(WORKSPACES) * (2 * EACH + 1)
     for backup, target in rows:
-        now = KINDS[target.kind].read(made.client(target.workspace), target.object_id)
+        kind = KINDS[target.kind]
+        now = kind.backup_of(kind.read(made.client(target.workspace), target.object_id))
         was = vault.open(backup.ciphertext)
         if configured(was) != configured(now):
             different[target.name] = configured(was), configured(now)
