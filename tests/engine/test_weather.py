@@ -235,7 +235,7 @@ class Weathered(World):
 
         while not there():
             assert time.monotonic() < until, f"not {aim} within {seconds} s: {self.bad()}"
-            self.step(90)
+            self.step(10)  # slowly: a target that does not come to rest within 45 minutes is stuck
             time.sleep(0.2)
 
     def bad(self) -> list[Any]:
