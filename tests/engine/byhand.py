@@ -183,6 +183,7 @@ class ByHand:
         self.database = StillDatabase(url, self.time)
         self.plan = plan
         self.calls = 0
+        self.calling = False  # a call is being made at this moment
         self.late_writes = 0  # so many of the coming writes are carried out after everybody gave up on them
         self._late: list[tuple[float, Workspace, Call]] = []
         self.before_call: Callable[[Workspace, Call], None] = lambda *_: None
@@ -228,7 +229,11 @@ class ByHand:
         assert not held, f"{call.method} {call.path} within a transaction"
         self.calls += 1
         self._arrive()
-        self.before_call(ws, call)
+        self.calling = True
+        try:
+            self.before_call(ws, call)
+        finally:
+            self.calling = False
         if not reads(call) and self.late_writes:
             self.late_writes -= 1
             # As late as the engine has to reckon with, and no later.

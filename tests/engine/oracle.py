@@ -80,7 +80,7 @@ class Oracle:
     def hold(self, stages: Iterable[str]) -> None:
         """From now on nothing forward may be begun in these stages."""
         for stage in stages:
-            self._held.setdefault(stage, self.world.calls)
+            self._held.setdefault(stage, self.world.calls - self.world.calling)  # before the call that is being made
 
     def release(self, stages: Iterable[str]) -> None:
         """They may go on."""
