@@ -211,7 +211,7 @@ def _action(action: Action) -> Line:
     tries = f" (attempt {action.attempt})" if action.attempt > 1 else ""
     said = f": {short(action.sentence, 250)}" if action.sentence else ""
     code = f" ({action.reason_code})" if action.reason_code else ""
-    return line(Icon(icon), f" {WORK[action.kind]}{tries}: {_STATE[action.state]}{said}{code}")
+    return line(Icon(icon), f" {WORK[action.kind]}{tries}: {_STATE.get(action.state, str(action.state))}{said}{code}")
 
 
 def _runs(runs: list[Run]) -> Block:

@@ -11,19 +11,29 @@ from rollout.runtime import shown
 from rollout.standing import StageStanding, Standing
 from rollout.states import ActionKind, StageState, Verdict
 
-STATE: Final = {
-    StageState.WAITING: "waiting",
-    StageState.READY: "ready",
-    StageState.PREPARING: "preparing",
-    StageState.UPGRADING: "upgrading",
-    StageState.VALIDATING: "validating",
-    StageState.BAKING: "baking",
-    StageState.REVIEW: "in review",
-    StageState.PASSED: "passed",
-    StageState.BLOCKED: "blocked",
-    StageState.ROLLING_BACK: "rolling back",
-    StageState.ROLLED_BACK: "rolled back",
-}
+
+class _Words(dict[StageState, str]):
+    """What states are called; one that only a newer process knows is called by its value."""
+
+    def __missing__(self, state: str) -> str:
+        return str(state).replace("_", " ")
+
+
+STATE: Final = _Words(
+    {
+        StageState.WAITING: "waiting",
+        StageState.READY: "ready",
+        StageState.PREPARING: "preparing",
+        StageState.UPGRADING: "upgrading",
+        StageState.VALIDATING: "validating",
+        StageState.BAKING: "baking",
+        StageState.REVIEW: "in review",
+        StageState.PASSED: "passed",
+        StageState.BLOCKED: "blocked",
+        StageState.ROLLING_BACK: "rolling back",
+        StageState.ROLLED_BACK: "rolled back",
+    }
+)
 
 _ICON: Final = {
     StageState.WAITING: "waiting",

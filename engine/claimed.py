@@ -28,6 +28,8 @@ HELD_FOR = 2.0
 #: Calendar time after which a target that does not settle is stuck. Capacity shortages take longer than 15 minutes.
 STUCK_AFTER = timedelta(minutes=45)
 
+#: In ``seen``, while the outcome of a write is unknown: how many looks in a row were not answered.
+_UNANSWERED = "unanswered"
 _CLAIMED = frozenset({"intent_at", "written_at", "looks", "seen"})
 _OF_CLAIM = and_(
     Backup.target_id == bindparam("target"),
@@ -132,23 +134,26 @@ class Claimed:
         if self.intent_age() is None:
             self.later(LOOK_AGAIN, looks=0)  # unanswered looks count in a row
         else:
-            self.later(LOOK_AGAIN)
+            self.later(LOOK_AGAIN, seen=self.answered())
+
+    def answered(self) -> dict[str, Any]:
+        """What was seen before the write, with the count of unanswered looks begun anew."""
+        return {name: value for name, value in (self.claim.seen or {}).items() if name != _UNANSWERED}
 
     def unanswered(self, sentence: str, retry_after: float, throttled: bool = False) -> None:
         """It could not be looked at, or not be written to, and nothing was done."""
         hold = retry_after if throttled else None
-        age = self.intent_age()
-        if age is not None:  # ``looks`` counts quiet looks then, and an unanswered one is none
-            if age > self.parts.patience.unknown + MOST_UNANSWERED * LONGEST_PAUSE:
-                self.fail("workspace_unreachable", sentence)
-            else:
-                self.later(max(retry_after, self.parts.patience.settle), hold)
-            return
-        tries = self.claim.looks + 1
+        unknown = self.intent_age() is not None  # ``looks`` counts quiet looks then, and an unanswered one is none
+        seen = dict(self.claim.seen or {})
+        tries = (seen.get(_UNANSWERED, 0) if unknown else self.claim.looks) + 1
         if tries >= MOST_UNANSWERED:
             self.fail("workspace_unreachable", sentence)
+            return
+        pause = max(retry_after, min(0.5 * 2**tries, LONGEST_PAUSE))
+        if unknown:
+            self.later(max(pause, self.parts.patience.settle), hold, seen={**seen, _UNANSWERED: tries})
         else:
-            self.later(max(retry_after, min(0.5 * 2**tries, LONGEST_PAUSE)), hold, looks=tries)
+            self.later(pause, hold, looks=tries)
 
     def give_back(self, raw: Raw | None = None) -> None:
         """Nothing was written, and it may not be now: the action is pending again. ``raw`` is the target as it is."""

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from engine.claimed import HELD_FOR, LOOK_AGAIN
+from engine.claimed import HELD_FOR, LOOK_AGAIN, MOST_UNANSWERED
 from engine.looking import Looking, forward_allowed
 from engine.parts import Parts
 from rollout.change import SUPPORTS, Change, Holds, Raw, compare
@@ -234,7 +234,7 @@ class _Execution(Looking):
             case Step.WAIT:
                 self.look_again_soon()
             case Step.COUNT_QUIET_LOOK:
-                self.later(self.parts.patience.settle, looks=self.claim.looks + 1)
+                self.later(self.parts.patience.settle, looks=self.claim.looks + 1, seen=self.answered())
             case Step.FORGET_INTENT:
                 return self.commit(intent_at=None, intent_epoch=None, looks=0, seen=None)
             case Step.TAKE_AS_WRITTEN:
@@ -393,11 +393,12 @@ class _Execution(Looking):
 
     def _ask_or_claim_again(self, session: Session, now: datetime) -> None:
         """Too little lease is left to write: claim again, unless that happens for ever."""
-        if self.expired():
+        tries = self.claim.looks + 1
+        if tries >= MOST_UNANSWERED:
             sentence = "Looking at it takes longer than it may be held: nothing was written."
             actions.end(session, self.claim, ActionState.FAILED, self.parts.calendar(), "stuck", sentence)
         else:
-            actions.look_again(session, self.claim, now)
+            actions.look_again(session, self.claim, now, looks=tries)
 
 
 def _stuck(raw: Raw) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from engine import watch
 from engine.parts import Parts
 from rollout.change import NARROWS, SUPPORTS, WIDENS_AGAIN, Change
-from rollout.states import ACTION_BAD, ACTION_OPEN, BACKWARD, WORK_OF, ActionKind, ActionState, StageState
+from rollout.states import ACTION_BAD, ACTION_ENDED, BACKWARD, WORK_OF, ActionKind, ActionState, StageState
 from storage import attempts, comparing
 from storage.models import Action, Stage, Target, Workspace
 from storage.plans import plan_of
@@ -241,7 +241,7 @@ def _to_widen_again(session: Session, stage: Stage, now: datetime) -> list[dict[
                 reverted.target_id == Action.target_id,
                 reverted.stage_id == stage.id,
                 reverted.generation == stage.generation,
-                or_(reverted.kind == ActionKind.REVERT, reverted.state.in_(ACTION_OPEN)),
+                or_(reverted.kind == ActionKind.REVERT, reverted.state.not_in(ACTION_ENDED)),
             )
             .exists(),
         )
@@ -303,7 +303,7 @@ def _to_revert(session: Session, stage: Stage) -> Sequence[Row[Any]]:
         )
         .exists()
     )
-    still_open = select(other.id).where(other.target_id == Action.target_id, other.state.in_(ACTION_OPEN)).exists()
+    still_open = select(other.id).where(other.target_id == Action.target_id, other.state.not_in(ACTION_ENDED)).exists()
     newest = (
         select(func.max(Action.id))
         .where(of_stage, Action.kind == ActionKind.CHANGE, may_have_written, ~reverted, ~still_open)
@@ -315,7 +315,7 @@ def _to_revert(session: Session, stage: Stage) -> Sequence[Row[Any]]:
                 Action.target_id == Target.id,
                 of_stage,
                 Action.kind != ActionKind.COMPARE,
-                Action.state.in_(ACTION_OPEN),
+                Action.state.not_in(ACTION_ENDED),
                 Target.kind.not_in(SUPPORTS),
             )
         )
@@ -338,7 +338,7 @@ def _look_once_more(session: Session, stage: Stage, now: datetime) -> None:
 
 def _open(session: Session, stage: Stage, kind: ActionKind | None) -> int:
     query = select(func.count()).where(
-        Action.stage_id == stage.id, Action.generation == stage.generation, Action.state.in_(ACTION_OPEN)
+        Action.stage_id == stage.id, Action.generation == stage.generation, Action.state.not_in(ACTION_ENDED)
     )
     if kind is not None:
         query = query.where(Action.kind == kind)

@@ -15,6 +15,7 @@ from rollout.plan import Item as PlanItem
 from rollout.plan import Plan, RoleKey
 from rollout.states import (
     ACTION_BAD,
+    ACTION_ENDED,
     ACTION_GOOD,
     WORK_OF,
     WORKING,
@@ -79,7 +80,7 @@ class Tally:
         """The tally of counts by state."""
         return Tally(
             counts.get(ActionState.PENDING, 0),
-            counts.get(ActionState.RUNNING, 0),
+            sum(n for state, n in counts.items() if state not in ACTION_ENDED and state != ActionState.PENDING),
             sum(counts.get(s, 0) for s in ACTION_GOOD),
             sum(counts.get(s, 0) for s in ACTION_BAD),
         )

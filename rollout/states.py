@@ -80,6 +80,8 @@ class ActionState(StrEnum):
 ACTION_OPEN = frozenset({ActionState.PENDING, ActionState.RUNNING})
 ACTION_GOOD = frozenset({ActionState.DONE, ActionState.SKIPPED})
 ACTION_BAD = frozenset({ActionState.FAILED, ActionState.CONFLICT})
+#: What is in none of these is unfinished, also where a newer process gave it a state that this code does not know.
+ACTION_ENDED = ACTION_GOOD | ACTION_BAD
 
 
 class ActionKind(StrEnum):

@@ -26,7 +26,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session
 
 from rollout.change import SUPPORTS, SUPPORTS_IN_ORDER, Change
-from rollout.states import ACTION_OPEN, BACKWARD, ActionKind, ActionState, StageState
+from rollout.states import ACTION_ENDED, BACKWARD, ActionKind, ActionState, StageState
 from storage import rates, runfailures
 from storage.attempts import WIDENING_AGAIN, failures, is_newest_bad
 from storage.database import Database
@@ -253,7 +253,7 @@ def _chosen(turn: _Turn, leave_shared: bool) -> Select[int]:
 @cache
 def _unfinished(forward: bool) -> Select[str]:
     """The kinds of which something of a stage in a workspace has not ended, or ended badly on the way forward."""
-    open_ = Action.state.in_(ACTION_OPEN)
+    open_ = Action.state.not_in(ACTION_ENDED)
     return (
         select(Target.kind)
         .join(Action, Action.target_id == Target.id)
@@ -273,7 +273,7 @@ _AGAIN = select(
         Target.kind.in_(SUPPORTS),
         _OF_STAGE,
         Action.workspace == bindparam("workspace"),
-        Action.state.in_(ACTION_OPEN),
+        Action.state.not_in(ACTION_ENDED),
         sql_cast(Action.change, Text).like(WIDENING_AGAIN),
     )
 )

@@ -62,7 +62,13 @@ def counts(session: Session, stage_id: int, generation: int, kind: ActionKind) -
         )
         .group_by(Action.state)
     ).all()
-    return {row[0]: row[1] for row in rows}
+    found: dict[ActionState, int] = {}
+    for state, number in rows:
+        known = (
+            state if isinstance(state, ActionState) else ActionState.RUNNING
+        )  # a newer process has it: it is not done
+        found[known] = found.get(known, 0) + number
+    return found
 
 
 def failures(session: Session, stage_id: int, generation: int, kind: ActionKind) -> int:

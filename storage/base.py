@@ -1,5 +1,6 @@
 """What every table shares: names of constraints, aware UTC instants, enums by value."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -29,16 +30,37 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def values(enum: type[StrEnum], name: str | None = None) -> Enum:
+class _Values(TypeDecorator[Any]):
+    """The values of an enum. One that this code does not know is read as its plain text, and is never written.
+
+    While a new version is rolled out an older process still runs beside it: what the new one wrote must not end it.
+    """
+
+    impl = Enum
+    cache_ok = True
+
+    def __init__(self, enum: type[StrEnum], name: str) -> None:
+        super().__init__(
+            enum,
+            native_enum=False,
+            create_constraint=True,
+            length=20,
+            values_callable=lambda e: [m.value for m in e],
+            name=name,
+        )
+        self._enum = enum
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        known = {member.value: member for member in self._enum}
+        return lambda value: known.get(value, value)
+
+    def copy(self, **kw: Any) -> "_Values":
+        return type(self)(self._enum, str(self.impl.name))
+
+
+def values(enum: type[StrEnum], name: str | None = None) -> _Values:
     """A column type that stores an enum's values, with a CHECK; ``name`` tells two of one table apart."""
-    return Enum(
-        enum,
-        native_enum=False,
-        create_constraint=True,
-        length=20,
-        values_callable=lambda e: [m.value for m in e],
-        name=name or enum.__name__.lower(),
-    )
+    return _Values(enum, name or enum.__name__.lower())
 
 
 class Base(DeclarativeBase):

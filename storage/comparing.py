@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from rollout.comparing import Compared
-from rollout.states import ACTION_BAD, ACTION_OPEN, ActionKind, ActionState
+from rollout.states import ACTION_BAD, ACTION_ENDED, ActionKind, ActionState
 from storage.attempts import insert_actions, is_newest
 from storage.models import Action, Backup, Stage, Target
 
@@ -50,7 +50,7 @@ def ask(session: Session, stage: Stage, now: datetime) -> int:
         other.kind == ActionKind.COMPARE,
         other.id > (stage.back_since or 0),
     )
-    under_way = select(other.id).where(other.target_id == Backup.target_id, other.state.in_(ACTION_OPEN))
+    under_way = select(other.id).where(other.target_id == Backup.target_id, other.state.not_in(ACTION_ENDED))
     targets = session.execute(
         select(Backup.target_id)
         .where(

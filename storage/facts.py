@@ -19,7 +19,7 @@ from rollout.standing import (
     Tally,
     WorkspaceStanding,
 )
-from rollout.states import ACTION_BAD, ACTION_OPEN, ActionKind, ActionState
+from rollout.states import ACTION_BAD, ACTION_ENDED, ActionKind, ActionState
 from storage import comparing, evidence, managed, rates, signatures, tallies
 from storage.actions import is_shared
 from storage.attempts import is_newest_bad
@@ -275,7 +275,7 @@ def _work(session: Session, rollout_id: int) -> dict[int, dict[ActionKind, Tally
             Action.state.not_in(ACTION_BAD),
             Target.kind.not_in(SUPPORTS),
             Action.change.is_not(null()),  # the backup of what a repository owns is no target of the change set
-            Target.pinned_reason.is_(None) | ((Action.kind == ActionKind.REVERT) & Action.state.in_(ACTION_OPEN)),
+            Target.pinned_reason.is_(None) | ((Action.kind == ActionKind.REVERT) & Action.state.not_in(ACTION_ENDED)),
         )
         .group_by(Action.stage_id, Action.kind, Action.state)
     ):

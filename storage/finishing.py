@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from rollout.change import SUPPORTS, Change, FieldChange
-from rollout.states import ACTION_BAD, ACTION_OPEN, ActionKind, ActionState, StageState
+from rollout.states import ACTION_BAD, ACTION_ENDED, ActionKind, ActionState, StageState
 from storage import attempts
 from storage.dryrun import ALREADY, in_change_set
 from storage.models import Action, Backup, Rollout, Stage, Target
@@ -80,7 +80,7 @@ def _newest_changes(session: Session, rollout_id: int, workspace: str) -> list[t
     newest = {target.id: (target, action) for target, action in rows}
     open_ = set(
         session.execute(
-            select(Action.target_id).where(Action.target_id.in_(newest), Action.state.in_(ACTION_OPEN))
+            select(Action.target_id).where(Action.target_id.in_(newest), Action.state.not_in(ACTION_ENDED))
         ).scalars()
     )
     return [
@@ -124,7 +124,7 @@ def begin(session: Session, due: Finished, change: Change, now: datetime) -> boo
     stage = lock_stage(session, due.stage_id)
     of_stage = (Action.target_id == due.target_id) & (Action.stage_id == stage.id)
     of_stage &= Action.generation == stage.generation
-    busy = select(Action.id).where(Action.target_id == due.target_id, Action.state.in_(ACTION_OPEN)).limit(1)
+    busy = select(Action.id).where(Action.target_id == due.target_id, Action.state.not_in(ACTION_ENDED)).limit(1)
     if stage.state is not StageState.PASSED or session.execute(busy).scalar_one_or_none() is not None:
         return False
     backed_up = select(Backup.id).where(

@@ -13,7 +13,7 @@ from rollout.gatefacts import may
 from rollout.gates import Refuse
 from rollout.gates_pins import may_pin, may_unpin
 from rollout.standing import Standing
-from rollout.states import ACTION_OPEN, StageState
+from rollout.states import ACTION_ENDED, StageState
 from storage.acting import Act, Who, acting
 from storage.database import Database
 from storage.models import Action, Target
@@ -44,7 +44,7 @@ def pin_facts(
     able = standing.plan.capabilities
     allowed = tuple(dict.fromkeys((*able.start, *able.rollback)))
     open_ = session.execute(
-        select(func.count()).where(Action.target_id == target.id, Action.state.in_(ACTION_OPEN))
+        select(func.count()).where(Action.target_id == target.id, Action.state.not_in(ACTION_ENDED))
     ).scalar_one()
     state = next((s.state for s in standing.stages if s.key == target.stage_key), None)
     return PinFacts(

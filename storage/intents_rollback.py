@@ -13,7 +13,7 @@ from rollout.facts import TargetRollBackFacts
 from rollout.gatefacts import may, pin_failed_facts, roll_back_facts, unlock_facts
 from rollout.gates import Refuse
 from rollout.standing import Standing
-from rollout.states import ACTION_BAD, ACTION_OPEN, WORK_OF, ActionKind, ActionState, StageState
+from rollout.states import ACTION_BAD, ACTION_ENDED, WORK_OF, ActionKind, ActionState, StageState
 from storage import attempts, managed, runfailures, tallies
 from storage.acting import Act, Who, acting, close_gates, stale
 from storage.database import Database
@@ -210,7 +210,9 @@ def target_facts(session: Session, standing: Standing, roles: Collection[str], t
             continue  # what an earlier attempt may have written is not undone by a later one that wrote nothing
         newest[kind] = state
     running = session.execute(
-        select(func.count()).where(Action.target_id == target.id, Action.state == ActionState.RUNNING)
+        select(func.count()).where(
+            Action.target_id == target.id, Action.state.not_in([ActionState.PENDING, *ACTION_ENDED])
+        )
     ).scalar_one()
     return TargetRollBackFacts(
         target=target.name,
@@ -220,7 +222,7 @@ def target_facts(session: Session, standing: Standing, roles: Collection[str], t
         acted=bool(newest),
         change=newest.get(ActionKind.CHANGE),
         revert=newest.get(ActionKind.REVERT),
-        running=running > 0 or newest.get(ActionKind.REVERT) in ACTION_OPEN,
+        running=running > 0 or newest.get(ActionKind.REVERT, ActionState.DONE) not in ACTION_ENDED,
         pinned=pinned,
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, func, null, select
 from sqlalchemy.orm import Session
 
-from rollout.states import ACTION_OPEN, ActionKind
+from rollout.states import ACTION_ENDED, ActionKind
 from storage.dryrun import ALREADY, in_change_set
 from storage.models import Action, Backup, Target
 
@@ -109,7 +109,7 @@ def revertible(
     backed_up = select(Backup.id).where(
         Backup.target_id == Target.id, Backup.stage_id == stage_id, Backup.generation == generation
     )
-    open_ = select(Action.id).where(Action.target_id == Target.id, Action.state.in_(ACTION_OPEN))
+    open_ = select(Action.id).where(Action.target_id == Target.id, Action.state.not_in(ACTION_ENDED))
     tried = (
         select(func.count())
         .select_from(Action)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,10 +35,15 @@ class Past:
 
 
 class Lag:
-    """What readers do not see yet."""
+    """What readers do not see yet. `ticks` is the machine's time in seconds, which a test may move itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
+        self._ticks = ticks
         self._pasts: list[Past] = []
+
+    def hides(self, ws: Workspace, family: str, key: Any) -> bool:
+        """Whether readers are shown a thing as it was."""
+        return any(p.ws is ws and p.family == family and p.key == key and self._alive(p) for p in self._pasts)
 
     @contextlib.contextmanager
     def writing(self, ws: Workspace, call: Call, fault: Fault) -> Iterator[None]:
@@ -52,15 +57,15 @@ class Lag:
         keys = set(things)
         yield
         fresh = dict.fromkeys(_things(ws, family).keys() - keys) if len(things) > len(keys) else {}
-        until = time.monotonic() + fault.seconds if not fault.reads else float("inf")
+        until = self._ticks() + fault.seconds if not fault.reads else float("inf")
         for key, before in {**named, **fresh}.items():
-            if not any(past.ws is ws and past.key == key and _alive(past) for past in self._pasts):
+            if not any(past.ws is ws and past.key == key and self._alive(past) for past in self._pasts):
                 self._pasts.append(Past(ws, family, key, before, until, fault.reads))
 
     @contextlib.contextmanager
     def reading(self, ws: Workspace, call: Call) -> Iterator[None]:
         """Around a read: show what is remembered in place of what is."""
-        self._pasts = [past for past in self._pasts if _alive(past)]
+        self._pasts = [past for past in self._pasts if self._alive(past)]
         family = _family(call.path)
         things = _things(ws, family) if self._pasts else None
         if things is None:
@@ -86,9 +91,8 @@ class Lag:
         """Everybody sees everything."""
         self._pasts.clear()
 
-
-def _alive(past: Past) -> bool:
-    return past.until > time.monotonic()
+    def _alive(self, past: Past) -> bool:
+        return past.until > self._ticks()
 
 
 def _family(path: str) -> str:

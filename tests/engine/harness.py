@@ -137,13 +137,13 @@ class World:
                 engine.wake()
             time.sleep(0.05)
 
-    def looked(self) -> None:
+    def looked(self, seconds: float = 60.0) -> None:
         def all_looked() -> bool:
             with self.database.read() as session:
                 standing = facts.standing(session, session.get(Rollout, self.rollout_id()))
                 return all(w.looked_at is not None for w in standing.workspaces.values())
 
-        self.wait(all_looked, "the first look")
+        self.wait(all_looked, "the first look", seconds)
 
     def start(self, key: str) -> None:
         with self.database.read() as session:

@@ -187,11 +187,11 @@ def test_reads_that_are_always_too_slow_for_the_lease_end_with_a_person(bench: D
     target = bench.backed_up("c")
     change = bench.action(target, ActionKind.CHANGE)
     bench.kind.on_read = lambda _: bench.database.push(bench.parts.lease_seconds - 10)
-    bench.work(rounds=3)
+    bench.now += timedelta(hours=2)  # a calendar that runs fast says nothing of how long a look takes
+    bench.work(rounds=MOST_UNANSWERED - 1)
     assert bench.get(change).state is ActionState.RUNNING
-    bench.now += timedelta(hours=2)
     bench.work(rounds=2)
-    assert bench.get(change).state is ActionState.FAILED
+    assert (bench.get(change).state, bench.get(change).reason_code) == (ActionState.FAILED, "stuck")
     assert bench.kind.writes == []
 
 
@@ -223,6 +223,32 @@ def test_only_looks_in_a_row_that_were_not_answered_count(bench: Desk) -> None:
         bench.kind.on_read = failing(Unavailable("no answer"), times=1)
         bench.work(seconds=60, rounds=2)
     assert bench.get(change).state is ActionState.RUNNING
+
+
+@pytest.mark.parametrize("error", [Throttled("too many", 1), Unavailable("no answer")])
+def test_one_look_without_an_answer_long_after_a_lost_write_does_not_end_the_action(
+    bench: Desk, error: Exception
+) -> None:
+    target = bench.backed_up("c")
+    change = bench.action(target, ActionKind.CHANGE)
+    bench.kind.on_apply = failing(OutcomeUnknown("lost"), times=1)
+    bench.work()
+    bench.database.push(3600)  # nobody was there to look
+    bench.kind.on_read = failing(error, times=1)
+    bench.work(seconds=60, rounds=6)
+    assert (bench.get(change).state, bench.kind.writes) == (ActionState.DONE, ["c"])
+
+
+def test_a_workspace_that_never_answers_again_after_a_lost_write_ends_with_a_person(bench: Desk) -> None:
+    target = bench.backed_up("c")
+    change = bench.action(target, ActionKind.CHANGE)
+    bench.kind.on_apply = failing(OutcomeUnknown("lost"), times=1)
+    bench.work()
+    bench.kind.on_read = failing(Unavailable("no answer"))
+    bench.work(seconds=60, rounds=MOST_UNANSWERED - 1)
+    assert bench.get(change).state is ActionState.RUNNING
+    bench.work(seconds=60, rounds=2)
+    assert (bench.get(change).state, bench.get(change).reason_code) == (ActionState.FAILED, "workspace_unreachable")
 
 
 def test_a_refused_look_while_a_write_may_be_on_its_way_does_not_end_the_action(bench: Desk) -> None:

@@ -13,7 +13,7 @@ from sandbox.databricks.call import Call
 from sandbox.databricks.workspace import Workspace
 from storage import intents, intents_rollback
 from storage.models import Action
-from tests.engine.harness import OPS, World, world
+from tests.engine.harness import OPS, PATIENCE, World, world
 
 OLD, NEW = "13.3.x-scala2.12", "17.3.x-scala2.13"
 PLAIN = {"spark_version": OLD, "node_type_id": "i3.xlarge", "num_workers": 1}
@@ -152,6 +152,21 @@ def test_a_target_deleted_after_its_change_fails_by_name_on_the_way_back_and_the
     assert {runtime(fleet, name) for name in ("c0", "c2")} == {OLD}
     assert fleet.stage("first").block_code == "actions_failed"
     assert "1 could not be put back" in (fleet.stage("first").block_sentence or "")
+
+
+def test_a_write_that_arrives_after_we_gave_up_on_it_is_put_back_by_the_rollback_that_came_between(
+    fleet: World,
+) -> None:
+    # Longer than we wait for an answer, and no longer than we reckon with.
+    late = fleet.databricks.faults.add("/api/2.1/clusters/update", "slow", seconds=0.6 * PATIENCE.http, times=1)
+    fleet.start("first")
+    fleet.wait(lambda: late.hits == 1, "a write on its way")
+    fleet.roll_back("first")
+    fleet.until("first", StageState.ROLLED_BACK)
+    arrived = [c.target for c in fleet.databricks.calls.writes(path="clusters/update") if c.status == 200]
+    assert 2 in {arrived.count(cluster_id) for cluster_id in arrived}, "there, late, and back"
+    assert {runtime(fleet, f"c{n}") for n in range(3)} == {OLD}
+    assert (bad(fleet), fleet.stage("first").block_code) == ([], None)
 
 
 def test_a_right_that_is_lost_before_the_write_fails_that_target_and_a_retry_ends_well(fleet: World) -> None:
