@@ -238,7 +238,7 @@ class ByHand:
             self.late_writes -= 1
             # As late as the engine has to reckon with, and no later.
             self._late.append((self.time.seconds() + PATIENCE.http + 0.9 * PATIENCE.settle, ws, call))
-            self.time.step(PATIENCE.http)
+            self.time.step(PATIENCE.http / 2)  # so long the client waits for an answer
             raise requests.exceptions.ReadTimeout
         struck = self.databricks.faults.strike(ws.key, call.method, call.path)
         kind = struck.kind if struck is not None else ""

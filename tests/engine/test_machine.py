@@ -339,6 +339,10 @@ class AnyOrder(RuleBasedStateMachine):
     def given(self, thing: Thing) -> str | int:
         return thing[2] if thing[1] == "cluster" else int(thing[2])
 
+    def stage_state(self, key: str) -> StageState:
+        with self.world.database.read() as session:
+            return session.execute(select(Stage.state).where(Stage.key == key)).scalar_one()
+
     def row(self, name: str) -> Target | None:
         with self.world.database.read() as session:
             return session.execute(select(Target).where(Target.name == name)).scalar_one_or_none()
@@ -437,17 +441,34 @@ def credulous(look: steps.Look, patience: steps.Patience) -> steps.Step:
     return steps.Step.DONE if look.answered or look.intended else steps.decide(look, patience)
 
 
-def heedless(*_: Any) -> bool:
-    """Writes whatever people said meanwhile."""
-    return True
+def bad_weather(machine: AnyOrder) -> None:
+    machine.weather("500", "*/update", 4)
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize(("what", "instead"), [("decide", hasty), ("decide", credulous), ("forward_allowed", heedless)])
+def late_writes(machine: AnyOrder) -> None:
+    machine.writes_arrive_late(3)
+
+
+@pytest.mark.parametrize(
+    ("what", "instead", "begin"),
+    [
+        ("decide", credulous, bad_weather),
+        ("decide", hasty, late_writes),
+    ],
+)
 def test_a_careless_engine_is_found_out(
-    sqlite_template: Path, monkeypatch: pytest.MonkeyPatch, what: str, instead: Any
+    sqlite_template: Path, monkeypatch: pytest.MonkeyPatch, what: str, instead: Any, begin: Callable[[AnyOrder], None]
 ) -> None:
     for module in (execute, looking):
         monkeypatch.setattr(module, what, instead, raising=False)
-    with pytest.raises(AssertionError):
-        play(sqlite_template, examples=150, steps=35, shrink=False)
+    machine = type("Machine", (AnyOrder,), {"template": sqlite_template})()
+    try:
+        machine.looked(begin=True)
+        while machine.stage_state("first") is not StageState.UPGRADING:
+            machine.go(1, 0.6, 5)
+        begin(machine)
+        with pytest.raises(AssertionError):
+            machine.go(30, 0.6, 60)
+    finally:
+        machine.world.close()
+        shutil.rmtree(machine.home, ignore_errors=True)
