@@ -71,7 +71,10 @@ def closing(session: Session, standing: Standing, kind: str, stage_key: str, now
         if reply is not None:
             return replace(reply, blocks=tuple(b for b in reply.blocks if not isinstance(b, Buttons)))
     said = f"{stage_key} {_WAS.get(kind, 'has gone on')}. That is over; its card shows how it stands."
-    return Reply(said, (Paragraph((line(Icon("info"), " ", said),)),))
+    # What names the head of the record goes on naming it: an older database shows against it (docs/audit.md).
+    place = sealing.place_of(session, standing.id, stage_key, None, kind) if kind in TELL_A_HEAD else None
+    head = (Note(line("Record ", Code(str(place)))),) if place is not None else ()
+    return Reply(said, (Paragraph((line(Icon("info"), " ", said),)), *head))
 
 
 _WAS = {

@@ -256,8 +256,9 @@ def _restarts(number: int) -> str:
 
 
 def calls_words(targets: int) -> str:
-    """How many calls a change set makes of Databricks."""
-    return f"API calls: {count(targets, 'write')} and about {targets * 4:,} reads."
+    """How many calls a change set makes of Databricks: each target is read for its backup, for who may use it, and
+    just before its write."""
+    return f"API calls: {count(targets, 'write')} and about {targets * 3:,} reads."
 
 
 def _kinds(kinds: Counter[str]) -> str:

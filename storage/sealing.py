@@ -243,15 +243,18 @@ def head_of(session: Session, chain: int) -> Head | None:
     return Head(chain, head.count, head.digest)
 
 
-def place_of(session: Session, rollout_id: int, stage_key: str, generation: int, kind: str) -> Head | None:
-    """The place in the chain of the newest event of that kind about a stage; None when it is not sealed yet."""
+def place_of(session: Session, rollout_id: int, stage_key: str, generation: int | None, kind: str) -> Head | None:
+    """The place in the chain of the newest event of that kind about a stage; None when it is not sealed yet.
+
+    ``generation`` None: of whichever generation it was.
+    """
     found = session.execute(
         select(Event.number, Event.digest)
         .where(
             Event.rollout_id == rollout_id,
             Event.stage_key == stage_key,
-            Event.generation == generation,
             Event.kind == kind,
+            *((Event.generation == generation,) if generation is not None else ()),
         )
         .order_by(Event.id.desc())
         .limit(1)
