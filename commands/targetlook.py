@@ -1,6 +1,6 @@
 """``status TARGET``: what one target was, what we wrote, what it is now, and how its runs do."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import and_, select, true
@@ -102,12 +102,7 @@ def target(call: Call, target_id: int) -> Reply:
     blocks.append(Note(line(f"Seen {ago(found.seen_at, now)}.", *_link(found, host))))
     buttons = [call.button(f"Stage {found.stage_key}", "status", stage=found.stage_key)] if found.stage_key else []
     may = bool(call.roles & set(call.plan.capabilities.rollback))
-    if (
-        may
-        and found.kind not in SUPPORTS
-        and any(a.kind is ActionKind.CHANGE for a in actions)
-        and not found.pinned_reason
-    ):
+    if may and found.kind not in SUPPORTS and _may_be_changed(actions) and not found.pinned_reason:
         buttons.append(call.button("Roll back target", "rollback", "danger", target_id=found.id))
     if found.pinned_reason and pins.may_lift(call, found):
         buttons.append(call.button("Un-pin", "unpin", target_id=found.id))
@@ -116,6 +111,13 @@ def target(call: Call, target_id: int) -> Reply:
     buttons.append(call.button("Look again", "refresh"))
     blocks.append(Buttons(tuple(buttons)))
     return Reply(f"{found.name}: {found.release or '-'}, {found.state or 'state unknown'}.", tuple(blocks), share=True)
+
+
+def _may_be_changed(actions: Sequence[Action]) -> bool:
+    """Whether it was changed and not put back since, as far as the journal says."""
+    written = [a for a in actions if a.kind in (ActionKind.CHANGE, ActionKind.REVERT)]
+    newest = max(written, key=lambda a: a.id, default=None)
+    return newest is not None and not (newest.kind is ActionKind.REVERT and newest.state is ActionState.DONE)
 
 
 def _pairs(
