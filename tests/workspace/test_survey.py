@@ -39,7 +39,13 @@ def test_it_costs_paging_only_and_nothing_is_written(fleet: str) -> None:
             runs = seen.pop(("GET", "/api/2.2/jobs/runs/list"))
             assert runs <= max(ceil(len(found.runs) / 24) + 1, 1)
             assert seen.pop(("GET", "/api/2.2/jobs/get"), 0) == 2 * big  # only jobs of over 100 tasks, which are paged
+            # Of each pool with a runtime loaded it is asked who may use it: can one like it be made?
+            asked = [path for _, path in seen if path.startswith("/api/2.0/permissions/instance-pools/")]
+            assert all(seen.pop(("GET", path)) == 1 for path in asked)
+            assert len(asked) <= len(ws.shelf("pools"))
+            assert seen.pop(("GET", "/api/2.0/preview/scim/v2/Me"), 0) == (1 if asked else 0)
             assert seen == {
+                ("GET", "/api/2.0/instance-pools/list"): 1,
                 ("GET", "/api/2.1/clusters/spark-versions"): 1,
                 ("GET", "/api/2.0/policies/clusters/list"): 1,
                 ("GET", "/api/2.1/clusters/list"): max(ceil(clusters / 100), 1),
