@@ -112,6 +112,17 @@ def test_a_modal_shows_its_errors_below_the_fields_and_keeps_what_was_typed(visi
     assert values["owner"]["selected_user"] == "U0SAND0009"
 
 
+def test_the_calendar_can_be_set_while_a_dialog_is_open(visit: Open) -> None:
+    page = visit("devops")
+    send(page, "/rollout start dev")
+    page.get_by_test_id("modal").wait_for()
+    for speed in ("600", "0"):
+        page.locator(f"[data-testid=clock-speed][data-speed='{speed}']").click()
+        page.locator(f"[data-testid=clock-speed][data-speed='{speed}'][aria-pressed=true]").wait_for()
+    page.get_by_test_id("modal-close").click()
+    page.get_by_test_id("modal").wait_for(state="detached")
+
+
 def test_modals_stack_and_close_one_by_one(visit: Open) -> None:
     page = visit("devops-2")
     send(page, "/rollout stack")
