@@ -38,6 +38,17 @@ _OF_CLAIM = and_(
 )
 #: Asked before every write, and built once.
 _HAS_BACKUP = select(Backup.id).where(_OF_CLAIM)
+_SEEN_BEFORE = (
+    select(Action.seen)
+    .where(
+        Action.target_id == bindparam("target"),
+        Action.stage_id == bindparam("stage"),
+        Action.generation == bindparam("generation"),
+        Action.kind == bindparam("kind"),
+        Action.seen.is_not(None),
+    )
+    .order_by(Action.attempt.desc())
+)
 
 
 class Claimed:
@@ -100,17 +111,7 @@ class Claimed:
     def seen_before(self, kind: ActionKind) -> dict[str, Any] | None:
         """What was seen of the target just before the newest write of that kind in this generation."""
         with self.parts.database.read() as session:
-            found = session.execute(
-                select(Action.seen)
-                .where(
-                    Action.target_id == self.claim.target_id,
-                    Action.stage_id == self.claim.stage_id,
-                    Action.generation == self.claim.generation,
-                    Action.kind == kind,
-                    Action.seen.is_not(None),
-                )
-                .order_by(Action.attempt.desc())
-            ).scalars()
+            found = session.execute(_SEEN_BEFORE, {**self._of(), "kind": kind}).scalars()
             return next((dict(seen) for seen in found if seen and "state" in seen), None)
 
     # -- commits -------------------------------------------------------------------------------------------------------

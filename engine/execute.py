@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 #: How a workspace says that it does not know a runtime (any more).
 _OLD_RUNTIME = re.compile(r"spark.?version|runtime", re.IGNORECASE)
+_LOCKED_STAGE = select(Stage).where(Stage.id == bindparam("stage")).with_for_update()
 _SEEN = ("state", "start_time", "last_restarted_time")
 
 
@@ -371,7 +372,7 @@ class _Execution(Looking):
         seen.update(self.kept())
         self._unanswered = self.claim.looks
         with self.parts.database.write() as session:
-            stage = session.execute(select(Stage).where(Stage.id == self.claim.stage_id).with_for_update()).scalar_one()
+            stage = session.execute(_LOCKED_STAGE, {"stage": self.claim.stage_id}).scalar_one()
             now = self.parts.database.machine_now(session)  # after the locks, which may have taken long
             if self.too_late(now):
                 self._ask_or_claim_again(session, now)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from engine.claimed import Claimed
@@ -23,6 +23,10 @@ from storage.standins import stand_ins
 from workspace.compute import interactive
 from workspace.errors import WorkspaceError
 from workspace.permissions import direct
+
+#: Asked for every target, and built once.
+_STAGE = select(Stage).where(Stage.id == bindparam("stage"))
+_PAUSED = select(Rollout.paused).where(Rollout.id == bindparam("rollout"))
 
 
 class Looking(Claimed):
@@ -192,8 +196,8 @@ def forward_allowed(session: Session, claim: Claim, now: datetime, shared: bool,
 
     ``now`` is the calendar; ``shared``: it is a running cluster that people work on.
     """
-    stage = stage or session.execute(select(Stage).where(Stage.id == claim.stage_id)).scalar_one()
-    paused = session.execute(select(Rollout.paused).where(Rollout.id == claim.rollout_id)).scalar_one()
+    stage = stage or session.execute(_STAGE, {"stage": claim.stage_id}).scalar_one()
+    paused = session.execute(_PAUSED, {"rollout": claim.rollout_id}).scalar_one()
     return (
         not paused
         and may_touch(plan_of(stage.rollout), stage.key, shared, now)

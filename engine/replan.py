@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, bindparam, select
 from sqlalchemy.orm import Session
 
 from rollout.change import Change, Raw, Skip, Upgrade
@@ -17,12 +17,20 @@ from workspace.kinds import Kind
 #: By database: revision, stage and workspace of a target -> when the workspace was looked at, and the upgrade.
 _UPGRADES: WeakKeyDictionary[Engine, dict[tuple[Any, ...], tuple[datetime | None, Upgrade]]] = WeakKeyDictionary()
 
+#: Asked for every target, and built once.
+_LOCKED = select(Target).where(Target.id == bindparam("target")).with_for_update()
+_OFFERED = (
+    select(Rollout.revision_id, Workspace.looked_machine)
+    .join(Workspace, Workspace.key == bindparam("workspace"))
+    .where(Rollout.id == bindparam("rollout"))
+)
+
 
 def note_present_state(
     session: Session, target_id: int, kind: Kind, raw: Raw, now: datetime, machine: datetime
 ) -> None:
     """Store release, state and the plan of a target from a look at it, made at ``machine``; never over a newer one."""
-    target = session.execute(select(Target).where(Target.id == target_id).with_for_update()).scalar_one()
+    target = session.execute(_LOCKED, {"target": target_id}).scalar_one()
     if target.seen_machine > machine:
         return
     planned = plan_target(target, kind, raw, _upgrade(session, target))
@@ -34,11 +42,8 @@ def note_present_state(
 def _upgrade(session: Session, target: Target) -> Upgrade:
     """The upgrade of a target. What a workspace offers is large, and the same for thousands of targets in a row: what
     was made of it is kept until the next look at the workspace."""
-    revision, looked = session.execute(
-        select(Rollout.revision_id, Workspace.looked_machine)
-        .join(Workspace, Workspace.key == target.workspace)
-        .where(Rollout.id == target.rollout_id)
-    ).one()
+    asked = {"rollout": target.rollout_id, "workspace": target.workspace}
+    revision, looked = session.execute(_OFFERED, asked).one()
     kept = _UPGRADES.setdefault(session.get_bind().engine, {})
     of = (revision, target.stage_key, target.workspace)
     if of not in kept or kept[of][0] != looked:
