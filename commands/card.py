@@ -76,6 +76,8 @@ def _pace(session: Session, standing: Standing, stage: StageStanding, kind: Acti
             return [Paragraph((line(Icon("paused"), " Paused: nothing new is begun."),))]
         if kind is ActionKind.CHANGE and (wait := outlook.window_wait(standing, stage, now)) is not None:
             return [Paragraph((wait,))]
+        if kind is ActionKind.CHANGE and stage.waiting_for_runs and not stage.tally(kind).running:
+            return [Paragraph((outlook.runs_wait(stage),))]
     tally = stage.tally(kind)
     left = tally.pending + tally.running
     if not left:

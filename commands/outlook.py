@@ -54,6 +54,8 @@ def holds(standing: Standing, now: datetime) -> list[Line]:
         found.append(line(Icon("working"), " It bakes until ", At(stage.bake_until)))
     elif stage.state is StageState.UPGRADING and (wait := window_wait(standing, stage, now)):
         found.append(wait)
+    elif stage.state is StageState.UPGRADING and stage.waiting_for_runs:
+        found.append(runs_wait(stage))
     elif stage.state is StageState.REVIEW:
         if stage.evidence_doubt:
             found.append(line(Icon("warning"), f" {stage.key}: {stage.evidence_doubt} (evidence_altered)"))
@@ -92,6 +94,14 @@ def locked_words(stage: StageStanding) -> Line:
 
 def _code(code: str | None) -> str:
     return f" ({code})" if code else ""
+
+
+def runs_wait(stage: StageStanding) -> Line:
+    """That clusters are not restarted while runs are under way on them."""
+    names = stage.waiting_for_runs
+    named = listed([*names[:3], *([f"{len(names) - 3} more"] if len(names) > 3 else [])])
+    waits, them = ("1 cluster waits", "it") if len(names) == 1 else (f"{len(names)} clusters wait", "them")
+    return line(Icon("waiting"), f" {waits} until the runs on {them} have ended: {named}")
 
 
 def window_wait(standing: Standing, stage: StageStanding, now: datetime) -> Line | None:

@@ -25,6 +25,11 @@ MOST_UNANSWERED = 20
 LONGEST_PAUSE = 15.0
 #: What may not be written now is not looked at again for so long: whatever holds it is read before each claim.
 HELD_FOR = 2.0
+#: A cluster with runs under way is looked at again after so many machine seconds; after so much calendar time people
+#: are asked. In ``seen``: since when it has waited.
+BUSY_AGAIN = 5.0
+BUSY_FOR = timedelta(hours=12)
+BUSY_SINCE = "busy_since"
 #: Calendar time after which a target that does not settle is stuck. Capacity shortages take longer than 15 minutes.
 STUCK_AFTER = timedelta(minutes=45)
 
@@ -156,11 +161,11 @@ class Claimed:
         else:
             self.later(pause, hold, looks=tries)
 
-    def give_back(self, raw: Raw | None = None) -> None:
+    def give_back(self, raw: Raw | None = None, seconds: float = HELD_FOR, **values: Any) -> None:
         """Nothing was written, and it may not be now: the action is pending again. ``raw`` is the target as it is."""
         with self.parts.database.write() as session:
             now = self.parts.database.machine_now(session)
-            actions.give_back(session, self.claim, now + timedelta(seconds=HELD_FOR))
+            actions.give_back(session, self.claim, now + timedelta(seconds=seconds), **values)
             if raw is not None:
                 note_present_state(session, self.claim.target_id, self.kind, raw, self.parts.calendar(), self.read_at)
 

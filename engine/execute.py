@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from engine.claimed import HELD_FOR, LOOK_AGAIN, MOST_UNANSWERED
+from engine.claimed import BUSY_AGAIN, BUSY_FOR, BUSY_SINCE, HELD_FOR, LOOK_AGAIN, MOST_UNANSWERED
 from engine.looking import Looking, forward_allowed
 from engine.parts import Parts
 from rollout.change import SUPPORTS, Change, Holds, Raw, compare
@@ -231,6 +231,9 @@ class _Execution(Looking):
                 ):
                     self.end(ActionState.SKIPPED, "support_in_use", reason, raw=raw)
                     return False
+                if self.claim.kind is ActionKind.CHANGE and (use := self.in_the_way(raw)):
+                    self._wait_for(use, raw)
+                    return False
                 return self._write(write, raw)
             case Step.WAIT:
                 self.look_again_soon()
@@ -258,6 +261,18 @@ class _Execution(Looking):
             case Step.FAIL_STUCK:
                 self.fail("stuck", _stuck(raw), raw)
         return False
+
+    def _wait_for(self, use: str, raw: Raw) -> None:
+        """Not written: a restart would end what runs on it. People are asked at once, or once it has waited long."""
+        now = self.parts.calendar()
+        since = datetime.fromisoformat((self.claim.seen or {}).get(BUSY_SINCE) or now.isoformat())
+        if self.busy() == "ask" or now - since > BUSY_FOR:
+            asked = f"{use} Nothing was changed. A retry restarts it all the same, and ends them."
+            self.fail("cluster_busy", asked, raw)
+            return
+        seen = {**(self.claim.seen or {}), BUSY_SINCE: since.isoformat()}
+        why = {"reason_code": "cluster_busy", "sentence": f"{use} It waits for their end."}
+        self.give_back(raw, BUSY_AGAIN, seen=seen, **why)
 
     def _finish(self, raw: Raw) -> None:
         """End well; a target that our change brought down is started first, once, and has to come up."""
@@ -388,6 +403,7 @@ class _Execution(Looking):
                 actions.end(session, self.claim, ActionState.FAILED, self.parts.calendar(), "no_backup", sentence)
                 return False
             values = {"intent_at": now, "intent_epoch": self.claim.epoch, "looks": 0, "seen": seen}
+            values |= {"reason_code": None, "sentence": None}  # why it waited
             actions.commit(session, self.claim, **values)
         self.claim = replace(self.claim, intent_at=now, looks=0, seen=seen)
         return True

@@ -16,7 +16,7 @@ from rollout.steps import Look, Settling
 from rollout.windows import may_touch
 from storage import actions
 from storage.actions import Claim
-from storage.models import Rollout, Stage
+from storage.models import Action, Rollout, Stage
 from storage.plans import plan_of
 from storage.secrets import KeyProblem
 from storage.standins import stand_ins
@@ -26,6 +26,14 @@ from workspace.permissions import direct
 
 #: Asked for every target, and built once.
 _STAGE = select(Stage).where(Stage.id == bindparam("stage"))
+_ASKED = select(Action.id).where(
+    Action.target_id == bindparam("target"),
+    Action.stage_id == bindparam("stage"),
+    Action.generation == bindparam("generation"),
+    Action.kind == bindparam("kind"),
+    Action.attempt < bindparam("attempt"),
+    Action.reason_code == bindparam("code"),
+)
 _PAUSED = select(Rollout.paused).where(Rollout.id == bindparam("rollout"))
 
 
@@ -150,6 +158,24 @@ class Looking(Claimed):
     def _may_write(self, raw: Raw) -> bool:
         with self.parts.database.read() as session:
             return forward_allowed(session, self.claim, self.parts.calendar(), self.is_shared(raw))
+
+    def busy(self) -> str:
+        """What the plan wants of a running cluster with runs under way: wait, ask or restart."""
+        with self.parts.database.read() as session:
+            stage = session.execute(_STAGE, {"stage": self.claim.stage_id}).scalar_one()
+            return plan_of(stage.rollout).stage(stage.key).busy
+
+    def in_the_way(self, raw: Raw) -> str | None:
+        """What runs on the target and would be ended; None also where the plan, or whoever retried it, accepts that."""
+        if self.claim.attempt > 1 and self._was_asked():
+            return None
+        return self.kind.in_use(self.client, self.claim.object_id, raw) if self.busy() != "restart" else None
+
+    def _was_asked(self) -> bool:
+        """Whether an earlier attempt ended because of such runs: whoever retries it has been told."""
+        earlier = {**self._of(), "kind": self.claim.kind, "attempt": self.claim.attempt, "code": "cluster_busy"}
+        with self.parts.database.read() as session:
+            return session.execute(_ASKED, earlier).first() is not None
 
     def is_shared(self, raw: Raw) -> bool:
         """Whether it is a running cluster that people work on."""

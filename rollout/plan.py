@@ -159,6 +159,7 @@ class Stage(Part):
     max_parallel: Annotated[int, Field(ge=1, le=100)] = 8
     max_failures: Limit = 3  # failed targets, or per cent of the stage's targets
     max_run_failures: Limit | None = None  # failed runs on the new runtime, or per cent of them; None: not counted
+    busy: Literal["wait", "ask", "restart"] = "wait"  # where runs are under way on a cluster that a change restarts
     windows: tuple[Window, ...] = ()
     criteria: tuple[Criterion, ...] = ()
 

@@ -99,6 +99,7 @@ CODES: Final[dict[str, str]] = {
     "permission_denied": "the workspace refused permission",
     "write_refused": "the workspace refused the change",
     "edit_conflict": "somebody else changed the field",
+    "cluster_busy": "runs are under way on the cluster",
     "cluster_error": "the cluster did not come up",
     "stuck": "the target did not settle in time",
     "outcome_unknown": "it cannot be told whether the change took effect",

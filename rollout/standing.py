@@ -119,6 +119,7 @@ class StageStanding:
     managed: int = 0  # wait for, or got, an edit of the repository that owns them
     arrived: int = 0  # of those, deployed on the new runtime
     drifted: int = 0  # not as we set them, or appeared after the freeze
+    waiting_for_runs: tuple[str, ...] = ()  # clusters that are not restarted while runs are under way on them
     in_use: int = 0  # supports that its rollback left as changed, because something still needed them
     back_since: int | None = None  # the newest rollback of this generation began after the action of that id
     compared: Compared = field(default_factory=Compared)  # how its targets stand to their backups since then

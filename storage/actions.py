@@ -369,9 +369,10 @@ def look_again(session: Session, claim: Claim, at: datetime, **values: Any) -> N
     commit(session, claim, poll_at=at, lease_until=None, owner=None, **values)
 
 
-def give_back(session: Session, claim: Claim, at: datetime | None = None) -> None:
-    """Nothing was written: the action is pending again, not before ``at`` (machine)."""
-    commit(session, claim, state=ActionState.PENDING, lease_until=None, owner=None, poll_at=at, started_at=None)
+def give_back(session: Session, claim: Claim, at: datetime | None = None, **values: Any) -> None:
+    """Nothing was written: the action is pending again, not before ``at`` (machine). ``values``: why, for people."""
+    free: dict[str, Any] = {"state": ActionState.PENDING, "lease_until": None, "owner": None, "started_at": None}
+    commit(session, claim, **free, poll_at=at, **values)
 
 
 def end(

@@ -72,6 +72,7 @@ def standing(session: Session, rollout: Rollout) -> Standing:
     planned, unassigned = _targets(session, rollout.id)
     work = _work(session, rollout.id)
     in_use = tallies.left_in_use(session, rollout.id)
+    busy = tallies.waiting_for_runs(session, rollout.id)
     given = _signatures(session, rollout.id, keyring_of(session))
     findings = _findings(session, rollout.id)
     waiting = (
@@ -96,6 +97,7 @@ def standing(session: Session, rollout: Rollout) -> Standing:
                     compared.get(s.id, Compared()),
                 ),
                 in_use=in_use.get(s.id, 0),
+                waiting_for_runs=tuple(busy.get(s.id, ())),
             )
             for s in stages
         ),

@@ -129,3 +129,22 @@ def failures_since(session: Session, rollout_id: int, since: datetime) -> list[t
         .order_by(func.count().desc(), Stage.key)
     )
     return [(key, kind, code or "failed", number) for key, kind, code, number in rows]
+
+
+def waiting_for_runs(session: Session, rollout_id: int) -> dict[int, list[str]]:
+    """Stage id -> the names of clusters whose change waits until the runs on them have ended."""
+    rows = session.execute(
+        select(Action.stage_id, Target.name)
+        .join(Stage, and_(Stage.id == Action.stage_id, Stage.generation == Action.generation))
+        .join(Target, Target.id == Action.target_id)
+        .where(
+            Action.rollout_id == rollout_id,
+            Action.state == ActionState.PENDING,
+            Action.reason_code == "cluster_busy",
+        )
+        .order_by(Target.name)
+    )
+    found: dict[int, list[str]] = {}
+    for stage_id, name in rows:
+        found.setdefault(stage_id, []).append(name)
+    return found

@@ -27,7 +27,9 @@ from workspace.compute import (
     way_back_note,
 )
 from workspace.elsewhere import forced_note, of_repository, proposed
+from workspace.errors import Incomplete
 from workspace.in_place import complete, stands_in, unfinished
+from workspace.runs import RunSeen, active_runs
 from workspace.settling import Settled, Settlement
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "editable",
     "edited_by",
     "edited_since",
+    "in_use",
     "needed",
     "permissions_of",
     "plan",
@@ -84,6 +87,9 @@ _PLATFORM: Final = frozenset(
         "termination_reason",
     }
 )
+#: How many pages of 24 runs are read to find those on one cluster, and how many of their jobs are named.
+_RUN_PAGES: Final = 40
+_NAMED: Final = 3
 _ENDED_NORMALLY: Final = frozenset({"USER_REQUEST", "INACTIVITY", "JOB_FINISHED"})
 
 
@@ -156,6 +162,25 @@ def apply(client: Client, object_id: str, change: Change, raw: Raw) -> None:
 def start(client: Client, object_id: str) -> bool:
     client.write("/api/2.1/clusters/start", {"cluster_id": object_id})
     return True
+
+
+def in_use(client: Client, object_id: str, raw: Raw) -> str | None:
+    if raw.get("state") not in _UP:
+        return None
+    found: list[RunSeen] = []
+    try:
+        found += [run for run in active_runs(client, _RUN_PAGES) if object_id in run.cluster_ids]
+    except Incomplete:
+        if not found:
+            return "More runs are under way in the workspace than can be read, so that some may be on it."
+    if not found:
+        return None
+    jobs = sorted({str(run.job_id) for run in found})
+    more = f" and {len(jobs) - _NAMED} more" if len(jobs) > _NAMED else ""
+    since = min(run.started for run in found)
+    runs = "1 run is" if len(found) == 1 else f"{len(found)} runs are"
+    what = "job" if len(jobs) == 1 else "jobs"
+    return f"{runs} under way on it since {since:%a %d %b %H:%M} UTC ({what} {', '.join(jobs[:_NAMED])}{more})."
 
 
 def settled(raw: Raw, before: Raw) -> Settlement:

@@ -3,11 +3,15 @@
 from rollout.change import Raw
 from workspace.client import Client
 
-__all__ = ["complete", "stands_in", "unfinished"]
+__all__ = ["complete", "in_use", "stands_in", "unfinished"]
 
 
 def stands_in(raw: Raw) -> str | None:
     return None
+
+
+def in_use(client: Client, object_id: str, raw: Raw) -> str | None:
+    return None  # an edit ends nothing that runs
 
 
 def unfinished(raw: Raw) -> str | None:

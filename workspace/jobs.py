@@ -12,7 +12,7 @@ from workspace import permissions
 from workspace.client import Client, Json
 from workspace.compute import RUNTIME, as_set, backup_of, tags_of, uses_of
 from workspace.errors import Forbidden, Gone, Incomplete, Refused
-from workspace.in_place import complete, stands_in, unfinished
+from workspace.in_place import complete, in_use, stands_in, unfinished
 from workspace.job_places import ENTRY_KEYS, entry, entry_with, field_at, inner, places, settings, tasks
 from workspace.job_plan import managed_elsewhere, plan
 from workspace.settling import Settled, Settlement
@@ -26,6 +26,7 @@ __all__ = [
     "editable",
     "edited_by",
     "edited_since",
+    "in_use",
     "needed",
     "permissions_of",
     "plan",

@@ -43,6 +43,13 @@ class Kind(Protocol):
         """
         ...
 
+    def in_use(self, client: Client, object_id: str, raw: Raw) -> str | None:
+        """What runs on it now and would be ended by an edit; None where nothing is. At most one listing.
+
+        What cannot all be read counts as in use. Raises the WorkspaceErrors of ``Client.get`` but Incomplete.
+        """
+        ...
+
     def start(self, client: Client, object_id: str) -> bool:
         """Have it run again; False where there is nothing to start. A second start does no harm.
 

@@ -56,6 +56,7 @@ class MadeUp:
         self.rights: dict[str, dict[str, list[str]]] = {}
         self.writes: list[str] = []
         self.starts: list[str] = []
+        self.users: dict[str, str] = {}
         self.editors: dict[str, tuple[str, datetime]] = {}
         self.on_start: Callable[[str], None] = lambda _: None
         self.on_read: Callable[[str], None] = lambda _: None
@@ -82,6 +83,9 @@ class MadeUp:
         self.on_apply(object_id)
         self.writes.append(object_id)
         self.raws[object_id].update({f.path[0]: f.after for f in change.fields})
+
+    def in_use(self, _client: Any, object_id: str, raw: Raw) -> str | None:
+        return self.users.get(object_id) if raw["state"] == "RUNNING" else None
 
     def start(self, _client: Any, object_id: str) -> bool:
         self.starts.append(object_id)
