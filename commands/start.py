@@ -175,7 +175,7 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
         line(Strong(f"{count(len(targets), 'target')} will be changed"), f": {_kinds(kinds)}."),
         *supports.changed(planned),
         *supports.kept(call, stage.key),
-        line(_restarts(restarts)),
+        line(_restarts(restarts, plan.busy)),
         line(calls_words(len(planned))),
     ]
     if stage.left_alone or stage.pinned:
@@ -249,10 +249,18 @@ def _not_isolated(call: Call, planned: list[Planned]) -> list[Line]:
     return [line(Icon("warning"), f" {text}") for text in said if text]
 
 
-def _restarts(number: int) -> str:
+def _restarts(number: int, busy: str) -> str:
     if not number:
         return "Nothing is restarted."
-    return f"{count(number, 'running cluster')} will be restarted: what runs on them then ends."
+    return f"{count(number, 'running cluster')} will be restarted: notebooks lose their state. {_RUNS[busy]}"
+
+
+#: What happens to runs of jobs that are under way there.
+_RUNS = {
+    "wait": "Runs of jobs on them are waited for.",
+    "ask": "Where a job runs on one, people are asked first.",
+    "restart": "Runs of jobs on them end.",
+}
 
 
 def calls_words(targets: int) -> str:

@@ -276,12 +276,12 @@ class _Execution(Looking):
 
     def _finish(self, raw: Raw) -> None:
         """End well; a target that our change brought down is started first, once, and has to come up."""
+        if missing := self.kind.unfinished(raw):
+            self._complete(raw, missing)
+            return
         if self.claim.kind is ActionKind.CHANGE:
-            if missing := self.kind.unfinished(raw):
-                self._complete(raw, missing)
-            else:
-                made = self.kind.stands_in(raw)
-                self.end(ActionState.DONE, outcome={STANDS_IN: made} if made else None, raw=raw)
+            made = self.kind.stands_in(raw)
+            self.end(ActionState.DONE, outcome={STANDS_IN: made} if made else None, raw=raw)
             return
         behind = self.left_behind(raw)
         started = (self.claim.seen or {}).get("started")
@@ -371,7 +371,7 @@ class _Execution(Looking):
         """
         if self.claim.target_kind in SUPPORTS:
             return False
-        return self.kind.settled(raw, raw).settled.value == Settling.YES
+        return not self.kind.runs_on(raw) and self.kind.settled(raw, raw).settled.value == Settling.YES
 
     def _may_fall_back(self, error: WorkspaceError) -> bool:
         """Whether the old runtime can no longer be selected and the change names another one to go back to."""

@@ -28,7 +28,7 @@ from workspace.compute import (
 )
 from workspace.elsewhere import forced_note, of_repository, proposed
 from workspace.errors import Incomplete
-from workspace.in_place import complete, stands_in, unfinished
+from workspace.in_place import complete, runs_on, stands_in, unfinished
 from workspace.runs import RunSeen, active_runs
 from workspace.settling import Settled, Settlement
 
@@ -47,6 +47,7 @@ __all__ = [
     "plan",
     "read",
     "release_of",
+    "runs_on",
     "settled",
     "stands_in",
     "start",

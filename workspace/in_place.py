@@ -3,7 +3,11 @@
 from rollout.change import Raw
 from workspace.client import Client
 
-__all__ = ["complete", "in_use", "stands_in", "unfinished"]
+__all__ = ["complete", "in_use", "runs_on", "stands_in", "unfinished"]
+
+
+def runs_on(raw: Raw) -> bool:
+    return False
 
 
 def stands_in(raw: Raw) -> str | None:

@@ -194,7 +194,8 @@ def _notes(
         yield f"starts {_count(len(started), 'other job')}, {moves}"
     own = settings(raw)
     if own.get("continuous"):
-        yield f"runs continuously: the present run stays on {upgrade.source} until it ends"
+        paused = own["continuous"].get("pause_status") == "PAUSED"
+        yield "runs continuously, paused now" if paused else "runs continuously: its run is ended and begun anew"
     else:
         yield "takes effect at the next run"
 

@@ -10,11 +10,13 @@ from rollout.location import job_url
 from rollout.runtime import release, shown
 from workspace import permissions
 from workspace.client import Client, Json
-from workspace.compute import RUNTIME, as_set, backup_of, tags_of, uses_of
+from workspace.compute import RUNTIME, as_set, tags_of, uses_of
+from workspace.compute import backup_of as copy_of
 from workspace.errors import Forbidden, Gone, Incomplete, Refused
-from workspace.in_place import complete, in_use, stands_in, unfinished
+from workspace.in_place import in_use, stands_in
 from workspace.job_places import ENTRY_KEYS, entry, entry_with, field_at, inner, places, settings, tasks
 from workspace.job_plan import managed_elsewhere, plan
+from workspace.runs import seen_of
 from workspace.settling import Settled, Settlement
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "plan",
     "read",
     "release_of",
+    "runs_on",
     "settled",
     "stands_in",
     "start",
@@ -46,6 +49,8 @@ _PAGED: Final = ("tasks", "job_clusters", "parameters", "environments")
 _PLATFORM: Final = frozenset(
     {"effective_budget_policy_id", "effective_usage_policy_id", "has_more", "next_page_token", "trigger_state"}
 )
+#: Beside a continuous job, ours, never sent and never backed up: its runs that have not ended.
+_UNDER_WAY: Final = "runs_under_way"
 #: 750 tasks are the platform's own limit for one job.
 _MOST_PAGES: Final = 50
 
@@ -53,15 +58,15 @@ _MOST_PAGES: Final = 50
 def discover(client: Client) -> Iterator[Found]:
     for page in client.pages("/api/2.2/jobs/list", {"expand_tasks": True, "limit": 100}):
         for raw in page.get("jobs") or ():
-            complete = raw
+            whole = raw
             if raw.get("has_more"):
                 try:
-                    complete = read(client, str(raw["job_id"]))
+                    whole = read(client, str(raw["job_id"]))
                 except Gone:
                     continue
                 except Forbidden:
                     pass  # ``has_more`` stays, and ``plan`` says that only a part can be read
-            yield _found(complete)
+            yield _found(whole)
 
 
 def read(client: Client, object_id: str) -> dict[str, Any]:
@@ -81,7 +86,20 @@ def read(client: Client, object_id: str) -> dict[str, Any]:
     if token:
         raise Incomplete(f"job {object_id} has more than {_MOST_PAGES} pages of tasks")
     whole.pop("has_more", None)
-    return {**whole, "settings": merged}
+    raw = {**whole, "settings": merged}
+    return {**raw, _UNDER_WAY: _under_way(client, object_id)} if _state(merged) == "CONTINUOUS" else raw
+
+
+def _under_way(client: Client, object_id: str) -> list[dict[str, Any]]:
+    """Id and release of the runs that have not ended and are not ending. One call."""
+    asked = {"job_id": object_id, "active_only": True, "expand_tasks": True, "limit": 24}
+    listed = client.get("/api/2.2/jobs/runs/list", asked).get("runs") or ()
+    ending = {"TERMINATING", "CANCELING"}
+    return [
+        {"run_id": int(run["run_id"]), "release": seen_of(run).runtime}
+        for run in listed
+        if str(run.get("job_id")) == object_id and (run.get("state") or {}).get("life_cycle_state") not in ending
+    ]
 
 
 def values(raw: Raw, change: Change) -> list[Any]:
@@ -114,6 +132,31 @@ def start(client: Client, object_id: str) -> bool:
     return False  # its schedule runs it
 
 
+def runs_on(raw: Raw) -> bool:
+    return bool(raw.get(_UNDER_WAY))
+
+
+def unfinished(raw: Raw) -> str | None:
+    old = _outdated(raw)
+    return f"It runs continuously, and its present run is on {old['release']} still." if old is not None else None
+
+
+def complete(client: Client, object_id: str, raw: Raw) -> None:
+    # Of a continuous job this ends the present run and begins the next one (facts: databricks a3). The token is that of
+    # the run which it ends, so that a repeated call begins nothing more.
+    old = _outdated(raw)
+    assert old is not None
+    token = f"rollout-instead-of-{old['run_id']}"
+    client.write("/api/2.2/jobs/run-now", {"job_id": int(object_id), "idempotency_token": token})
+
+
+def _outdated(raw: Raw) -> dict[str, Any] | None:
+    """The run under way on a release that the settings no longer name."""
+    named = set(_sorted_releases(raw))
+    runs = raw.get(_UNDER_WAY) or ()
+    return next((run for run in runs if run["release"] and not set(run["release"].split(" + ")) <= named), None)
+
+
 def settled(raw: Raw, before: Raw) -> Settlement:
     return Settlement(Settled.YES, "New runs take the new settings; a run that is under way keeps the old ones.")
 
@@ -134,8 +177,12 @@ def needed(client: Client, object_id: str, backup: Raw) -> str | None:
     return None
 
 
+def backup_of(raw: Raw) -> dict[str, Any]:
+    return {name: value for name, value in copy_of(raw).items() if name != _UNDER_WAY}
+
+
 def compared(raw: Raw) -> dict[str, Any]:
-    found: dict[str, Any] = as_set({name: value for name, value in raw.items() if name not in _PLATFORM})
+    found: dict[str, Any] = as_set({name: value for name, value in raw.items() if name not in _PLATFORM | {_UNDER_WAY}})
     return found
 
 

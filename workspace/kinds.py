@@ -50,6 +50,10 @@ class Kind(Protocol):
         """
         ...
 
+    def runs_on(self, raw: Raw) -> bool:
+        """Whether something of it runs on as it was after a change, until it is begun anew (``unfinished``). Pure."""
+        ...
+
     def start(self, client: Client, object_id: str) -> bool:
         """Have it run again; False where there is nothing to start. A second start does no harm.
 

@@ -19,7 +19,7 @@ from workspace import governed, permissions
 from workspace.client import Client
 from workspace.compute import backup_of as copy_of
 from workspace.errors import Gone, Refused
-from workspace.in_place import complete, in_use, stands_in, unfinished
+from workspace.in_place import complete, in_use, runs_on, stands_in, unfinished
 from workspace.json_text import member, same, with_member
 from workspace.settling import Settled, Settlement
 
@@ -39,6 +39,7 @@ __all__ = [
     "plan",
     "read",
     "release_of",
+    "runs_on",
     "settled",
     "stands_in",
     "start",

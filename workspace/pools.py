@@ -122,6 +122,10 @@ def apply(client: Client, object_id: str, change: Change, raw: Raw) -> None:
             raise Refused(f"{len(made)} pools stand in for {object_id}")
 
 
+def runs_on(raw: Raw) -> bool:
+    return False
+
+
 def in_use(client: Client, object_id: str, raw: Raw) -> str | None:
     return None  # the old pool is never touched
 

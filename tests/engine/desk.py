@@ -84,6 +84,9 @@ class MadeUp:
         self.writes.append(object_id)
         self.raws[object_id].update({f.path[0]: f.after for f in change.fields})
 
+    def runs_on(self, _raw: Raw) -> bool:
+        return False
+
     def in_use(self, _client: Any, object_id: str, raw: Raw) -> str | None:
         return self.users.get(object_id) if raw["state"] == "RUNNING" else None
 

@@ -98,7 +98,7 @@ def test_what_is_left_alone_says_why_and_what_to_do(
         ("dev", "cluster", "orders-playground", [(OLD, NEW)], "takes effect at the next start"),
         ("dev", "cluster", "ingest-debug", [(OLD, NEW)], "takes effect at the next start"),
         ("dev", "job", "catalog-cleanup-dev", [(OLD, NEW)], "takes effect at the next run"),
-        ("prod", "job", "ingest-events-stream", [(OLD, NEW)], "runs continuously: the present run stays on 13.3"),
+        ("prod", "job", "ingest-events-stream", [(OLD, NEW)], "runs continuously: its run is ended and begun anew"),
         # Where a version hides.
         (
             "test",

@@ -274,7 +274,7 @@ def test_the_way_back_is_said_before_the_way_forward_where_the_old_runtime_is_no
     [
         (
             {"continuous": {"pause_status": "UNPAUSED"}},
-            "runs continuously: the present run stays on 13.3 until it ends",
+            "runs continuously: its run is ended and begun anew",
         ),
         ({}, "takes effect at the next run"),
     ],
