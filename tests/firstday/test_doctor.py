@@ -60,7 +60,7 @@ def test_a_whole_installation_is_well_and_each_part_says_what_was_found(
     assert said.splitlines()[-1].endswith("0 FAIL")
     for wanted in (
         "plan                           sandbox: 5 stages",
-        "all 5 of manifest.yml",
+        "all 6 of manifest.yml",
         "Socket Mode takes it",
         "#platform-support (C0SUPPORT1): the bot is in it, and it is not shared",
         "2 of 2 can act: U0SAND0004, U0SAND0005",

@@ -196,7 +196,7 @@ def test_seconds_of_an_eventual_read_are_of_the_machine(
     databricks: Databricks, w: WorkspaceClient, job: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = [1000.0]
-    monkeypatch.setattr("sandbox.databricks.eventual.time.monotonic", lambda: machine[0])
+    monkeypatch.setattr(databricks.lag, "_ticks", lambda: machine[0])
     databricks.faults.add("*/jobs/update", "eventual", seconds=3)
     body = {"job_id": job("manual"), "new_settings": {"name": "renamed"}}
     w.api_client.do("POST", "/api/2.2/jobs/update", body=body)
