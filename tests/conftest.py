@@ -43,6 +43,19 @@ def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     return str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
 
 
+#: Here every test runs on both databases, and on PostgreSQL in the long suites.
+ON_POSTGRESQL_LATER = ("engine", "commands")
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs twice in the rooms with the most tests runs on SQLite in `make test`, and on both in CI."""
+    for item in items:
+        of = item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
+        if of in ON_POSTGRESQL_LATER and "postgresql" in item.name.partition("[")[2]:
+            item.add_marker(pytest.mark.soak)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """What one of several processes skipped while it collected: only the reports of tests come here by themselves."""
