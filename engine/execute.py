@@ -11,17 +11,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from engine.claimed import BUSY_AGAIN, BUSY_FOR, BUSY_SINCE, HELD_FOR, LOOK_AGAIN, MOST_UNANSWERED
-from engine.looking import Looking, forward_allowed
+from engine.looking import forward_allowed
+from engine.observing import Observing, stuck
 from engine.parts import Parts
-from rollout.change import SUPPORTS, Change, Holds, Raw, compare
-from rollout.comparing import differences, shown_differences
-from rollout.masking import shown_field
+from rollout.change import SUPPORTS, Change, Raw
 from rollout.states import ActionKind, ActionState
 from rollout.steps import Settling, Step, decide
-from storage import actions, comparing
+from storage import actions
 from storage.actions import Claim, LeaseLost
 from storage.database import away
-from storage.models import Backup, Stage
+from storage.models import Stage
 from storage.standins import STANDS_IN
 from workspace.errors import (
     Busy,
@@ -34,7 +33,6 @@ from workspace.errors import (
     Unavailable,
     WorkspaceError,
 )
-from workspace.permissions import direct
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +74,7 @@ def _quietly(commit: Any) -> None:
         log.warning("left_to_its_lease", error=type(error).__name__)
 
 
-class _Execution(Looking):
+class _Execution(Observing):
     _unanswered = 0  # looks in a row that were not answered, before the present intent
 
     def run(self) -> None:
@@ -105,113 +103,13 @@ class _Execution(Looking):
         """One look and one step. True: look again at once."""
         match self.claim.kind:
             case ActionKind.BACKUP:
-                return self._backup()
+                self.take_backup()
             case ActionKind.VALIDATE:
-                return self._validate()
+                self.validate()
             case ActionKind.COMPARE:
-                return self._compare()
+                self.compare_with_backup()
             case _:
                 return self._write_step()
-
-    # -- backup --------------------------------------------------------------------------------------------------------
-
-    def _backup(self) -> bool:
-        raw = self.read()
-        stored = self.kind.backup_of(raw)
-        ciphertext, digest = self.parts.vault.seal(stored)
-        permissions = self._permissions()
-        with self.parts.database.write() as session:
-            if not self.has_backup(session):  # never overwritten
-                session.add(
-                    Backup(
-                        target_id=self.claim.target_id,
-                        stage_id=self.claim.stage_id,
-                        generation=self.claim.generation,
-                        ciphertext=ciphertext,
-                        permissions=permissions,
-                        digest=digest,
-                        state=str(raw.get("state") or ""),
-                        created_at=self.parts.calendar(),
-                    )
-                )
-            outcome = {"digest": digest, "fields": self._shown_backup(raw)}
-            actions.end(session, self.claim, ActionState.DONE, self.parts.calendar(), outcome=outcome)
-        return False
-
-    def _permissions(self) -> bytes | None:
-        """Who may do what with the target, sealed; None where we may not read it: no change of ours touches that."""
-        try:
-            found = self.kind.permissions_of(self.client, self.claim.object_id)
-        except (Forbidden, Gone, Refused) as error:  # that takes more rights than the change itself
-            log.info("permissions_not_read", action=self.claim.action_id, error=self.said(error))
-            return None
-        return self.parts.vault.seal(found)[0]
-
-    def _shown_backup(self, raw: Raw) -> list[dict[str, Any]]:
-        """What the backup says of the fields that are going to be changed: commands cannot open it, and need not."""
-        change = self.claim.change
-        if change is None:
-            return []
-        values = self.kind.values(raw, change)
-        return [
-            {"path": list(f.path), "value": shown_field(f.path, value)}
-            for f, value in zip(change.fields, values, strict=True)
-        ]
-
-    # -- validate ------------------------------------------------------------------------------------------------------
-
-    def _validate(self) -> bool:
-        change = self.change()
-        raw = self.read()
-        if compare(change, self.kind.values(raw, change)) is not Holds.AFTER:
-            if self.looked_twice():
-                sentence = "After the change it no longer holds what was written."
-                self.end(ActionState.CONFLICT, "edit_conflict", sentence, raw=raw)
-            else:
-                self.look_twice()
-            return False
-        # What was seen before the change tells a cluster that went down from one that was stopped all the time.
-        settlement = self.kind.settled(raw, self.seen_before(ActionKind.CHANGE) or {})
-        match Settling(settlement.settled.value):
-            case Settling.YES:
-                self.end(ActionState.DONE, sentence=settlement.sentence, raw=raw)
-            case Settling.FAILED:
-                self.fail("cluster_error", settlement.sentence, raw)
-            case Settling.NOT_YET if self.expired():
-                self.fail("stuck", _stuck(raw), raw)
-            case Settling.NOT_YET:
-                self.look_again_soon()
-        return False
-
-    # -- compare -------------------------------------------------------------------------------------------------------
-
-    def _compare(self) -> bool:
-        """Whether it is as its backup says. What could not be read ends as a failure, never as equal."""
-        backup = self.opened_backup()
-        try:
-            raw = self.read()
-            rights = None
-            if self.rights is not None:
-                rights = direct(self.kind.permissions_of(self.client, self.claim.object_id))
-        except Gone:
-            if self.looked_twice():
-                self.end(ActionState.DONE, comparing.GONE, "It no longer exists.")
-            else:
-                self.look_twice()
-            return False
-        before, now = self.kind.compared(backup), self.kind.compared(raw)
-        if self.rights is not None:
-            before["permissions"] = self.rights
-            now["permissions"] = rights
-        found = differences(before, now)
-        if not found:
-            self.end(ActionState.DONE, raw=raw)
-        elif not self.looked_twice():  # a read may lag behind the write that put it back
-            self.look_twice()
-        else:
-            outcome = {"fields": shown_differences(found, self.claim.change), "number": len(found)}
-            fields = "1 field differs" if len(found) == 1 else f"{len(found)} fields differ"
-            self.end(ActionState.DONE, comparing.DIFFERS, f"{fields} from its backup.", outcome, raw)
         return False
 
     # -- change and revert ---------------------------------------------------------------------------------------------
@@ -259,7 +157,7 @@ class _Execution(Looking):
             case Step.FAIL_UNKNOWN:
                 self.fail("outcome_unknown", "The answer was lost, and what is there now does not tell.", raw)
             case Step.FAIL_STUCK:
-                self.fail("stuck", _stuck(raw), raw)
+                self.fail("stuck", stuck(raw), raw)
         return False
 
     def _wait_for(self, use: str, raw: Raw) -> None:
@@ -416,10 +314,6 @@ class _Execution(Looking):
             actions.end(session, self.claim, ActionState.FAILED, self.parts.calendar(), "stuck", sentence)
         else:
             actions.look_again(session, self.claim, now, looks=tries)
-
-
-def _stuck(raw: Raw) -> str:
-    return f"It did not come to rest ({raw.get('state', 'unknown state')})."
 
 
 def _conflict_sentence(conflicts: list[dict[str, Any]]) -> str:

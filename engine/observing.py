@@ -1,0 +1,121 @@
+"""What an action does that writes nothing to its target: back it up, look after the change, compare it afterwards."""
+
+from typing import Any
+
+import structlog
+
+from engine.looking import Looking
+from rollout.change import Holds, Raw, compare
+from rollout.comparing import differences, shown_differences
+from rollout.masking import shown_field
+from rollout.states import ActionKind, ActionState
+from rollout.steps import Settling
+from storage import actions, comparing
+from storage.models import Backup
+from workspace.errors import Forbidden, Gone, Refused
+from workspace.permissions import direct
+
+log = structlog.get_logger(__name__)
+
+
+class Observing(Looking):
+    """A claimed action that ends, or looks again, by what it sees."""
+
+    def take_backup(self) -> None:
+        """Keep the target as it is now, once in a generation; with it who may use it, where that can be read."""
+        raw = self.read()
+        stored = self.kind.backup_of(raw)
+        ciphertext, digest = self.parts.vault.seal(stored)
+        permissions = self._permissions()
+        with self.parts.database.write() as session:
+            if not self.has_backup(session):  # never overwritten
+                session.add(
+                    Backup(
+                        target_id=self.claim.target_id,
+                        stage_id=self.claim.stage_id,
+                        generation=self.claim.generation,
+                        ciphertext=ciphertext,
+                        permissions=permissions,
+                        digest=digest,
+                        state=str(raw.get("state") or ""),
+                        created_at=self.parts.calendar(),
+                    )
+                )
+            outcome = {"digest": digest, "fields": self._shown_backup(raw)}
+            actions.end(session, self.claim, ActionState.DONE, self.parts.calendar(), outcome=outcome)
+
+    def _permissions(self) -> bytes | None:
+        """Who may do what with the target, sealed; None where we may not read it: no change of ours touches that."""
+        try:
+            found = self.kind.permissions_of(self.client, self.claim.object_id)
+        except (Forbidden, Gone, Refused) as error:  # that takes more rights than the change itself
+            log.info("permissions_not_read", action=self.claim.action_id, error=self.said(error))
+            return None
+        return self.parts.vault.seal(found)[0]
+
+    def _shown_backup(self, raw: Raw) -> list[dict[str, Any]]:
+        """What the backup says of the fields that are going to be changed: commands cannot open it, and need not."""
+        change = self.claim.change
+        if change is None:
+            return []
+        values = self.kind.values(raw, change)
+        return [
+            {"path": list(f.path), "value": shown_field(f.path, value)}
+            for f, value in zip(change.fields, values, strict=True)
+        ]
+
+    def validate(self) -> None:
+        """Whether the change holds and the target has come to rest."""
+        change = self.change()
+        raw = self.read()
+        if compare(change, self.kind.values(raw, change)) is not Holds.AFTER:
+            if self.looked_twice():
+                sentence = "After the change it no longer holds what was written."
+                self.end(ActionState.CONFLICT, "edit_conflict", sentence, raw=raw)
+            else:
+                self.look_twice()
+            return
+        # What was seen before the change tells a cluster that went down from one that was stopped all the time.
+        settlement = self.kind.settled(raw, self.seen_before(ActionKind.CHANGE) or {})
+        match Settling(settlement.settled.value):
+            case Settling.YES:
+                self.end(ActionState.DONE, sentence=settlement.sentence, raw=raw)
+            case Settling.FAILED:
+                self.fail("cluster_error", settlement.sentence, raw)
+            case Settling.NOT_YET if self.expired():
+                self.fail("stuck", stuck(raw), raw)
+            case Settling.NOT_YET:
+                self.look_again_soon()
+
+    def compare_with_backup(self) -> None:
+        """Whether it is as its backup says. What could not be read ends as a failure, never as equal."""
+        backup = self.opened_backup()
+        try:
+            raw = self.read()
+            rights = None
+            if self.rights is not None:
+                rights = direct(self.kind.permissions_of(self.client, self.claim.object_id))
+        except Gone:
+            if self.looked_twice():
+                self.end(ActionState.DONE, comparing.GONE, "It no longer exists.")
+            else:
+                self.look_twice()
+            return
+        before, now = self.kind.compared(backup), self.kind.compared(raw)
+        if self.rights is not None:
+            before["permissions"] = self.rights
+            now["permissions"] = rights
+        found = differences(before, now)
+        if not found:
+            self.end(ActionState.DONE, raw=raw)
+        elif not self.looked_twice():  # a read may lag behind the write that put it back
+            self.look_twice()
+        else:
+            outcome = {"fields": shown_differences(found, self.claim.change), "number": len(found)}
+            fields = "1 field differs" if len(found) == 1 else f"{len(found)} fields differ"
+            self.end(ActionState.DONE, comparing.DIFFERS, f"{fields} from its backup.", outcome, raw)
+
+
+def stuck(raw: Raw) -> str:
+    """That it did not come to rest, and where it is."""
+    return f"It did not come to rest ({raw.get('state', 'unknown state')})."
