@@ -150,6 +150,8 @@ def test_the_message_of_a_passed_stage_names_the_place_of_that_very_event_whenev
     seal(world)
     assert heads(document(world, "stage_passed", "dev")) == [head]
     assert heads(world.door.closing("stage_passed", world.stage("dev").id)) == [head]
+    world.set_stage("dev", state=StageState.ROLLED_BACK)
+    assert heads(world.door.closing("stage_passed", world.stage("dev").id)) == [head], "and once it is over, too"
 
 
 def test_the_daily_summary_names_the_head(world: World) -> None:
