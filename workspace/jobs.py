@@ -98,7 +98,9 @@ def _under_way(client: Client, object_id: str) -> list[dict[str, Any]]:
     return [
         {"run_id": int(run["run_id"]), "release": seen_of(run).runtime}
         for run in listed
-        if str(run.get("job_id")) == object_id and (run.get("state") or {}).get("life_cycle_state") not in ending
+        if str(run.get("job_id")) == object_id
+        and run.get("start_time")
+        and (run.get("state") or {}).get("life_cycle_state") not in ending
     ]
 
 
