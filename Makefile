@@ -24,7 +24,7 @@ sandbox: env ## start the local Slack, the local Databricks and the bot (ARGS="-
 	@exec $(BIN)/python -m sandbox $(ARGS)
 
 test: env ## run the test suite
-	@$(BIN)/python -m pytest tests -m "not soak" --numprocesses 3 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest tests -m "not soak" --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: env ## run the long suites
 	@$(BIN)/python -m pytest tests -m soak $(ARGS)

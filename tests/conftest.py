@@ -43,17 +43,24 @@ def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     return str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
 
 
+#: Few tests that take long: begun first, so that no process is left alone with them at the end.
+LONG_ONES = ("story", "test_app.py", "crash", "firstday", "attacks")
 #: Here every test runs on both databases, and on PostgreSQL in the long suites.
 ON_POSTGRESQL_LATER = ("engine", "commands")
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs twice in the rooms with the most tests runs on SQLite in `make test`, and on both in CI."""
+    """What runs twice in the rooms with the most tests runs on SQLite in `make test`, and on both in CI; and an order
+    in which several processes end at about the same time."""
+
+    def of(item: pytest.Item) -> str:
+        return item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
+
     for item in items:
-        of = item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
-        if of in ON_POSTGRESQL_LATER and "postgresql" in item.name.partition("[")[2]:
+        if of(item) in ON_POSTGRESQL_LATER and "postgresql" in item.name.partition("[")[2]:
             item.add_marker(pytest.mark.soak)
+    items.sort(key=lambda item: of(item) not in LONG_ONES)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Open = Callable[..., "Page"]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     """A local Slack with the app connected, beside 2,022 targets."""
     fleet = [workspace("dev", 22), workspace("prod", 2000)]
