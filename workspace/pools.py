@@ -82,9 +82,10 @@ def plan(raw: Raw, upgrade: Upgrade) -> Change | Skip:
     if idle := int(settings.get("min_idle_instances") or 0):
         notes.append(f"the new pool keeps {idle} idle machine{'' if idle == 1 else 's'} from the moment it is made")
     wanted = _text(settings)
-    if pool.stand_in:
+    made = raw.get(_MADE) or []
+    if pool.stand_in and made:  # what was decided at the last look may be older than this one
         notes = ["the new pool is there already"]
-        if (present := _settings(raw[_MADE][0])) != settings:
+        if (present := _settings(made[0])) != settings:
             wanted, notes = f"{_THEIRS}{_text(present)}", [*notes, "somebody changed it since: it is used as it is"]
     return Change((FieldChange(NEW, None, wanted),), notes=tuple(notes))
 

@@ -100,3 +100,11 @@ def test_a_new_pool_that_somebody_changed_serves_later_stages_and_is_never_delet
     with pytest.raises(Refused, match="somebody changed"):
         pools.apply(client, "p1", back, there)
     assert client.calls == 0
+
+
+def test_a_new_pool_that_is_gone_since_the_last_look_is_planned_anew() -> None:
+    raw, upgrade = there()
+    gone = {**raw, "stand_ins": []}
+    planned = pools.plan(gone, upgrade)
+    assert isinstance(planned, Change)
+    assert planned.fields[0].before is None
