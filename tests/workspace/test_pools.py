@@ -102,9 +102,12 @@ def test_a_new_pool_that_somebody_changed_serves_later_stages_and_is_never_delet
     assert client.calls == 0
 
 
-def test_a_new_pool_that_is_gone_since_the_last_look_is_planned_anew() -> None:
-    raw, upgrade = there()
-    gone = {**raw, "stand_ins": []}
-    planned = pools.plan(gone, upgrade)
-    assert isinstance(planned, Change)
-    assert planned.fields[0].before is None
+
+def test_a_new_pool_that_is_gone_since_the_last_look_is_made_again() -> None:
+    there = made(POOL)
+    known = pools.known([Found("pool", "p1", "warm", None, (), "ACTIVE", there)], ASKED)
+    upgrade = Upgrade(ASKED.source, ASKED.target, ASKED.versions, pools=known)
+    assert upgrade.pools["p1"].stand_in == "p2"
+    again = pools.plan(POOL, upgrade)
+    assert isinstance(again, Change)
+    assert again.fields == change(POOL).fields
