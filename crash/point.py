@@ -285,13 +285,15 @@ def judge(outcome: Outcome, undisturbed: dict[str, Halt], before: dict[str, Any]
     """Compare the halts of a point with those of the undisturbed run, and its end with the beginning."""
     for state, halt in outcome.halts.items():
         wanted = undisturbed[state]
-        outcome.differing += [f"{state}: {d}" for d in comparing.differences(wanted.database, halt.database)]
-        outcome.differing += [f"{state}: {d}" for d in comparing.differences(wanted.workspaces, halt.workspaces)]
+        for aim, found in ((wanted.database, halt.database), (wanted.workspaces, halt.workspaces)):
+            differing = comparing.differences(comparing.named_alike(aim), comparing.named_alike(found))
+            outcome.differing += [f"{state}: {d}" for d in differing]
         for what, aim, found in (
             ("write", wanted.changed, halt.changed),
             ("start", wanted.came_up, halt.came_up),
         ):
-            outcome.harmful += [f"{state}: {what} {line}" for line in comparing.repeats(aim, found)]
+            lines = comparing.repeats(comparing.named_alike(aim), comparing.named_alike(found))
+            outcome.harmful += [f"{state}: {what} {line}" for line in lines]
         outcome.harmless += [f"{state}: {what}" for what in halt.idle]
     if (last := outcome.halts.get(StageState.ROLLED_BACK)) is not None:
         _as_before(outcome, last, before)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from crash.boundaries import Boundaries
-from crash.comparing import differences, repeats
+from crash.comparing import differences, named_alike, repeats
 from crash.forking import Hung, alone, forked
 from crash.points import chosen, spread, thinned
 from crash.turns import Crew
@@ -118,3 +118,10 @@ def test_a_piece_that_hangs_is_ended() -> None:
 
 def test_no_piece_is_begun_once_the_time_is_up() -> None:
     assert list(forked([lambda: 1], at_once=1, limit=60, until=time.monotonic())) == []
+
+
+def test_pools_that_the_engine_made_are_named_alike_in_every_run_and_counted_one_by_one() -> None:
+    one, other = "1123-080300-pool-cjfbi0o3", "1123-081400-pool-hf0edji0"
+    assert named_alike({"write": {f"/delete {one}": 1}}) == named_alike({"write": {f"/delete {other}": 1}})
+    assert named_alike({one: 1, other: 2}) == {"(new pool 1)": 1, "(new pool 2)": 2}
+    assert named_alike(["0118-070000-crash1-pool-i3xlarge"]) == ["0118-070000-crash1-pool-i3xlarge"]

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import select
 
 from rollout.change import SUPPORTS, Change, Holds, compare
-from rollout.states import ACTION_BAD, ACTION_OPEN, ActionKind, ActionState, StageState
+from rollout.states import ACTION_BAD, ACTION_OPEN, BACKWARD, ActionKind, ActionState, StageState
 from sandbox.databricks.call import Call
 from sandbox.databricks.errors import ApiError
 from sandbox.databricks.workspace import Workspace
@@ -215,7 +215,10 @@ class Oracle:
         newest = {(t.id, a.kind): (a, t) for a, t in sorted(rows, key=lambda row: row[0].attempt)}
         forward = [(a, t) for (_, kind), (a, t) in newest.items() if kind is ActionKind.CHANGE]
         if stage.state in (StageState.BAKING, StageState.REVIEW, StageState.PASSED):
-            open_ = [t.name for a, t in rows if a.kind is not ActionKind.REVERT and a.state in ACTION_OPEN]
+            # One target may be put back by itself; and a policy's default flips once its last stage has passed.
+            ended = stage.state is StageState.PASSED
+            ours = [(a, t) for a, t in rows if a.kind not in BACKWARD and not (ended and t.kind in SUPPORTS)]
+            open_ = [t.name for a, t in ours if a.state in ACTION_OPEN]
             assert not open_, f"{stage.key} is {stage.state} with {open_} unfinished"
             for a, t in forward:
                 assert a.state not in ACTION_BAD or t.pinned_reason, f"{stage.key} is {stage.state}, {t.name} {a.state}"

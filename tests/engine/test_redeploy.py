@@ -40,7 +40,8 @@ def upgrade() -> None:
             words = ", ".join(f"'{{word}}'" for word in [*known, state])
             table.create_check_constraint(op.f(f"ck_{{name}}_{{check}}"), f"state IN ({{words}})")
 """
-UNEXPECTED = {"pass_failed", "pass_failed_unexpectedly", "stage_not_moved", "work_failed", "action_failed_unexpectedly"}
+#: Not a pass that met the locks of the migration: the next one reads everything anew.
+UNEXPECTED = {"pass_failed_unexpectedly", "stage_not_moved", "work_failed", "action_failed_unexpectedly"}
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def test_an_older_process_goes_on_beside_a_newer_schema_and_leaves_alone_what_it
     assert updates(midway) == {t.object_id: 1 for t in midway.targets("first")}
     with midway.database.read() as session:
         assert len(session.execute(select(Backup.id)).all()) == 6
-    assert not UNEXPECTED & {entry["event"] for entry in logs}
+    assert [entry for entry in logs if entry["event"] in UNEXPECTED] == []
 
 
 def test_an_older_process_does_not_call_a_stage_rolled_back_while_a_newer_one_has_something_open(

@@ -53,8 +53,7 @@ def test_a_worker_is_killed_and_the_other_ends_the_stage(tmp_path: Path, postgre
         web = running.enter_context(process(world, "web"))
         world.until(world.connected, "web to answer")
         port = world.settings["PORT"]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
-            assert answer.status == 200
+        world.until(lambda: ready(port), "web to be ready", 60)
         world.say("devops", "/rollout start dev")
         world.say("devops", "--click", "Start dev")
         world.until(lambda: ask("SELECT count(*) FROM action WHERE state = 'done'")[0][0] > 2, "some work")
@@ -70,6 +69,15 @@ def test_a_worker_is_killed_and_the_other_ends_the_stage(tmp_path: Path, postgre
             part.terminate()
             assert part.wait(12) == 0
     engine.dispose()
+
+
+def ready(port: str) -> bool:
+    """Whether a part of the bot says that it can do its work."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def test_the_health_pages_answer_in_http_mode(tmp_path: Path) -> None:

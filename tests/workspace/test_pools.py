@@ -102,7 +102,6 @@ def test_a_new_pool_that_somebody_changed_serves_later_stages_and_is_never_delet
     assert client.calls == 0
 
 
-
 def test_a_new_pool_that_is_gone_since_the_last_look_is_made_again() -> None:
     there = made(POOL)
     known = pools.known([Found("pool", "p1", "warm", None, (), "ACTIVE", there)], ASKED)
