@@ -426,7 +426,7 @@ def test_in_any_order_of_commands_faults_and_time_the_invariants_hold(sqlite_tem
 
 @pytest.mark.soak
 def test_in_very_many_orders_of_commands_faults_and_time_the_invariants_hold(sqlite_template: Path) -> None:
-    play(sqlite_template, examples=80, steps=35)
+    play(sqlite_template, examples=40, steps=35)
 
 
 def hasty(look: steps.Look, patience: steps.Patience) -> steps.Step:
