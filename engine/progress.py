@@ -276,18 +276,7 @@ def _to_revert(session: Session, stage: Stage) -> Sequence[Row[Any]]:
     """
     of_stage = (Action.stage_id == stage.id) & (Action.generation == stage.generation)
     may_have_written = Action.state.in_([ActionState.DONE, *ACTION_BAD]) | Action.intent_at.is_not(None)
-    other, later = aliased(Action), aliased(Action)
-    tried_again = (
-        select(later.id)
-        .where(
-            later.target_id == other.target_id,
-            later.stage_id == other.stage_id,
-            later.generation == other.generation,
-            later.kind == other.kind,
-            later.attempt > other.attempt,
-        )
-        .exists()
-    )
+    other = aliased(Action)
     reverted = (
         select(other.id)
         .where(
@@ -298,7 +287,7 @@ def _to_revert(session: Session, stage: Stage) -> Sequence[Row[Any]]:
             # That a policy takes the old runtime again is not yet its way back; that it could not is asked again first.
             or_(
                 cast(other.change, Text).not_like(attempts.WIDENING_AGAIN),
-                and_(other.state.in_(ACTION_BAD), ~tried_again),
+                and_(other.state.in_(ACTION_BAD), attempts.is_newest(other)),
             ),
         )
         .exists()

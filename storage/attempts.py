@@ -16,17 +16,17 @@ from storage.plans import plan_of
 WIDENING_AGAIN: Final = f'%"step": "{WIDENS_AGAIN}"%'
 
 
-def is_newest() -> ColumnElement[bool]:
-    """No newer attempt replaced the action."""
+def is_newest(of: type[Action] = Action) -> ColumnElement[bool]:
+    """No newer attempt replaced the action; ``of``: the table under another name."""
     later = aliased(Action)
     superseded = (
         select(later.id)
         .where(
-            later.stage_id == Action.stage_id,
-            later.generation == Action.generation,
-            later.target_id == Action.target_id,
-            later.kind == Action.kind,
-            later.attempt > Action.attempt,
+            later.stage_id == of.stage_id,
+            later.generation == of.generation,
+            later.target_id == of.target_id,
+            later.kind == of.kind,
+            later.attempt > of.attempt,
         )
         .exists()
     )
