@@ -129,7 +129,8 @@ class _Execution(Observing):
                 ):
                     self.end(ActionState.SKIPPED, "support_in_use", reason, raw=raw)
                     return False
-                if self.claim.kind is ActionKind.CHANGE and (use := self.in_the_way(raw)):
+                ends_runs = self.claim.kind is ActionKind.CHANGE and not self._sets_nothing_in_motion(raw)
+                if ends_runs and (use := self.in_the_way(raw)):
                     self._wait_for(use, raw)
                     return False
                 return self._write(write, raw)
