@@ -13,7 +13,6 @@ python app.py key                 make a key for ROLLOUT_SECRET_KEYS
 
 import argparse
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,6 +41,7 @@ from planning import load_plans, unfilled
 from rollout.plan import Plan
 from rollout.planfile import PlanError
 from settings import Settings, SettingsError
+from stopping import Stop
 from storage import sealing
 from storage.clock import Calendar, FileCalendar, machine_calendar
 from storage.database import Database
@@ -279,9 +279,8 @@ def _serve(found: Settings, *, slack: bool, engine: bool) -> int:
     plans = load_plans(found.plans, CHECKS) if engine else []
     for sentence in open_rollouts(database, plans, calendar()):
         log.warning("plan_file_differs", detail=sentence)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = Stop()
+    stop.listen()
     working = _engine(found, database, calendar, plans) if engine else None
     looks = found.read_only
     door = (
@@ -315,7 +314,7 @@ def _stop_all(stops: Sequence[Callable[[float], None]]) -> None:
         thread.join(STOP_SECONDS + 1)
 
 
-def _say_ready(database: Database, plans: Sequence[Plan], stop: threading.Event) -> None:
+def _say_ready(database: Database, plans: Sequence[Plan], stop: Stop) -> None:
     """One log line ``ready`` once every workspace of the plans has been looked at, or did not answer."""
     keys = {key for plan in plans for key in plan.workspaces}
     while not stop.wait(0.1):

@@ -1,12 +1,12 @@
 """A Bolt app that does nothing but acknowledge: what the bot's acknowledgement is compared with."""
 
 import os
-import signal
-import threading
 
 from slack_bolt import Ack, App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk import WebClient
+
+from stopping import Stop
 
 
 def main() -> None:
@@ -18,8 +18,8 @@ def main() -> None:
         ack("hello")
 
     handler = SocketModeHandler(app, os.environ["SLACK_APP_TOKEN"], web_client=app.client)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = Stop()
+    stop.listen()
     handler.connect()  # type: ignore[no-untyped-call]
     stop.wait()
     handler.close()  # type: ignore[no-untyped-call]

@@ -1,12 +1,11 @@
 """`python -m tests.engine.replica URL CLOCK OWNER PARALLEL KEY=HOST=TOKEN...`: one engine in a process of its own."""
 
-import signal
 import sys
-import threading
 from pathlib import Path
 
 from engine.loop import Engine
 from engine.parts import Parts
+from stopping import Stop
 from storage.clock import FileCalendar
 from storage.database import Database
 from storage.secrets import Vault
@@ -23,8 +22,8 @@ def main(url: str, clock: str, owner: str, parallel: str, *workspaces: str) -> N
         clients[key] = Client(access(host=host, token=token), time_limit=PATIENCE.http, read_budget=2.0)
     calendar = FileCalendar(Path(clock))
     engine = Engine(Parts(Database(url), calendar, clients, Vault([KEY]), owner, PATIENCE, int(parallel)))
-    end = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: end.set())
+    end = Stop()
+    end.listen()
     engine.start()
     print("begun", flush=True)
     end.wait()
