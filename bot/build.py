@@ -18,6 +18,7 @@ from bot.cardboard import Cardboard
 from bot.clients import NotSent, Own, RateLimited, Refused, Unknown, client, who_we_are
 from bot.directory import Directory
 from bot.door import Door
+from bot.homes import Homes
 from bot.identity import Identity
 from bot.listeners import bolt_app
 from bot.pace import Budget, Pace
@@ -54,6 +55,8 @@ class BotSettings:
     call_seconds: float = 5.0
     edits_per_minute: int = 40
     edits_reserved: int = 8  # for final states
+    homes_per_minute: int = 30
+    home_gap: float = 20.0
     card_gap: float = 1.5
     post_gap: float = 1.05
     submission_margin: float = 0.4
@@ -194,7 +197,15 @@ class Bot:
         internal = self._identity.is_internal
         cardboard = Cardboard(database, door, self._web, pace, budget, settings.card_gap, internal=internal)
         self._sender = Sender(
-            database, door, self._web, cardboard, pace, self._owner, poll=settings.sender_poll, internal=internal
+            database,
+            door,
+            self._web,
+            cardboard,
+            pace,
+            self._owner,
+            poll=settings.sender_poll,
+            internal=internal,
+            homes=Homes(database, door, answers, Budget(settings.homes_per_minute, 0), gap=settings.home_gap),
         )
         self._directory = Directory(database, self._web, own, self._owner, every=settings.directory_every)
         self._workers.start()

@@ -1,4 +1,7 @@
-"""Sends the outbox and shows the cards. One replica at a time does it, so that order, rates and budget hold."""
+"""Sends the outbox, shows the cards and keeps the Home tabs.
+
+One replica at a time does it, so that order, rates and budget hold.
+"""
 
 import threading
 import time
@@ -14,6 +17,7 @@ from sqlalchemy.orm import Session
 from bot.cardboard import Cardboard
 from bot.clients import NotSent, RateLimited, Refused, Unknown
 from bot.door import Door
+from bot.homes import Homes
 from bot.pace import Pace
 from bot.posting import ADVICE, backoff, post, refuse_shared
 from bot.uploading import UPLOADS, not_uploaded, upload
@@ -64,8 +68,9 @@ class Sender:
         lease: float = 15.0,
         patience: float = 60.0,
         internal: Callable[[str], bool] = lambda _: True,
+        homes: Homes | None = None,
     ) -> None:
-        self._patience, self._internal = patience, internal
+        self._patience, self._internal, self._homes = patience, internal, homes
         self._waiting: dict[int, float] = {}  # message -> since when it waits for its card (monotonic)
         self._database, self._door, self._web = database, door, web
         self._cardboard, self._pace, self._owner = cardboard, pace, owner
@@ -121,7 +126,7 @@ class Sender:
         return True
 
     def turn(self) -> bool:
-        """Do one thing: a card or a message; False when there is nothing to do now."""
+        """Do one thing: a message, a card or a Home tab; False when there is nothing to do now."""
         now = self._database.machine()
         with self._database.read() as session:
             abandoned = outbox.abandoned(session, now)
@@ -130,7 +135,10 @@ class Sender:
             with self._database.write() as session:
                 outbox.resolve_abandoned(session, now)
         sent = self._send_one()
-        return self._cardboard.turn() or self._cardboard.close_one() or sent
+        return self._cardboard.turn() or self._cardboard.close_one() or sent or self._keep_a_home()
+
+    def _keep_a_home(self) -> bool:
+        return self._homes is not None and self._homes.turn()
 
     def _send_one(self) -> bool:
         now = self._database.machine()

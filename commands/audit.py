@@ -10,7 +10,8 @@ from storage.models import Event
 
 _A_PAGE = 15
 _DOUBTS = 5
-_ECHOES = ("stage_preparing", "stage_rolling_back", "stage_ready")
+#: What a person did is told once: the state that followed at once says the same.
+ECHOES = ("stage_preparing", "stage_rolling_back", "stage_ready")
 #: Where an event came from, in words.
 _FROM = {"slash": "by command", "button": "by button", "modal": "by form", "home": "on the Home tab"}
 
@@ -19,14 +20,13 @@ def audit(call: Call) -> Reply:
     """Verify the whole record of the rollout, and show one page of it."""
     report = chain.verify(call.database, call.standing.id)
     with call.database.read() as session:
-        # What a person did is told once: the state that followed at once says the same.
-        total, found = events.newest(session, call.standing.id, call.stage_key, _ECHOES, call.page, _A_PAGE)
+        total, found = events.newest(session, call.standing.id, call.stage_key, ECHOES, call.page, _A_PAGE)
     of = f" of {call.stage_key}" if call.stage_key else ""
     blocks: list[Block] = [Heading(f"Audit{of}"), Paragraph(tuple(verdict(call, report)))]
     if not found:
         blocks.append(Paragraph((line("Nothing has happened yet. /rollout status shows where we are."),)))
         return Reply(f"Nothing has happened yet. {_sentence(report)}", tuple(blocks))
-    blocks.append(Paragraph(tuple(_line(e) for e in found)))
+    blocks.append(Paragraph(tuple(told(e) for e in found)))
     arguments = {"stage": call.stage_key} if call.stage_key else {}
     blocks.append(pages(call, "audit", total, _A_PAGE, **arguments))
     blocks.append(Note(line("As a file: python app.py rollout audit --csv (or --jsonl) at the bot's terminal.")))
@@ -63,14 +63,15 @@ def _sentence(report: Report) -> str:
     return f"{report.said[0].upper()}{report.said[1:]}{wrong}."
 
 
-def _line(event: Event) -> Line:
+def told(event: Event, most: int = 300) -> Line:
+    """One event in a line: when, who, what, and from where; its sentence in ``most`` characters."""
     who: Part = Person(event.actor) if event.actor else "the bot"
     parts: list[Part] = [At(event.at), " · ", who, " · "]
     if event.outcome == "refused":
         parts += [Icon("warning"), f" {event.kind} refused ({event.reason_code}): "]
     elif event.outcome == "failed":
         parts += [Icon("failed"), f" {event.kind} failed: "]
-    parts.append(short(event.sentence, 300))
+    parts.append(short(event.sentence, most))
     if event.stage_key and event.stage_key not in event.sentence:
         parts.append(f" ({event.stage_key})")
     if event.actor:

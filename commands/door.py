@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from commands import arguments, documents, find, lookonly, refusals
 from commands.call import Call, Refused, refused
+from commands.glance import glance
 from commands.help import help_reply, unknown
 from commands.home import rollout_blocks
 from commands.registry import VERBS
@@ -138,10 +139,11 @@ class Door:
         with self._database.read() as session:
             rollouts = facts.open_rollouts(session)
             standings = [self._standing(session, rollout) for rollout in rollouts[:_HOMES]]
+            seen = [glance(session, standing) for standing in standings]
         blocks: list[Block] = []
-        for standing in standings:
+        for standing, below in zip(standings, seen, strict=True):
             roles = roles_of(standing.plan, actor.user_id, actor.groups)
-            blocks += ([Divider()] if blocks else []) + rollout_blocks(standing, actor.user_id, roles, now)
+            blocks += ([Divider()] if blocks else []) + rollout_blocks(standing, actor.user_id, roles, now, below)
         if not blocks:
             text = "The bot opens one for each plan file it is given (settings: ROLLOUT_PLANS)."
             blocks = [Heading("No rollout is open"), Paragraph((line(text),))]

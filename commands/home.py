@@ -6,6 +6,7 @@ from datetime import datetime
 from commands import outlook, pins
 from commands.call import Call
 from commands.contacts import contact_lines
+from commands.glance import glance
 from commands.reply import (
     Block,
     Button,
@@ -31,7 +32,9 @@ _STAGES = 10
 
 def home(call: Call) -> Reply:
     """The answer to ``/rollout``."""
-    blocks = rollout_blocks(call.standing, call.actor, call.roles, call.now)
+    with call.database.read() as session:
+        seen = glance(session, call.standing)
+    blocks = rollout_blocks(call.standing, call.actor, call.roles, call.now, seen)
     return Reply(f"{call.plan.title}: {_plain(call)}", tuple(blocks))
 
 
@@ -40,8 +43,10 @@ def _plain(call: Call) -> str:
     return f"{current.key} is {STATE[current.state]}." if current is not None else "all stages have passed."
 
 
-def rollout_blocks(standing: Standing, actor: str, roles: frozenset[str], now: datetime) -> list[Block]:
-    """One rollout for one person."""
+def rollout_blocks(
+    standing: Standing, actor: str, roles: frozenset[str], now: datetime, seen: Sequence[Block] = ()
+) -> list[Block]:
+    """One rollout for one person. ``seen``: what is shown of it at a glance, below its stages."""
     current = standing.current()
     blocks: list[Block] = [Heading(standing.plan.title), *situation(standing, now)]
     mine = outlook.waits_for(standing, actor, roles, now)
@@ -64,6 +69,7 @@ def rollout_blocks(standing: Standing, actor: str, roles: frozenset[str], now: d
     blocks += [Buttons((*(b for b in buttons if b.style != "danger"), *more, *danger)), Divider()]
     for stage in standing.stages[:_STAGES]:
         blocks += _stage(stage)
+    blocks += seen
     blocks += pins.listed(standing, most=5)
     if not any(s.started for s in standing.stages) and current is not None:
         blocks.append(

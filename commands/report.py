@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from commands import compared, drifted, outlook, pins, signtable, supports
 from commands.call import Call
+from commands.glance import NO_RUNTIME, named
 from commands.reply import (
     Block,
     Button,
@@ -32,7 +33,6 @@ from storage import sealing, tallies
 
 _STAGES = 12
 _SERIES = 5
-_NO_RUNTIME = "none of its own"
 
 
 def report(call: Call) -> Reply:
@@ -116,8 +116,7 @@ def targets_by_runtime(standing: Standing, runtimes: Mapping[tuple[str | None, s
     totals: Counter[str] = Counter()
     by_stage: Counter[tuple[str | None, str]] = Counter()
     for (stage, release), number in runtimes.items():
-        # Serverless jobs and pipelines have no runtime that a rollout could change.
-        name = release if release[:1].isdigit() else _NO_RUNTIME
+        name = named(release)
         totals[name] += number
         by_stage[stage, name] += number
     if not totals:
@@ -127,7 +126,7 @@ def targets_by_runtime(standing: Standing, runtimes: Mapping[tuple[str | None, s
     shown += [r for r, _ in totals.most_common() if r not in shown][: _SERIES - len(shown)]
     others = [r for r in totals if r not in shown]
     words = [
-        f"{totals[r]:,} on {r}" if r != _NO_RUNTIME else f"{totals[r]:,} without a runtime of their own" for r in shown
+        f"{totals[r]:,} on {r}" if r != NO_RUNTIME else f"{totals[r]:,} without a runtime of their own" for r in shown
     ]
     if others:
         words.append(f"{sum(totals[r] for r in others):,} on others")

@@ -454,6 +454,16 @@ class Card(Base):
     final: Mapped[bool] = mapped_column(default=False)  # its state needs a person or has ended: edited first
 
 
+class HomeTab(Base):
+    """A Home tab that its person opened. It is published again when what it would show differs from the digest."""
+
+    __tablename__ = "home_tab"
+    user_id: Mapped[str] = mapped_column(Key, primary_key=True)
+    team_id: Mapped[str] = mapped_column(Key)
+    opened_at: Mapped[datetime]  # machine
+    shown_digest: Mapped[str | None] = mapped_column(String(64))
+
+
 class Fence(Base):
     """A due time that was taken: (job, rollout, local period), committed with its outbox row."""
 

@@ -1,0 +1,62 @@
+"""Home tabs: who opened one, what it shows, and whether anything happened that it may have to show."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from storage.models import Card, Event, GroupMember, HomeTab, KnownPerson
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A Home tab to keep as things are. ``groups``: the Slack user groups of its person, as last seen."""
+
+    user_id: str
+    team_id: str
+    opened_at: datetime
+    shown_digest: str | None
+    groups: frozenset[str]
+
+
+def opened(session: Session, user_id: str, team_id: str, digest: str, now: datetime) -> None:
+    """A person opened it (machine instant ``now``) and was shown what has this digest."""
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    values = {"team_id": team_id, "opened_at": now, "shown_digest": digest}
+    made = insert(HomeTab).values(user_id=user_id, **values)
+    session.execute(made.on_conflict_do_update(index_elements=["user_id"], set_=values))
+
+
+def watched(session: Session, since: datetime) -> list[Watched]:
+    """Those opened since that machine instant, but of nobody whom Slack by now says may not enter."""
+    rows = session.scalars(
+        select(HomeTab)
+        .outerjoin(KnownPerson, KnownPerson.user_id == HomeTab.user_id)
+        .where(HomeTab.opened_at >= since, func.coalesce(KnownPerson.available, True))
+        .order_by(HomeTab.user_id)
+    ).all()
+    groups: dict[str, set[str]] = {}
+    held = select(GroupMember.user_id, GroupMember.group_id).where(GroupMember.user_id.in_([r.user_id for r in rows]))
+    for user, group in session.execute(held):
+        groups.setdefault(user, set()).add(group)
+    return [
+        Watched(r.user_id, r.team_id, r.opened_at, r.shown_digest, frozenset(groups.get(r.user_id, ()))) for r in rows
+    ]
+
+
+def shown(session: Session, tab: Watched, digest: str | None) -> None:
+    """It shows what has this digest now; ``None``: not known. Not if its person opened it again in between."""
+    session.execute(
+        update(HomeTab)
+        .where(HomeTab.user_id == tab.user_id, HomeTab.opened_at == tab.opened_at)
+        .values(shown_digest=digest)
+    )
+
+
+def moment(session: Session) -> tuple[int, int]:
+    """A pair that differs as soon as anything happened that people are shown: events, and what cards want to say."""
+    newest = session.execute(select(func.max(Event.id))).scalar_one()
+    wanted = session.execute(select(func.sum(Card.wanted))).scalar_one()
+    return int(newest or 0), int(wanted or 0)
