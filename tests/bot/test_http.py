@@ -107,6 +107,23 @@ def test_a_command_over_signed_http_is_answered(served: tuple[Slack, Bot, FakeDo
     assert "status page 0" in str(answer["message"]["blocks"])
 
 
+def test_a_reason_may_be_about_a_payload(served: tuple[Slack, Bot, FakeDoor], door: FakeDoor) -> None:
+    slack, _, _ = served
+    request = slack.command("qa", "/rollout status the payload= of {orders} is broken")
+    slack.until(request, lambda r: r["answers"])
+    assert [asked.verb for asked in door.asked] == ["status"]
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "application/json"])
+@pytest.mark.parametrize("body", ["", "payload=%5B5%5D", "payload={", "[]", "5", '{"type":"block_actions","user":5}'])
+def test_a_body_that_is_no_delivery_is_a_bad_request(
+    served: tuple[Slack, Bot, FakeDoor], door: FakeDoor, kind: str, body: str
+) -> None:
+    slack, bot, _ = served
+    assert send(bot, body, slack.signing_secret, **{"Content-Type": kind})[0] == 400
+    assert door.asked == []
+
+
 def test_a_form_over_signed_http_shows_its_result(served: tuple[Slack, Bot, FakeDoor], door: FakeDoor) -> None:
     slack, _, _ = served
     opened = slack.until(slack.command("qa", "/rollout start dev"), lambda r: r["answers"])["answers"][0]["view"]
