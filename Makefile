@@ -6,7 +6,7 @@ UV := $(shell command -v uv || echo $(BIN)/uv)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env sandbox test soak bench crash lint types imports check lock clean
+.PHONY: help env sandbox test soak bench crash docs lint types imports check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ bench: env ## run the benchmarks
 
 crash: env ## kill the engine at every journal boundary of a stage and compare the ends (ARGS="--only 123 --list")
 	@$(BIN)/python -m crash $(ARGS)
+
+docs: env ## write the generated pages of docs/
+	@$(BIN)/python docs/generate.py
 
 lint: env ## style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

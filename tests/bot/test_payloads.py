@@ -226,7 +226,7 @@ QUIET = settings(
 )
 
 
-@settings(QUIET, max_examples=15)
+@settings(QUIET, max_examples=6)
 @given(random=st.randoms(use_true_random=True))
 def test_no_payload_is_answered_with_an_error(served: Served, random: Random) -> None:
     play(served, random)

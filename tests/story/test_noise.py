@@ -74,7 +74,7 @@ class Heard:
         """Person -> new direct messages."""
         found: Counter[str] = Counter()
         for person in PEOPLE:
-            channel = self.world.get(f"state?as={person}")["dm"]
+            channel = self.world.get(f"state?as={person}")["me"]["dm"]
             messages = self.world.get(f"messages?as={person}&channel={channel}")["messages"]
             found[person] = len(self._new(channel, messages))
         return found
