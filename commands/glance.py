@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from sqlalchemy.orm import Session
 
 from commands.audit import ECHOES, told
-from commands.reply import Block, Paragraph, Progress, Strong, line
+from commands.reply import Block, Paragraph, Shares, Strong, line
 from rollout.standing import Standing
 from storage import events, tallies
 
@@ -36,10 +36,10 @@ def fleet(standing: Standing, runtimes: Mapping[tuple[str | None, str], int]) ->
     first = [r for r in (standing.plan.runtimes.source, standing.plan.runtimes.target) if found[r]]
     others = [r for r, _ in found.most_common() if r not in first]
     shown = [*first, *others][:_BARS] if len(first) + len(others) <= _BARS else [*first, *others][: _BARS - 1]
-    bars = [Progress(found[r], total, 0, r) for r in shown]
+    rows = [(f"on {r}" if r != NO_RUNTIME else "without a runtime of their own", found[r]) for r in shown]
     if rest := total - sum(found[r] for r in shown):
-        bars.append(Progress(rest, total, 0, "others"))
-    return [Paragraph((line(Strong("Fleet by runtime")),)), *bars]
+        rows.append(("on others", rest))
+    return [Shares("Fleet by runtime", tuple(rows))]
 
 
 def recent(session: Session, standing: Standing) -> list[Block]:

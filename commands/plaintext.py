@@ -23,6 +23,7 @@ from commands.reply import (
     Preformatted,
     Progress,
     Reply,
+    Shares,
     Strong,
     Table,
     TextInput,
@@ -71,6 +72,8 @@ def _block(block: Block) -> str:
             return _table(header, rows, more)
         case Progress():
             return _progress(block)
+        case Shares():
+            return _shares(block)
         case Chart():
             return _chart(block)
         case Preformatted(lines):
@@ -117,6 +120,15 @@ def _progress(bar: Progress) -> str:
     filled = round(_BAR * bar.done / bar.total) if bar.total else 0
     failed = f", {bar.failed} failed" if bar.failed else ""
     return f"[{'#' * filled}{'.' * (_BAR - filled)}] {bar.done} of {bar.total} {bar.label}{failed}"
+
+
+def _shares(shares: Shares) -> str:
+    total = sum(number for _, number in shares.rows) or 1
+    width = max((len(label) for label, _ in shares.rows), default=0)
+    lines = [
+        f"{label:<{width}}  {'#' * round(_BAR * number / total):<{_BAR}} {number:,}" for label, number in shares.rows
+    ]
+    return "\n".join([shares.title, *map(_clean, lines)])
 
 
 def _chart(chart: Chart) -> str:

@@ -157,6 +157,14 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Shares:
+    """Bars below each other, of one whole: each row says what it counts, and how many."""
+
+    title: str
+    rows: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """A bar chart; each series has one value per category. At most 6 series, 20 categories."""
 
@@ -188,7 +196,7 @@ class Preformatted:
     lines: tuple[str, ...]
 
 
-Block = Heading | Paragraph | Fields | Note | Divider | Table | Progress | Chart | Buttons | Preformatted
+Block = Heading | Paragraph | Fields | Note | Divider | Table | Progress | Shares | Chart | Buttons | Preformatted
 
 
 # -- forms -----------------------------------------------------------------------------------------------------------

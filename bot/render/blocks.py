@@ -21,6 +21,7 @@ from commands.reply import (
     Paragraph,
     Preformatted,
     Progress,
+    Shares,
     Table,
 )
 
@@ -84,6 +85,8 @@ class _Renderer:
                 return [{"type": "divider"}]
             case Progress():
                 return [section(limits.cut(figures.progress(block), limits.SECTION))]
+            case Shares():
+                return [section(limits.cut(figures.shares(block), limits.SECTION))]
             case Table():
                 return self._table(block)
             case Chart():

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from bot.render import limits
 from bot.render.text import bare, escape, is_user, literal, mrkdwn, plain
-from commands.reply import Chart, Person, Progress, Strong, Table
+from commands.reply import Chart, Person, Progress, Shares, Strong, Table
 
 Json = dict[str, Any]
 _BAR: Final = 20
@@ -33,6 +33,17 @@ def progress(value: Progress) -> str:
     counts = f"{done} of {total}" + (f" · {value.failed} failed" if value.failed else "")
     label = f"{literal(value.label)}  " if value.label else ""
     return f"{label}`{'█' * full}{'░' * (_BAR - full)}`  {counts}"
+
+
+def shares(value: Shares) -> str:
+    """A title, and a line for each row: all bars begin and end at the same places."""
+    total = sum(number for _, number in value.rows)
+    lines = [f"*{mrkdwn((value.title,))}*"] if value.title else []
+    for label, number in value.rows:
+        full = round(_BAR * number / total) if total else 0
+        full = min(max(full, 1), _BAR - 1) if 0 < number < total else full
+        lines.append(f"`{'█' * full}{'░' * (_BAR - full)}`  {number:,} {literal(label)}")
+    return "\n".join(lines)
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------

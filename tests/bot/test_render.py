@@ -34,6 +34,7 @@ from commands.reply import (
     Progress,
     Reply,
     Request,
+    Shares,
     Strong,
     Surface,
     Table,
@@ -80,6 +81,7 @@ def every_block(text: str) -> tuple[Block, ...]:
         Table((text, "b"), ((text, "1"), ("2",))),
         Table(("a",), ((text,),)),
         Progress(3, 9, 1, text),
+        Shares(text, ((text, 71), ("on 17.3", 1), ("on others", 0))),
         Chart(text, (text, text, "c"), ((text, (1.0, 2.0, 3.0)), (text, (0.0, 0.5, 1.0))), text),
         Buttons((Button(text, "status"), Button("b", "plan", style="danger"))),
     )
@@ -294,3 +296,13 @@ def test_share_is_offered_with_the_request_that_it_shares() -> None:
 
 
 SUPPORT = "C0SUPPORT1"
+
+
+def test_shares_begin_and_end_at_the_same_places_and_show_what_is_small() -> None:
+    (block,) = render((Shares("Fleet", (("on 13.3", 980), ("on 17.3", 1), ("on others", 0))),), Place.HOME)
+    title, *bars = block["text"]["text"].split("\n")
+    assert title == "*Fleet*"
+    drawn = [bar.split("`")[1] for bar in bars]
+    assert [len(bar) for bar in drawn] == [20, 20, 20]
+    assert [bar.count("█") for bar in drawn] == [19, 1, 0]
+    assert bars[0].endswith("980 on 13.3")
