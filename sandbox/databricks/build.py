@@ -19,6 +19,7 @@ from sandbox.databricks import (
     jobs,
     libraries,
     library_life,
+    offered,
     one_off,
     pipeline_fleet,
     policies,
@@ -47,6 +48,7 @@ def _govern(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
 
 FURNISH: tuple[Callable[[Workspace, Mapping[str, Any], int], None], ...] = (
     _govern,
+    offered.furnish,
     unity_fleet.furnish,
     one_off.furnish,
     pipeline_fleet.furnish,
