@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from commands import outlook, pins, supports
+from commands import machines, outlook, pins, supports
 from commands.call import Call, Refused, refused
 from commands.reply import (
     At,
@@ -175,6 +175,7 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
         line(Strong(f"{count(len(targets), 'target')} will be changed"), f": {_kinds(kinds)}."),
         *supports.changed(planned),
         *supports.kept(call, stage.key),
+        *machines.lines(call, stage.key, {p.workspace for p in targets}),
         line(_restarts(restarts, plan.busy)),
         line(calls_words(len(planned))),
     ]

@@ -1,5 +1,6 @@
 """Look at each workspace when it is due, and store what is planned for every target."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -89,7 +90,7 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
         return False
     with parts.database.read() as session:
         rollouts = [(r.id, plan_of(r)) for r in discovered.rollouts_of(session, key)]
-    offer = Offer(sorted(found.versions), found.policies, {})
+    offer = Offer(sorted(found.versions), found.policies, {}, found.machines)
     for rollout_id, plan in rollouts:
         offer = _decided(offer, found, plan)
         sightings = [_sighting(plan, key, f, offer) for f in found.found]
@@ -163,9 +164,10 @@ def _look_at_submitted(parts: Parts, key: str, now: datetime) -> None:
 def _decided(offer: Offer, found: Discovery, plan: Plan) -> Offer:
     """What is done to the supports of the workspace, so that the targets of this plan can move."""
     runtimes, versions = plan.runtimes, frozenset(offer.versions)
-    pools = known_pools(found.found, Upgrade(runtimes.source, runtimes.target, versions))
-    upgrade = Upgrade(runtimes.source, runtimes.target, versions, offer.policies, pools=pools)
-    return Offer(offer.versions, {**offer.policies, **widenings(found.found, offer.policies, upgrade)}, pools)
+    bare = Upgrade(runtimes.source, runtimes.target, versions, offer.policies, machines=offer.machines)
+    upgrade = replace(bare, pools=known_pools(found.found, bare))
+    policies = {**offer.policies, **widenings(found.found, offer.policies, upgrade)}
+    return Offer(offer.versions, policies, upgrade.pools, offer.machines)
 
 
 def _sighting(plan: Plan, workspace: str, found: Found, offer: Offer) -> Sighting:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from engine.claimed import BUSY_AGAIN, BUSY_FOR, BUSY_SINCE, HELD_FOR, LOOK_AGAIN, MOST_UNANSWERED
+from engine.judging import KEPT
 from engine.looking import forward_allowed
 from engine.observing import Observing, stuck
 from engine.parts import Parts
@@ -283,7 +284,9 @@ class _Execution(Observing):
         """Commit that a write is about to be sent, if it may be, under the stage's lock."""
         seen: dict[str, Any] = {name: raw.get(name) for name in _SEEN}
         seen["calendar"] = self.parts.calendar().isoformat()
-        seen.update(self.kept())
+        seen.update(self.noted())
+        if self.claim.kind is ActionKind.CHANGE and (kept := self.kind.kept(raw)):
+            seen[KEPT] = kept
         self._unanswered = self.claim.looks
         with self.parts.database.write() as session:
             stage = session.execute(_LOCKED_STAGE, {"stage": self.claim.stage_id}).scalar_one()

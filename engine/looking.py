@@ -191,9 +191,9 @@ class Looking(Claimed):
 
     def look_twice(self) -> None:
         """One read alone may lag behind the writes: what it says counts when it is read again after a settle time."""
-        self.later(self.parts.patience.settle, looks=0, seen={"looked_twice": True, **self.kept()})
+        self.later(self.parts.patience.settle, looks=0, seen={"looked_twice": True, **self.noted()})
 
-    def kept(self) -> dict[str, Any]:
+    def noted(self) -> dict[str, Any]:
         """What of the journal's notes outlives the next look."""
         return {"fallback": True} if self.falls_back else {}
 

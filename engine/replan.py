@@ -67,6 +67,7 @@ def upgrade_of(plan: Plan, stage_key: str | None, offer: Offer) -> Upgrade:
         runtimes.fallback,
         force,
         offer.pools,
+        offer.machines,
     )
 
 

@@ -97,6 +97,7 @@ class Workspace(Base):
     versions: Mapped[list[Any]] = mapped_column(default=list)
     policies: Mapped[dict[str, Any]] = mapped_column(default=dict)  # id -> rollout.policy.Policy, what matters of it
     pools: Mapped[dict[str, Any]] = mapped_column(default=dict)  # id -> rollout.pool.Pool, what is decided of it
+    machines: Mapped[dict[str, Any]] = mapped_column(default=dict)  # type -> rollout.machine.Machine; empty: not known
     looked_at: Mapped[datetime | None]  # calendar: the last complete discovery
     look_wanted_at: Mapped[datetime | None]  # calendar: somebody asked for a fresh look
     looked_machine: Mapped[datetime | None]  # machine time of the last attempt

@@ -120,7 +120,7 @@ def size(node_type_id: str) -> tuple[int, int]:
 
 
 def node_types() -> list[Json]:
-    """Every machine type that there is, as `clusters/list-node-types` gives one. See offered.py for a workspace's own."""
+    """Every machine type that there is, as `clusters/list-node-types` gives one; offered.py knows a workspace's own."""
     return [_node(*node) for node in _NODES]
 
 
