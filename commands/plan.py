@@ -113,6 +113,7 @@ def _elsewhere(call: Call) -> list[Block]:
         lines += managed.arrival_lines(arrivals, 5)
     if forced:
         lines.append(forced_line(forced))
+    lines += managed.perhaps_lines(call, call.stage_key)
     source = call.plan.runtimes.source
     old = [(workspace, s) for workspace, s in submitted if source in str(s["release"]).split(" + ")]
     if old:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from commands import machines, outlook, pins, supports
+from commands import managed as managed_edits
 from commands.call import Call, Refused, refused
 from commands.reply import (
     At,
@@ -223,7 +224,8 @@ def _managed(call: Call, stage: StageStanding) -> list[Line]:
         left = stage.managed - stage.arrived
         text = f"{count(stage.managed, 'target')} deployed from repositories: backed up now, changed there"
         lines.append(line(f"{text}; {left:,} still to come. /rollout plan --managed has the edits."))
-    return [*lines, forced_line(forced)] if forced else lines
+    lines += [forced_line(forced)] if forced else []
+    return [*lines, *managed_edits.perhaps_lines(call, stage.key)]
 
 
 def forced_line(forced: list[tuple[str, int]]) -> Line:

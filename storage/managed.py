@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, null, select
+from sqlalchemy import ColumnElement, Text, and_, case, cast, func, null, select
 from sqlalchemy.orm import Session
 
 from rollout.states import ACTION_ENDED, ActionKind
@@ -143,3 +143,24 @@ def forced(session: Session, rollout_id: int, stage_key: str | None) -> list[tup
     )
     found = [(repository or "unnamed", number) for repository, number in rows]
     return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+
+
+def perhaps(session: Session, rollout_id: int, stage_key: str | None) -> list[tuple[str, list[str]]]:
+    """What would be changed by API although something speaks for a deployment, of one stage or of all: the hint, and
+    the names of those of which it speaks; the most frequent first."""
+    rows = session.execute(
+        select(Target.about, Target.name, Target.kind, Target.workspace)
+        .where(
+            Target.rollout_id == rollout_id,
+            Target.stage_key.is_not(None) if stage_key is None else Target.stage_key == stage_key,
+            Target.managed_by.is_(None),
+            cast(Target.about, Text).like('%"hint"%'),
+            in_change_set(),
+        )
+        .order_by(Target.workspace, Target.name)
+    )
+    found: dict[str, list[str]] = {}
+    for about, name, kind, workspace in rows:
+        if hint := (about or {}).get("hint"):  # a tag may be called so, too
+            found.setdefault(str(hint), []).append(f"{name} ({kind}, {workspace})")
+    return sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))
