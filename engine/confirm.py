@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 
 from engine.judging import Stands, judge, lost, seen_of
 from engine.parts import Parts
-from engine.replan import note_present_state
+from engine.replan import note_present_states
 from rollout.change import SUPPORTS, Change, Raw
 from rollout.states import ActionKind, ActionState
 from storage import attempts
@@ -112,6 +112,5 @@ def _end(parts: Parts, kind: str, held: Sequence[tuple[_Wanted, Raw]], began: da
             .execution_options(synchronize_session=False)
         )
         ours = set(ended.scalars())
-        for one, raw in held:
-            if one.action_id in ours:
-                note_present_state(session, one.target_id, KINDS[kind], raw, now, began)
+        seen = {one.target_id: raw for one, raw in held if one.action_id in ours}
+        note_present_states(session, seen, KINDS[kind], now, began)
