@@ -21,6 +21,7 @@ from storage.models import Workspace
 from storage.plans import plan_of
 from workspace import pipelines
 from workspace.compute import interactive
+from workspace.deployers import deployers
 from workspace.discovery import Discovery, discover
 from workspace.errors import Held, Incomplete, WorkspaceError
 from workspace.governed import widenings
@@ -45,6 +46,9 @@ RUN_PAGES = 40
 SUBMITTED_BACK = timedelta(days=7)
 SUBMITTED_EVERY = timedelta(hours=12)
 SUBMITTED_KEPT = 200
+#: The audit log is asked for the changes of so long a time, and so often.
+DEPLOYERS_BACK = timedelta(days=180)
+DEPLOYERS_EVERY = timedelta(hours=12)
 LEASE = 45.0  # renewed while the look lasts
 
 
@@ -110,6 +114,7 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
 def _look_at_runs(parts: Parts, key: str, jobs: set[str], now: datetime) -> None:
     """The latest runs of every job that is a target, for `status TARGET`: newest first, and no more than some pages."""
     _look_at_submitted(parts, key, now)
+    _look_at_deployers(parts, key, now)
     if not jobs:
         return
     with parts.database.read() as session:
@@ -143,6 +148,18 @@ def _note_run(activity: dict[tuple[str, str], dict[str, Any]], run: RunSeen) -> 
         known["running"] += run.ended is None
         if run.started.isoformat() > known["at"]:
             known |= {"at": run.started.isoformat(), "by": run.by, "by_schedule": run.by_schedule}
+
+
+def _look_at_deployers(parts: Parts, key: str, now: datetime) -> None:
+    """Which tools made the last changes, by the audit log: a statement, so not at every look."""
+    with parts.database.read() as session:
+        asked_at = session.execute(select(Workspace.deployers_at).where(Workspace.key == key)).scalar_one()
+    if asked_at is not None and now - asked_at < DEPLOYERS_EVERY:
+        return
+    found = deployers(parts.clients[key], now - DEPLOYERS_BACK)
+    if found is None:
+        log.info("audit_log_not_read", workspace=key)
+    discovered.note_deployers(parts.database, key, found or {}, now)
 
 
 def _look_at_submitted(parts: Parts, key: str, now: datetime) -> None:

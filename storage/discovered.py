@@ -155,6 +155,13 @@ def note_submitted(database: Database, workspace: str, found: list[dict[str, Any
         session.execute(update(Workspace).where(Workspace.key == workspace).values(**values))
 
 
+def note_deployers(database: Database, workspace: str, found: Mapping[str, str], now: datetime) -> None:
+    """Which tool made the last change, by ``kind/id``, instead of what was known of it."""
+    with database.write() as session:
+        values = {"deployers": dict(found), "deployers_at": now}
+        session.execute(update(Workspace).where(Workspace.key == workspace).values(**values))
+
+
 def runs_seen(database: Database, workspace: str, until: datetime) -> None:
     """The runs of the workspace's targets are known up to ``until`` (calendar)."""
     with database.write() as session:

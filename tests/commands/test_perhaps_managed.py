@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from commands.reply import Reply
-from tests.commands.test_pins import said, set_target
+from storage.models import Workspace
+from tests.commands.test_pins import said, set_target, target
 from tests.commands.world import World
 
 HINT = "Terraform: terraform-prod@example.com made it"
@@ -51,3 +52,12 @@ def test_what_is_left_alone_or_known_to_be_managed_needs_no_hint(world: World) -
     set_target(world, "dev nightly 1", about={"hint": HINT}, managed_by="bundle", repository="git/x")
     set_target(world, "dev etl 2", about={"tags": {"hint": HINT}})
     assert not any("perhaps managed" in text for text in texts(world))
+
+
+def test_the_audit_log_says_more_than_a_name(world: World) -> None:
+    one = target(world, "dev etl 0")
+    set_target(world, "dev etl 0", about={"hint": HINT})
+    world.alter(Workspace, deployers={f"cluster/{one.object_id}": "a bundle", "job/none": "Terraform"})
+    for text in texts(world):
+        assert "1 target perhaps managed by a bundle: by the audit log it made the last change. Look before" in text
+        assert HINT not in text

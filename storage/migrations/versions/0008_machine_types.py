@@ -1,4 +1,5 @@
-"""The machine types that a workspace offers, as it said at the last look; empty: not known."""
+"""The machine types that a workspace offers, as it said at the last look, empty where not known; and which tools made
+the last changes there, by its audit log."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,8 +13,11 @@ depends_on = None
 def upgrade() -> None:
     with op.batch_alter_table("workspace") as table:
         table.add_column(sa.Column("machines", sa.JSON(), nullable=False, server_default="{}"))
+        table.add_column(sa.Column("deployers", sa.JSON(), nullable=False, server_default="{}"))
+        table.add_column(sa.Column("deployers_at", sa.DateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
     with op.batch_alter_table("workspace") as table:
-        table.drop_column("machines")
+        for name in ("deployers_at", "deployers", "machines"):
+            table.drop_column(name)
