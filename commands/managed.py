@@ -3,9 +3,22 @@
 from collections.abc import Sequence
 
 from commands.call import Call
-from commands.reply import Block, Button, Buttons, Heading, Line, Note, Paragraph, Preformatted, Reply, Strong, line
+from commands.reply import (
+    Block,
+    Button,
+    Buttons,
+    Heading,
+    Icon,
+    Line,
+    Note,
+    Paragraph,
+    Preformatted,
+    Reply,
+    Strong,
+    line,
+)
 from commands.shown import facts_age, pages
-from commands.words import count
+from commands.words import count, short
 from rollout.patch import Edited, description
 from rollout.plan import Plan
 from storage import managed
@@ -15,6 +28,8 @@ from storage.managed import Arrival, Edit
 _A_PAGE = 1
 #: A button carries no more than so many bytes of a name.
 _LONGEST_NAME = 900
+#: So many hints, and so many names with each.
+_HINTS, _NAMED = 4, 3
 
 
 def edits(call: Call) -> Reply:
@@ -75,3 +90,19 @@ def arrival_lines(arrivals: list[Arrival], most: int = 8) -> list[Line]:
         sums[a.repository] = (arrived + a.arrived, total + a.total)
     lines = [line(f"{repository}: {arrived:,} of {total:,} arrived") for repository, (arrived, total) in sums.items()]
     return [*lines[:most], line(f"and {len(lines) - most} more")] if len(lines) > most else lines
+
+
+def perhaps_lines(call: Call, stage_key: str | None) -> list[Line]:
+    """What would be changed by API and perhaps comes from a repository: for people to look at before the start."""
+    with call.database.read() as session:
+        found = managed.perhaps(session, call.standing.id, stage_key)
+    lines: list[Line] = []
+    for hint, names in found[:_HINTS]:
+        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+        which = f"{', '.join(short(name, 60) for name in names[:_NAMED])}{more}"
+        text = f" {count(len(names), 'target')} perhaps managed by {short(hint, 120)}. Look before the start: {which}."
+        lines.append(line(Icon("info"), text))
+    if len(found) > _HINTS:
+        rest = sum(len(names) for _, names in found[_HINTS:])
+        lines.append(line(f"and {count(rest, 'target')} more that something else may have deployed"))
+    return lines

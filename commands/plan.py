@@ -1,6 +1,6 @@
 """``plan [STAGE]``: the dry run. Every target before and after, what is left alone and why. Changes nothing."""
 
-from commands import managed, pins, supports
+from commands import machines, managed, pins, supports
 from commands.call import Call
 from commands.reply import Block, Buttons, Code, Heading, Icon, Line, Note, Paragraph, Reply, Strong, Table, line
 from commands.shown import facts_age, pages
@@ -68,6 +68,7 @@ def _summary(call: Call, effects: dryrun.Effects, alone: list[dryrun.LeftAlone])
         lines.append(line("Change set ", Code(effects.digest[:8]), ": a start shows the same, or is refused."))
         lines += supports.changed(effects.supports)
     lines += supports.kept(call, call.stage_key)
+    lines += machines.lines(call, call.stage_key, call.plan.workspaces)
     lines += _overlaps(call)
     blocks: list[Block] = [Paragraph(tuple(lines)), *_elsewhere(call)]
     blocks += pins.listed(call.standing, _pins(call))
@@ -112,6 +113,7 @@ def _elsewhere(call: Call) -> list[Block]:
         lines += managed.arrival_lines(arrivals, 5)
     if forced:
         lines.append(forced_line(forced))
+    lines += managed.perhaps_lines(call, call.stage_key)
     source = call.plan.runtimes.source
     old = [(workspace, s) for workspace, s in submitted if source in str(s["release"]).split(" + ")]
     if old:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from commands import outlook, pins, supports
+from commands import machines, outlook, pins, supports
+from commands import managed as managed_edits
 from commands.call import Call, Refused, refused
 from commands.reply import (
     At,
@@ -175,6 +176,7 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
         line(Strong(f"{count(len(targets), 'target')} will be changed"), f": {_kinds(kinds)}."),
         *supports.changed(planned),
         *supports.kept(call, stage.key),
+        *machines.lines(call, stage.key, {p.workspace for p in targets}),
         line(_restarts(restarts, plan.busy)),
         line(calls_words(len(planned))),
     ]
@@ -222,7 +224,8 @@ def _managed(call: Call, stage: StageStanding) -> list[Line]:
         left = stage.managed - stage.arrived
         text = f"{count(stage.managed, 'target')} deployed from repositories: backed up now, changed there"
         lines.append(line(f"{text}; {left:,} still to come. /rollout plan --managed has the edits."))
-    return [*lines, forced_line(forced)] if forced else lines
+    lines += [forced_line(forced)] if forced else []
+    return [*lines, *managed_edits.perhaps_lines(call, stage.key)]
 
 
 def forced_line(forced: list[tuple[str, int]]) -> Line:

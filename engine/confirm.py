@@ -13,15 +13,15 @@ from typing import Any
 import structlog
 from sqlalchemy import select, update
 
+from engine.judging import Stands, judge, lost, seen_of
 from engine.parts import Parts
-from engine.replan import note_present_state
-from rollout.change import SUPPORTS, Change, Holds, Raw, compare
+from engine.replan import note_present_states
+from rollout.change import SUPPORTS, Change, Raw
 from rollout.states import ActionKind, ActionState
 from storage import attempts
 from storage.models import Action, Stage, Target
 from workspace.errors import WorkspaceError
 from workspace.kinds import KINDS
-from workspace.settling import Settled
 
 log = structlog.get_logger(__name__)
 
@@ -87,16 +87,15 @@ def _wanted(parts: Parts, stage_id: int) -> dict[tuple[str, str], dict[str, _Wan
             .where(*_of(stage_id), Action.change.is_not(None), Target.kind.not_in(SUPPORTS))
         )
         for action_id, change, target_id, workspace, kind, object_id in rows:
-            before = seen.get(target_id) or {}
-            one = _Wanted(action_id, target_id, Change.from_json(change), before if "state" in before else {})
+            one = _Wanted(action_id, target_id, Change.from_json(change), seen_of(seen.get(target_id)))
             found[workspace, kind][object_id] = one
     return found
 
 
 def _holds(kind: str, wanted: _Wanted, raw: Raw) -> bool:
-    if compare(wanted.change, KINDS[kind].values(raw, wanted.change)) is not Holds.AFTER:
+    if judge(KINDS[kind], wanted.change, wanted.before, raw).stands is not Stands.YES:
         return False
-    return KINDS[kind].settled(raw, wanted.before).settled is Settled.YES
+    return lost(KINDS[kind], wanted.before, raw) is None
 
 
 def _end(parts: Parts, kind: str, held: Sequence[tuple[_Wanted, Raw]], began: datetime) -> None:
@@ -113,6 +112,5 @@ def _end(parts: Parts, kind: str, held: Sequence[tuple[_Wanted, Raw]], began: da
             .execution_options(synchronize_session=False)
         )
         ours = set(ended.scalars())
-        for one, raw in held:
-            if one.action_id in ours:
-                note_present_state(session, one.target_id, KINDS[kind], raw, now, began)
+        seen = {one.target_id: raw for one, raw in held if one.action_id in ours}
+        note_present_states(session, seen, KINDS[kind], now, began)

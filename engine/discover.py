@@ -1,5 +1,6 @@
 """Look at each workspace when it is due, and store what is planned for every target."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from storage.models import Workspace
 from storage.plans import plan_of
 from workspace import pipelines
 from workspace.compute import interactive
+from workspace.deployers import deployers
 from workspace.discovery import Discovery, discover
 from workspace.errors import Held, Incomplete, WorkspaceError
 from workspace.governed import widenings
@@ -44,6 +46,9 @@ RUN_PAGES = 40
 SUBMITTED_BACK = timedelta(days=7)
 SUBMITTED_EVERY = timedelta(hours=12)
 SUBMITTED_KEPT = 200
+#: The audit log is asked for the changes of so long a time, and so often.
+DEPLOYERS_BACK = timedelta(days=180)
+DEPLOYERS_EVERY = timedelta(hours=12)
 LEASE = 45.0  # renewed while the look lasts
 
 
@@ -89,7 +94,7 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
         return False
     with parts.database.read() as session:
         rollouts = [(r.id, plan_of(r)) for r in discovered.rollouts_of(session, key)]
-    offer = Offer(sorted(found.versions), found.policies, {})
+    offer = Offer(sorted(found.versions), found.policies, {}, found.machines)
     for rollout_id, plan in rollouts:
         offer = _decided(offer, found, plan)
         sightings = [_sighting(plan, key, f, offer) for f in found.found]
@@ -109,6 +114,7 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
 def _look_at_runs(parts: Parts, key: str, jobs: set[str], now: datetime) -> None:
     """The latest runs of every job that is a target, for `status TARGET`: newest first, and no more than some pages."""
     _look_at_submitted(parts, key, now)
+    _look_at_deployers(parts, key, now)
     if not jobs:
         return
     with parts.database.read() as session:
@@ -144,6 +150,18 @@ def _note_run(activity: dict[tuple[str, str], dict[str, Any]], run: RunSeen) -> 
             known |= {"at": run.started.isoformat(), "by": run.by, "by_schedule": run.by_schedule}
 
 
+def _look_at_deployers(parts: Parts, key: str, now: datetime) -> None:
+    """Which tools made the last changes, by the audit log: a statement, so not at every look."""
+    with parts.database.read() as session:
+        asked_at = session.execute(select(Workspace.deployers_at).where(Workspace.key == key)).scalar_one()
+    if asked_at is not None and now - asked_at < DEPLOYERS_EVERY:
+        return
+    found = deployers(parts.clients[key], now - DEPLOYERS_BACK)
+    if found is None:
+        log.info("audit_log_not_read", workspace=key)
+    discovered.note_deployers(parts.database, key, found or {}, now)
+
+
 def _look_at_submitted(parts: Parts, key: str, now: datetime) -> None:
     """What was submitted without a job in the last week: a listing of its own, so not at every look."""
     with parts.database.read() as session:
@@ -163,9 +181,10 @@ def _look_at_submitted(parts: Parts, key: str, now: datetime) -> None:
 def _decided(offer: Offer, found: Discovery, plan: Plan) -> Offer:
     """What is done to the supports of the workspace, so that the targets of this plan can move."""
     runtimes, versions = plan.runtimes, frozenset(offer.versions)
-    pools = known_pools(found.found, Upgrade(runtimes.source, runtimes.target, versions))
-    upgrade = Upgrade(runtimes.source, runtimes.target, versions, offer.policies, pools=pools)
-    return Offer(offer.versions, {**offer.policies, **widenings(found.found, offer.policies, upgrade)}, pools)
+    bare = Upgrade(runtimes.source, runtimes.target, versions, offer.policies, machines=offer.machines)
+    upgrade = replace(bare, pools=known_pools(found.found, bare))
+    policies = {**offer.policies, **widenings(found.found, offer.policies, upgrade)}
+    return Offer(offer.versions, policies, upgrade.pools, offer.machines)
 
 
 def _sighting(plan: Plan, workspace: str, found: Found, offer: Offer) -> Sighting:

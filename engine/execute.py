@@ -11,12 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from engine.claimed import BUSY_AGAIN, BUSY_FOR, BUSY_SINCE, HELD_FOR, LOOK_AGAIN, MOST_UNANSWERED
+from engine.judging import KEPT
 from engine.looking import forward_allowed
 from engine.observing import Observing, stuck
 from engine.parts import Parts
-from rollout.change import SUPPORTS, Change, Raw
+from engine.replan import note_present_state
+from rollout.change import Change, Raw
 from rollout.states import ActionKind, ActionState
-from rollout.steps import Settling, Step, decide
+from rollout.steps import Step, decide
 from storage import actions
 from storage.actions import Claim, LeaseLost
 from storage.database import away
@@ -129,7 +131,7 @@ class _Execution(Observing):
                 ):
                     self.end(ActionState.SKIPPED, "support_in_use", reason, raw=raw)
                     return False
-                ends_runs = self.claim.kind is ActionKind.CHANGE and not self._sets_nothing_in_motion(raw)
+                ends_runs = self.claim.kind is ActionKind.CHANGE and not self.sets_nothing_in_motion(raw)
                 if ends_runs and (use := self.in_the_way(raw)):
                     self._wait_for(use, raw)
                     return False
@@ -256,21 +258,12 @@ class _Execution(Observing):
                 raise
             self.fail(error.code, f"The workspace refused the change: {error}", raw)
             return False
-        if self.claim.kind is ActionKind.CHANGE and self._sets_nothing_in_motion(raw):
+        if self.claim.kind is ActionKind.CHANGE and self.sets_nothing_in_motion(raw):
             # It was accepted, and nothing is to be waited for: that it holds is read when all targets are (confirm.py).
             with self.parts.database.write() as session:
                 actions.end(session, self.claim, ActionState.DONE, self.parts.calendar(), written_at=self.machine())
             return False
         return self.commit(written_at=self.machine(), looks=0)
-
-    def _sets_nothing_in_motion(self, raw: Raw) -> bool:
-        """Whether a target that still looked as before its edit would count as come to rest.
-
-        Not a support: what refers to it is looked at after each edit, before the first target is changed.
-        """
-        if self.claim.target_kind in SUPPORTS:
-            return False
-        return not self.kind.runs_on(raw) and self.kind.settled(raw, raw).settled.value == Settling.YES
 
     def _may_fall_back(self, error: WorkspaceError) -> bool:
         """Whether the old runtime can no longer be selected and the change names another one to go back to."""
@@ -283,7 +276,9 @@ class _Execution(Observing):
         """Commit that a write is about to be sent, if it may be, under the stage's lock."""
         seen: dict[str, Any] = {name: raw.get(name) for name in _SEEN}
         seen["calendar"] = self.parts.calendar().isoformat()
-        seen.update(self.kept())
+        seen.update(self.noted())
+        if self.claim.kind is ActionKind.CHANGE and (kept := self.kind.kept(raw)):
+            seen[KEPT] = kept
         self._unanswered = self.claim.looks
         with self.parts.database.write() as session:
             stage = session.execute(_LOCKED_STAGE, {"stage": self.claim.stage_id}).scalar_one()
@@ -296,6 +291,7 @@ class _Execution(Observing):
                 session, self.claim, today, shared, stage
             ):
                 actions.give_back(session, self.claim, now + timedelta(seconds=HELD_FOR))
+                note_present_state(session, self.claim.target_id, self.kind, raw, today, self.read_at)
                 return False
             if not self.has_backup(session):
                 sentence = "There is no backup of this generation, so nothing may be written."

@@ -17,7 +17,7 @@ from rollout.windows import may_touch
 from storage import actions
 from storage.actions import Claim
 from storage.models import Action, Rollout, Stage
-from storage.plans import plan_of
+from storage.plans import plan_of, plan_of_revision
 from storage.secrets import KeyProblem
 from storage.standins import stand_ins
 from workspace.compute import interactive
@@ -34,7 +34,7 @@ _ASKED = select(Action.id).where(
     Action.attempt < bindparam("attempt"),
     Action.reason_code == bindparam("code"),
 )
-_PAUSED = select(Rollout.paused).where(Rollout.id == bindparam("rollout"))
+_RULES = select(Rollout.paused, Rollout.revision_id).where(Rollout.id == bindparam("rollout"))
 
 
 class Looking(Claimed):
@@ -42,6 +42,7 @@ class Looking(Claimed):
 
     backup: Raw | None = None
     rights: dict[str, list[str]] | None = None  # as they were backed up; None: they could not be read then
+    _opened: dict[str, Any] | None = None  # a backup never changes: it is read once for a claim
 
     def read(self) -> Raw:
         self.read_at = self.machine()
@@ -79,6 +80,8 @@ class Looking(Claimed):
 
     def opened_backup(self) -> dict[str, Any]:
         """The backup of this generation. Raises a WorkspaceError with the code ``no_backup``."""
+        if self._opened is not None:
+            return self._opened
         with self.parts.database.read() as session:
             backup = self.stored_backup(session)
         if backup is None:
@@ -89,6 +92,7 @@ class Looking(Claimed):
         except KeyProblem as error:
             raise _NoBackup(f"The backup cannot be opened: {error}.") from None
         self.rights = direct(rights) if rights is not None else None
+        self._opened = opened
         return opened
 
     def look(self, change: Change, raw: Raw) -> tuple[Look, Change | None, list[dict[str, Any]]]:
@@ -123,7 +127,7 @@ class Looking(Claimed):
             looks=self.claim.looks,
             edited=self._edited(holds) if intended and not written else None,
             expired=self.expired(),
-            may_write=reverting or self._may_write(raw),
+            may_write=reverting or written or intended or self._at_the_intent(raw, holds) or self._may_write(raw),
             doubted=reverting and not self.looked_twice(),
         )
         return found, write, conflicts
@@ -154,6 +158,19 @@ class Looking(Claimed):
         if seen is None or holds is not Holds.BEFORE:
             return None
         return self.kind.edited_since(self.client, self.claim.object_id, datetime.fromisoformat(seen))
+
+    def sets_nothing_in_motion(self, raw: Raw) -> bool:
+        """Whether a target that still looked as before its edit would count as come to rest.
+
+        Not a support: what refers to it is looked at after each edit, before the first target is changed.
+        """
+        if self.claim.target_kind in SUPPORTS:
+            return False
+        return not self.kind.runs_on(raw) and self.kind.settled(raw, raw).settled.value == Settling.YES
+
+    def _at_the_intent(self, raw: Raw, holds: Holds) -> bool:
+        """Whether it is asked only there, under the stage's lock, if a write may be sent: nothing else hangs on it."""
+        return holds is not Holds.BEFORE or (self.kind.editable(raw) and self.sets_nothing_in_motion(raw))
 
     def _may_write(self, raw: Raw) -> bool:
         with self.parts.database.read() as session:
@@ -191,9 +208,9 @@ class Looking(Claimed):
 
     def look_twice(self) -> None:
         """One read alone may lag behind the writes: what it says counts when it is read again after a settle time."""
-        self.later(self.parts.patience.settle, looks=0, seen={"looked_twice": True, **self.kept()})
+        self.later(self.parts.patience.settle, looks=0, seen={"looked_twice": True, **self.noted()})
 
-    def kept(self) -> dict[str, Any]:
+    def noted(self) -> dict[str, Any]:
         """What of the journal's notes outlives the next look."""
         return {"fallback": True} if self.falls_back else {}
 
@@ -223,10 +240,10 @@ def forward_allowed(session: Session, claim: Claim, now: datetime, shared: bool,
     ``now`` is the calendar; ``shared``: it is a running cluster that people work on.
     """
     stage = stage or session.execute(_STAGE, {"stage": claim.stage_id}).scalar_one()
-    paused = session.execute(_PAUSED, {"rollout": claim.rollout_id}).scalar_one()
+    paused, revision = session.execute(_RULES, {"rollout": claim.rollout_id}).one()  # after the stage's lock, if any
     return (
         not paused
-        and may_touch(plan_of(stage.rollout), stage.key, shared, now)
+        and may_touch(plan_of_revision(session, revision), stage.key, shared, now)
         and not stage.locked
         and stage.generation == claim.generation
         and (stage.state in (StageState.UPGRADING, StageState.BLOCKED) or _ends(stage, claim))

@@ -196,12 +196,12 @@ class Engine:
         if self._parts.read_only:  # also what is in flight stays as it is until a process comes that may write
             return
         wants = [want for want in self._wants if self._is_confirmed(want)]
-        for workspace in self._parts.clients:
+        if self._parts.parallel <= self._busy:
+            return
+        for workspace in self._with_work(wants):
             room = self._parts.parallel - self._busy
             if room <= 0 or self._stopping.is_set():
                 return
-            if not self._has_work(workspace, wants):
-                continue
             with self._parts.database.write() as session:
                 claims = actions.claim(
                     session,
@@ -232,9 +232,11 @@ class Engine:
         self._once(f"confirm:{want.stage_id}", once, self._bakes)
         return False
 
-    def _has_work(self, workspace: str, wants: Sequence[Want]) -> bool:
+    def _with_work(self, wants: Sequence[Want]) -> list[str]:
+        machine = self._parts.database.machine()
         with self._parts.database.read() as session:
-            return actions.has_work(session, self._parts.database.machine(), workspace, wants)
+            found = actions.with_work(session, machine, wants)
+        return [workspace for workspace in self._parts.clients if workspace in found]
 
     def wants(self) -> list[Want]:
         """What each stage would like done now; backward work first, later stages first."""

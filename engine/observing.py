@@ -4,12 +4,12 @@ from typing import Any
 
 import structlog
 
+from engine.judging import Stands, judge, lost
 from engine.looking import Looking
-from rollout.change import Holds, Raw, compare
+from rollout.change import Raw
 from rollout.comparing import differences, shown_differences
 from rollout.masking import shown_field
 from rollout.states import ActionKind, ActionState
-from rollout.steps import Settling
 from storage import actions, comparing
 from storage.models import Backup
 from workspace.errors import Forbidden, Gone, Refused
@@ -65,26 +65,29 @@ class Observing(Looking):
         ]
 
     def validate(self) -> None:
-        """Whether the change holds and the target has come to rest."""
+        """Whether the change holds, the target has come to rest, and its machines are what they were."""
         change = self.change()
         raw = self.read()
-        if compare(change, self.kind.values(raw, change)) is not Holds.AFTER:
-            if self.looked_twice():
+        before = self.seen_before(ActionKind.CHANGE)
+        standing = judge(self.kind, change, before, raw)
+        other = lost(self.kind, before, raw)
+        match standing.stands:
+            case Stands.ELSEWHERE if self.looked_twice():
                 sentence = "After the change it no longer holds what was written."
                 self.end(ActionState.CONFLICT, "edit_conflict", sentence, raw=raw)
-            else:
+            case Stands.ELSEWHERE:
                 self.look_twice()
-            return
-        # What was seen before the change tells a cluster that went down from one that was stopped all the time.
-        settlement = self.kind.settled(raw, self.seen_before(ActionKind.CHANGE) or {})
-        match Settling(settlement.settled.value):
-            case Settling.YES:
-                self.end(ActionState.DONE, sentence=settlement.sentence, raw=raw)
-            case Settling.FAILED:
-                self.fail("cluster_error", settlement.sentence, raw)
-            case Settling.NOT_YET if self.expired():
+            case Stands.YES if other is None:
+                self.end(ActionState.DONE, sentence=standing.sentence, raw=raw)
+            case Stands.YES if other is not None and self.looked_twice():
+                self.fail("machine_changed", other, raw)
+            case Stands.YES:
+                self.look_twice()
+            case Stands.DOWN:
+                self.fail("cluster_error", standing.sentence, raw)
+            case Stands.MOVING if self.expired():
                 self.fail("stuck", stuck(raw), raw)
-            case Settling.NOT_YET:
+            case Stands.MOVING:
                 self.look_again_soon()
 
     def compare_with_backup(self) -> None:

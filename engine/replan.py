@@ -1,5 +1,6 @@
 """Keep what is known of a target true after we looked at it: its runtime, its state and what is still planned."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,7 +19,9 @@ from workspace.kinds import Kind
 _UPGRADES: WeakKeyDictionary[Engine, dict[tuple[Any, ...], tuple[datetime | None, Upgrade]]] = WeakKeyDictionary()
 
 #: Asked for every target, and built once.
-_LOCKED = select(Target).where(Target.id == bindparam("target")).with_for_update()
+_LOCKED = (
+    select(Target).where(Target.id.in_(bindparam("targets", expanding=True))).order_by(Target.id).with_for_update()
+)
 _OFFERED = (
     select(Rollout.revision_id, Workspace.looked_machine)
     .join(Workspace, Workspace.key == bindparam("workspace"))
@@ -30,20 +33,31 @@ def note_present_state(
     session: Session, target_id: int, kind: Kind, raw: Raw, now: datetime, machine: datetime
 ) -> None:
     """Store release, state and the plan of a target from a look at it, made at ``machine``; never over a newer one."""
-    target = session.execute(_LOCKED, {"target": target_id}).scalar_one()
-    if target.seen_machine > machine:
-        return
-    planned = plan_target(target, kind, raw, _upgrade(session, target))
-    target.release = shown_release(kind, raw, planned)
-    target.state = str(raw.get("state") or target.state)
-    target.seen_at, target.seen_machine = now, machine
+    note_present_states(session, {target_id: raw}, kind, now, machine)
 
 
-def _upgrade(session: Session, target: Target) -> Upgrade:
+def note_present_states(
+    session: Session, seen: Mapping[int, Raw], kind: Kind, now: datetime, machine: datetime
+) -> None:
+    """As ``note_present_state``, for targets of one kind by their ids that one listing showed."""
+    offered: dict[tuple[int, str], tuple[int, datetime | None]] = {}
+    for target in session.execute(_LOCKED, {"targets": list(seen)}).scalars().all():
+        if target.seen_machine > machine:
+            continue
+        of = (target.rollout_id, target.workspace)
+        if of not in offered:
+            revision, looked = session.execute(_OFFERED, {"rollout": of[0], "workspace": of[1]}).one()
+            offered[of] = (revision, looked)
+        raw = seen[target.id]
+        planned = plan_target(target, kind, raw, _upgrade(session, target, *offered[of]))
+        target.release = shown_release(kind, raw, planned)
+        target.state = str(raw.get("state") or target.state)
+        target.seen_at, target.seen_machine = now, machine
+
+
+def _upgrade(session: Session, target: Target, revision: int, looked: datetime | None) -> Upgrade:
     """The upgrade of a target. What a workspace offers is large, and the same for thousands of targets in a row: what
     was made of it is kept until the next look at the workspace."""
-    asked = {"rollout": target.rollout_id, "workspace": target.workspace}
-    revision, looked = session.execute(_OFFERED, asked).one()
     kept = _UPGRADES.setdefault(session.get_bind().engine, {})
     of = (revision, target.stage_key, target.workspace)
     if of not in kept or kept[of][0] != looked:
@@ -67,6 +81,7 @@ def upgrade_of(plan: Plan, stage_key: str | None, offer: Offer) -> Upgrade:
         runtimes.fallback,
         force,
         offer.pools,
+        offer.machines,
     )
 
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import select
 
+from engine.judging import Stands, judge, seen_of
 from engine.parts import Parts
-from rollout.change import SUPPORTS, Change, Holds, Raw, compare
+from rollout.change import SUPPORTS, Change, Raw
 from rollout.states import ActionKind, ActionState
 from storage import attempts
 from storage.models import Action, Stage, Target
 from workspace.client import Client
 from workspace.errors import Gone, WorkspaceError
 from workspace.kinds import KINDS
-from workspace.settling import Settled
 
 
 @dataclass(slots=True)
@@ -76,8 +76,7 @@ def _wanted(parts: Parts, stage_id: int) -> dict[str, dict[str, dict[str, _Wante
             )
         )
         for workspace, kind, object_id, name, change, seen in rows:
-            before = seen if seen and "state" in seen else {}
-            found[workspace][kind][object_id] = _Wanted(name, Change.from_json(change), before)
+            found[workspace][kind][object_id] = _Wanted(name, Change.from_json(change), seen_of(seen))
     return found
 
 
@@ -96,11 +95,11 @@ def _present(client: Client, kind: str, wanted: Mapping[str, object]) -> Iterato
 
 
 def _judge(kind: str, wanted: _Wanted, raw: Raw | None, found: _Lists) -> None:
-    if raw is None or compare(wanted.change, KINDS[kind].values(raw, wanted.change)) is not Holds.AFTER:
-        found.elsewhere.append(wanted.name)
-        return
-    match KINDS[kind].settled(raw, wanted.before).settled:
-        case Settled.FAILED:
+    stands = judge(KINDS[kind], wanted.change, wanted.before, raw).stands if raw is not None else Stands.ELSEWHERE
+    match stands:
+        case Stands.ELSEWHERE:
+            found.elsewhere.append(wanted.name)
+        case Stands.DOWN:
             found.down.append(wanted.name)
-        case Settled.NOT_YET:
+        case Stands.MOVING:
             found.moving.append(wanted.name)

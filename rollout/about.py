@@ -21,6 +21,14 @@ _REPOSITORY_TAGS: Final = ("repository", "repo", "git_repository", "git-reposito
 _TOOL_TAGS: Final = ("managed_by", "managed-by", "managedby", "provisioner", "deployed_by", "deployed-by")
 _TERRAFORM: Final = re.compile(r"terraform|opentofu|pulumi", re.IGNORECASE)
 _BUNDLE: Final = re.compile(r"bundle|\bdabs?\b", re.IGNORECASE)
+#: In the name of whoever made an object: what deploys, as whole words.
+_DEPLOYERS: Final = re.compile(
+    r"(?<![a-z])(?:(?P<terraform>terraform|opentofu|pulumi)"
+    r"|github[-_]?actions?|gitlab|jenkins|azure[-_]?devops|circleci|bundle|deploy(?:er|ment)?|ci[-_]?cd|ci)(?![a-z])",
+    re.IGNORECASE,
+)
+#: A service principal is named by its application id.
+_APPLICATION_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _BUNDLE_PATH: Final = re.compile(r"/\.bundle/([^/]+)/")
 
 
@@ -48,9 +56,15 @@ class About:
     uses: tuple[Use, ...] = ()
     managed: Managed | None = None
 
+    @property
+    def hint(self) -> str | None:
+        """What speaks for a deployment of an object that says of itself nothing of the kind; never more than a hint."""
+        return None if self.managed is not None else perhaps_managed(self.creator)
+
     def to_json(self) -> dict[str, Any]:
         """As it is stored; where it is deployed from is stored beside it."""
         return {
+            **({"hint": self.hint} if self.hint else {}),
             "creator": self.creator,
             "run_as": self.run_as,
             "tags": dict(self.tags),
@@ -80,6 +94,19 @@ def managed(
     if _BUNDLE.search(tool) or edit_mode == "UI_LOCKED":
         return Managed(BUNDLE, repository)
     return Managed(REPOSITORY, repository) if repository else None
+
+
+def perhaps_managed(creator: str | None) -> str | None:
+    """What the name of whoever made an object says of how it got there, as the end of "perhaps managed by"; None where
+    it says nothing. A person may have used that name by hand, so that it never makes an object managed.
+    """
+    name = (creator or "").partition("@")[0]
+    found = _DEPLOYERS.search(name)
+    if found is not None:
+        return f"{'Terraform' if found['terraform'] else 'a deployment'}: {creator} made it"
+    if _APPLICATION_ID.fullmatch(name):
+        return f"a deployment: the service principal {name} made it"
+    return None
 
 
 def _without_login(address: str) -> str:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from rollout.about import About
+from rollout.machine import Machine
 from rollout.policy import Policy
 from rollout.pool import Pool
 
@@ -33,7 +34,7 @@ class Upgrade:
 
     ``source``, ``target`` and ``fallback`` are release numbers such as ``13.3``; ``versions`` are the runtime keys
     (``spark_version``) that the workspace lists, ``policies`` its cluster policies and ``pools`` its instance pools by
-    id, as far as we may see them.
+    id, as far as we may see them; ``machines`` its machine types, None where they are not known.
     """
 
     source: str
@@ -43,6 +44,7 @@ class Upgrade:
     fallback: str | None = None  # the release to go back to where the source can no longer be selected
     force_managed: bool = False  # change by API what is deployed from a repository
     pools: Mapping[str, Pool] = dataclasses.field(default_factory=dict)
+    machines: Mapping[str, Machine] | None = None
 
 
 @dataclass(frozen=True, slots=True)

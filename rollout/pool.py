@@ -21,6 +21,7 @@ class Pool:
 
     ``loads`` is the runtime key that its stand-in has loaded, empty where it needs none; ``stand_in`` the id of the one
     that was made; ``code`` and ``held`` say (as the end of a sentence) why none is made although it would be good.
+    ``machine`` is the type of its machines, empty where it is not known.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Pool:
     stand_in: str | None = None
     code: str = ""
     held: str = ""
+    machine: str = ""
 
     @property
     def replaced(self) -> bool:
@@ -43,11 +45,13 @@ class Pool:
             "stand_in": self.stand_in,
             "code": self.code,
             "held": self.held,
+            "machine": self.machine,
         }
 
     @staticmethod
     def from_json(raw: Mapping[str, Any]) -> "Pool":
-        return Pool(**{name: raw[name] for name in ("name", "loads", "new_name", "stand_in", "code", "held")})
+        known = {name: raw[name] for name in ("name", "loads", "new_name", "stand_in", "code", "held")}
+        return Pool(**known, machine=raw.get("machine", ""))
 
 
 def new_name(name: str, release: str) -> str:

@@ -92,6 +92,9 @@ CODES: Final[dict[str, str]] = {
     "pool_not_allowed": "no new pool may be made, or not with the same permissions",
     "pool_name_taken": "the name of the new pool is taken",
     "pool_ambiguous": "more than one pool says that it stands in for this one",
+    "machine_not_offered": "the workspace does not offer its machine type",
+    "machine_mismatch": "its machine type and the wanted runtime do not fit",
+    "machine_deprecated": "its machine type is about to go away",
     "uses_shared_cluster": "runs on a shared cluster",
     "pinned": "deliberately left on the old runtime",
     # why it failed (engine)
@@ -103,6 +106,7 @@ CODES: Final[dict[str, str]] = {
     "cluster_error": "the cluster did not come up",
     "stuck": "the target did not settle in time",
     "outcome_unknown": "it cannot be told whether the change took effect",
+    "machine_changed": "machine types or spot settings are not as before the change",
     "not_verified": "after the write the target does not hold what was written",
     "differs_from_backup": "the target is not as its backup says",
     "no_backup": "there is no backup of that generation",

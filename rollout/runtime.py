@@ -40,6 +40,12 @@ def scala(key: str | None) -> str | None:
     return match["scala"] if match else None
 
 
+def variant(key: str | None) -> str | None:
+    """The variant of a runtime key, such as ``gpu-ml``, without Photon; None if the key cannot be read."""
+    match = _KEY.fullmatch(key) if key else None
+    return _plain(match["variant"]) if match else None
+
+
 def shown(key: str | None) -> str:
     """A runtime key as people are shown it: its release, else the key shortened, else ``-``."""
     text = release(key) or key or "-"
@@ -68,18 +74,17 @@ def map_runtime(key: str | None, upgrade: Upgrade, runtime_engine: str | None = 
             f"It is on {found}; this rollout moves {upgrade.source} to {upgrade.target}.",
             f"Move it to {upgrade.source} or {upgrade.target} by hand, or plan a rollout of its own.",
         )
-    parts = (match["variant"] or "").split("-")
-    photon = "photon" in parts
-    variant = "-".join(p for p in parts if p != "photon")
-    if variant not in _KNOWN_VARIANTS:
+    photon = "photon" in (match["variant"] or "").split("-")
+    kind = _plain(match["variant"])
+    if kind not in _KNOWN_VARIANTS:
         return Skip(
             "runtime_variant",
             f"{key} is a variant that has no known counterpart in {upgrade.target}.",
             "Choose the new runtime by hand.",
         )
-    wanted = _offered(variant, match["scala"], upgrade)
+    wanted = _offered(kind, match["scala"], upgrade)
     if wanted is None:
-        infix = f"{variant}-" if variant else ""
+        infix = f"{kind}-" if kind else ""
         return Skip(
             "runtime_not_offered",
             f"The workspace does not list {upgrade.target}.x-{infix}scala….",
@@ -88,12 +93,17 @@ def map_runtime(key: str | None, upgrade: Upgrade, runtime_engine: str | None = 
     return Mapped(wanted, PHOTON if photon and runtime_engine != PHOTON else None)
 
 
-def _offered(variant: str, scala_version: str, upgrade: Upgrade) -> str | None:
+def _plain(found: str | None) -> str:
+    """A variant without Photon, which is a setting of its own."""
+    return "-".join(part for part in (found or "").split("-") if part != "photon")
+
+
+def _offered(kind: str, scala_version: str, upgrade: Upgrade) -> str | None:
     """The offered key of the target release with this variant: the same Scala if there is one, else the newest."""
     keys: dict[tuple[int, ...], str] = {}
     for key in upgrade.versions:
         match = _KEY.fullmatch(key)
-        if match and f"{match['major']}.{match['minor']}" == upgrade.target and (match["variant"] or "") == variant:
+        if match and f"{match['major']}.{match['minor']}" == upgrade.target and (match["variant"] or "") == kind:
             keys[tuple(int(n) for n in match["scala"].split("."))] = key
     same = tuple(int(n) for n in scala_version.split("."))
     return keys.get(same) or (keys[max(keys)] if keys else None)

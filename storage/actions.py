@@ -31,7 +31,6 @@ from storage import rates, runfailures
 from storage.attempts import WIDENING_AGAIN, failures, is_newest_bad
 from storage.database import Database
 from storage.models import Action, Lease, Rate, Rollout, Stage, Target, Workspace
-from storage.transitions import lock_stage
 
 
 class LeaseLost(Exception):
@@ -123,10 +122,12 @@ def claim(
     return _take(session, machine, now, owner, ids, lease_seconds)
 
 
-def has_work(session: Session, machine: datetime, workspace: str, wants: Sequence[Want]) -> bool:
-    """Whether a claim may find something: a cheap look before its write transaction."""
-    running = session.execute(_RUNNING, {"workspace": workspace})
-    return any(_due(r, machine) for r in running) or bool(_with_work(session, machine, workspace, wants))
+def with_work(session: Session, machine: datetime, wants: Sequence[Want]) -> set[str]:
+    """The workspaces in which a claim may find something: a cheap look before its write transaction."""
+    wanted = {(want.stage_id, want.generation, want.kind) for want in wants}
+    found = {r.workspace for r in session.execute(_RUNNING_ANYWHERE) if _due(r, machine)}
+    unbegun = session.execute(_WORK_ANYWHERE, {"machine": machine})
+    return found | {workspace for workspace, *work in unbegun if tuple(work) in wanted}
 
 
 # What is asked at every claim is built once: building a query costs more than a database needs to answer it.
@@ -135,10 +136,16 @@ _RATE = select(Rate).where(Rate.workspace == bindparam("workspace"))
 _RUNNING = select(Action.id, Action.kind, Action.lease_until, Action.poll_at).where(
     Action.workspace == bindparam("workspace"), Action.state == ActionState.RUNNING
 )
-_UNBEGUN = and_(
-    Action.workspace == bindparam("workspace"),
+_RUNNING_ANYWHERE = select(Action.workspace, Action.lease_until, Action.poll_at).where(
+    Action.state == ActionState.RUNNING
+)
+_UNBEGUN_ANYWHERE = and_(
     Action.state == ActionState.PENDING,
     or_(Action.poll_at.is_(None), Action.poll_at <= bindparam("machine")),
+)
+_UNBEGUN = and_(Action.workspace == bindparam("workspace"), _UNBEGUN_ANYWHERE)
+_WORK_ANYWHERE = (
+    select(Action.workspace, Action.stage_id, Action.generation, Action.kind).where(_UNBEGUN_ANYWHERE).distinct()
 )
 _WORK = select(Action.stage_id, Action.generation, Action.kind).where(_UNBEGUN).distinct()
 _OF_STAGE = and_(
@@ -165,24 +172,32 @@ def _with_work(session: Session, machine: datetime, workspace: str, wants: Seque
     return [w for w in wants if (w.stage_id, w.generation, w.kind) in found]
 
 
+#: Sorted first, then locked one after the other.
+_LOCKED_STAGES = (
+    select(Stage)
+    .where(Stage.id.in_(bindparam("stages", expanding=True)))
+    .order_by(Stage.rollout_id, Stage.position)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+
+
 def _lock_stages(session: Session, ids: Collection[int]) -> dict[int, Stage]:
     """Lock in the order in which the acts of people lock, else the two could wait for each other in a circle."""
     if not ids:
         return {}
-    order = session.execute(select(Stage.id).where(Stage.id.in_(ids)).order_by(Stage.rollout_id, Stage.position))
-    return {stage_id: lock_stage(session, stage_id) for stage_id in order.scalars().all()}
+    found = session.execute(_LOCKED_STAGES, {"stages": sorted(ids)}).scalars().all()
+    return {stage.id: stage for stage in found}
 
 
 def fresh(session: Session, machine: datetime, workspace: str, want: Want, stage: Stage, limit: int) -> list[int]:
     """Actions of a locked stage that may be begun now, read again under its lock."""
     if stage.generation != want.generation or (want.state is not None and stage.state != want.state):
         return []
-    if want.forward:
-        paused = session.execute(_PAUSED, {"rollout": stage.rollout_id}).scalar_one()
-        if paused or stage.locked or stage.state is StageState.ROLLING_BACK:
-            return []
     of = {"stage_id": want.stage_id, "generation": want.generation, "kind": want.kind, "workspace": workspace}
-    in_flight = session.execute(_IN_FLIGHT, of).scalar_one()
+    paused, in_flight = session.execute(_STANDING, {**of, "rollout": stage.rollout_id}).one()
+    if want.forward and (paused or stage.locked or stage.state is StageState.ROLLING_BACK):
+        return []
     if (
         want.max_failures is not None
         and failures(session, want.stage_id, want.generation, want.kind) >= want.max_failures
@@ -197,12 +212,13 @@ def fresh(session: Session, machine: datetime, workspace: str, want: Want, stage
     return list(session.execute(chosen, {**of, "machine": machine, "room": room}).scalars())
 
 
-_PAUSED = select(Rollout.paused).where(Rollout.id == bindparam("rollout"))
 _IN_FLIGHT = (
     select(func.count())
     .select_from(Action)
     .where(_OF_STAGE, Action.workspace == bindparam("workspace"), Action.state == ActionState.RUNNING)
+    .scalar_subquery()
 )
+_STANDING = select(Rollout.paused, _IN_FLIGHT).where(Rollout.id == bindparam("rollout"))
 
 
 def is_shared() -> ColumnElement[bool]:

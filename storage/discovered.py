@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from rollout.machine import Machine
 from rollout.policy import Policy
 from rollout.pool import Pool
 from storage.database import Database
@@ -41,17 +42,21 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a workspace lets us choose: its runtime keys, and by id its cluster policies and its pools."""
+    """What a workspace lets us choose: its runtime keys, and by id its cluster policies, its pools and its machine
+    types; None of these: they are not known."""
 
     versions: Sequence[str]
     policies: Mapping[str, Policy]
     pools: Mapping[str, Pool]
+    machines: Mapping[str, Machine] | None = None
 
 
 def offer_of(workspace: Workspace) -> Offer:
     """What the workspace let us choose at the last look."""
     policies = {key: Policy.from_json(policy) for key, policy in workspace.policies.items()}
-    return Offer(workspace.versions, policies, {key: Pool.from_json(pool) for key, pool in workspace.pools.items()})
+    pools = {key: Pool.from_json(pool) for key, pool in workspace.pools.items()}
+    machines = {key: Machine.from_json(raw) for key, raw in (workspace.machines or {}).items()}
+    return Offer(workspace.versions, policies, pools, machines or None)
 
 
 def rollouts_of(session: Session, workspace: str) -> list[Rollout]:
@@ -117,6 +122,7 @@ def finished(
         row.versions = list(offer.versions)
         row.policies = {key: policy.to_json() for key, policy in offer.policies.items()}
         row.pools = {key: pool.to_json() for key, pool in offer.pools.items()}
+        row.machines = {key: machine.to_json() for key, machine in (offer.machines or {}).items()}
         row.looked_machine = database.machine_now(session)
         if row.look_wanted_at == wanted:
             row.look_wanted_at = None
@@ -146,6 +152,13 @@ def note_submitted(database: Database, workspace: str, found: list[dict[str, Any
     """What was submitted without a job lately, instead of what was known of it."""
     with database.write() as session:
         values = {"submitted": found, "submitted_at": now}
+        session.execute(update(Workspace).where(Workspace.key == workspace).values(**values))
+
+
+def note_deployers(database: Database, workspace: str, found: Mapping[str, str], now: datetime) -> None:
+    """Which tool made the last change, by ``kind/id``, instead of what was known of it."""
+    with database.write() as session:
+        values = {"deployers": dict(found), "deployers_at": now}
         session.execute(update(Workspace).where(Workspace.key == workspace).values(**values))
 
 

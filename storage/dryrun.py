@@ -135,20 +135,23 @@ class PlannedRow:
     pinned: str | None
 
 
-def _found(rollout_id: int, stage_key: str | None) -> ColumnElement[bool]:
+def found_targets(rollout_id: int, stage_key: str | None) -> ColumnElement[bool]:
+    """The targets of one stage or of all, without the supports and without what is gone."""
     found = and_(Target.rollout_id == rollout_id, Target.gone.is_(False), Target.kind.not_in(SUPPORTS))
     return found if stage_key is None else and_(found, Target.stage_key == stage_key)
 
 
 def effects(session: Session, rollout_id: int, stage_key: str | None) -> Effects:
     """The numbers of the dry run of one stage or of all."""
-    total = session.execute(select(func.count()).select_from(Target).where(_found(rollout_id, stage_key))).scalar_one()
+    total = session.execute(
+        select(func.count()).select_from(Target).where(found_targets(rollout_id, stage_key))
+    ).scalar_one()
     if stage_key is not None:
         planned = change_set(session, rollout_id, stage_key)
         targets = targets_of(planned)
         supports = tuple(p for p in planned if p.kind in SUPPORTS)
         return Effects(total, len(targets), sum(p.change.restarts for p in targets), digest_of(planned), supports)
-    in_a_stage = and_(_found(rollout_id, None), Target.stage_key.is_not(None), in_change_set())
+    in_a_stage = and_(found_targets(rollout_id, None), Target.stage_key.is_not(None), in_change_set())
     changes = list(session.execute(select(Target.change).where(in_a_stage)).scalars())
     return Effects(total, len(changes), sum(bool(c and c.get("restarts")) for c in changes), "")
 
@@ -169,7 +172,7 @@ def kept_pools(session: Session, rollout_id: int, stage_key: str | None) -> list
     ).all()
     if not held:
         return []
-    moving = and_(_found(rollout_id, stage_key), Target.stage_key.is_not(None), in_change_set())
+    moving = and_(found_targets(rollout_id, stage_key), Target.stage_key.is_not(None), in_change_set())
     used = {
         (workspace, str(use[1]))
         for workspace, about in session.execute(select(Target.workspace, Target.about).where(moving))
@@ -183,13 +186,15 @@ def left_alone(session: Session, rollout_id: int, stage_key: str | None) -> list
     """Why targets are left alone, the most frequent reason first, each with one of its sentences."""
     rows = session.execute(
         select(Target.skip_code, func.min(Target.skip_sentence), func.min(Target.skip_next), func.count())
-        .where(_found(rollout_id, stage_key), Target.skip_code.is_not(None), Target.pinned_reason.is_(None))
+        .where(found_targets(rollout_id, stage_key), Target.skip_code.is_not(None), Target.pinned_reason.is_(None))
         .group_by(Target.skip_code)
         .order_by(func.count().desc(), Target.skip_code)
     )
     found = [LeftAlone(code or "", sentence or "", step or "", number) for code, sentence, step, number in rows]
     pinned = session.execute(
-        select(func.count()).select_from(Target).where(_found(rollout_id, stage_key), Target.pinned_reason.is_not(None))
+        select(func.count())
+        .select_from(Target)
+        .where(found_targets(rollout_id, stage_key), Target.pinned_reason.is_not(None))
     ).scalar_one()
     return [*found, LeftAlone("pinned", "Deliberately left on the old runtime.", "", pinned)] if pinned else found
 
@@ -207,7 +212,7 @@ def plan_page(session: Session, rollout_id: int, stage_key: str | None, limit: i
             Target.skip_sentence,
             Target.pinned_reason,
         )
-        .where(_found(rollout_id, stage_key))
+        .where(found_targets(rollout_id, stage_key))
         .order_by(case((in_change_set(), 0), else_=1), Target.workspace, Target.kind, Target.name, Target.id)
         .limit(limit)
         .offset(offset)

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, null, select
+from sqlalchemy import ColumnElement, Text, and_, case, cast, func, null, select
 from sqlalchemy.orm import Session
 
+from rollout.change import SUPPORTS
 from rollout.states import ACTION_ENDED, ActionKind
 from storage.dryrun import ALREADY, in_change_set
-from storage.models import Action, Backup, Target
+from storage.models import Action, Backup, Target, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +144,29 @@ def forced(session: Session, rollout_id: int, stage_key: str | None) -> list[tup
     )
     found = [(repository or "unnamed", number) for repository, number in rows]
     return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+
+
+def perhaps(session: Session, rollout_id: int, stage_key: str | None) -> list[tuple[str, list[str]]]:
+    """What would be changed by API although something speaks for a deployment, of one stage or of all: the hint, and
+    the names of those of which it speaks; the most frequent first. The audit log says more than a name."""
+    tools = {
+        (workspace, one): str(tool)
+        for workspace, known in session.execute(select(Workspace.key, Workspace.deployers))
+        for one, tool in (known or {}).items()
+    }
+    asked = select(Target.about, Target.name, Target.kind, Target.object_id, Target.workspace).where(
+        Target.rollout_id == rollout_id,
+        Target.stage_key.is_not(None) if stage_key is None else Target.stage_key == stage_key,
+        Target.managed_by.is_(None),
+        Target.kind.not_in(SUPPORTS),
+        in_change_set(),
+    )
+    if not tools:
+        asked = asked.where(cast(Target.about, Text).like('%"hint"%'))
+    found: dict[str, list[str]] = {}
+    for about, name, kind, object_id, workspace in session.execute(asked.order_by(Target.workspace, Target.name)):
+        tool = tools.get((workspace, f"{kind}/{object_id}"))
+        hint = f"{tool}: by the audit log it made the last change" if tool else (about or {}).get("hint")
+        if hint:  # a tag may be called so, too
+            found.setdefault(str(hint), []).append(f"{name} ({kind}, {workspace})")
+    return sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))

@@ -97,12 +97,15 @@ class Workspace(Base):
     versions: Mapped[list[Any]] = mapped_column(default=list)
     policies: Mapped[dict[str, Any]] = mapped_column(default=dict)  # id -> rollout.policy.Policy, what matters of it
     pools: Mapped[dict[str, Any]] = mapped_column(default=dict)  # id -> rollout.pool.Pool, what is decided of it
+    machines: Mapped[dict[str, Any]] = mapped_column(default=dict)  # type -> rollout.machine.Machine; empty: not known
     looked_at: Mapped[datetime | None]  # calendar: the last complete discovery
     look_wanted_at: Mapped[datetime | None]  # calendar: somebody asked for a fresh look
     looked_machine: Mapped[datetime | None]  # machine time of the last attempt
     runs_seen_at: Mapped[datetime | None]  # calendar: runs are known up to here
     submitted: Mapped[list[Any]] = mapped_column(default=list)  # runs without a job, by creator, name and runtime
     submitted_at: Mapped[datetime | None]  # calendar: when these were read
+    deployers: Mapped[dict[str, Any]] = mapped_column(default=dict)  # kind/id -> tool of its last change (audit log)
+    deployers_at: Mapped[datetime | None]  # calendar: when the audit log was asked
     error: Mapped[str | None] = mapped_column(Text)
     hold_until: Mapped[datetime | None]
 

@@ -27,10 +27,13 @@ def plan_of(rollout: Rollout) -> Plan:
 
 def open_plans(session: Session) -> list[Plan]:
     """The plans of the open rollouts, for those who ask often: their long texts are read once."""
+    return [plan_of_revision(session, revision) for revision in session.execute(_OPEN).scalars().all()]
+
+
+def plan_of_revision(session: Session, revision: int) -> Plan:
+    """The plan of a revision, by its id; its long text is read once."""
     known = _BY_REVISION.setdefault(session.get_bind().engine, {})
-    revisions = list(session.execute(_OPEN).scalars())
-    for revision in revisions:
-        if revision not in known:
-            text = session.execute(select(PlanRevision.text).where(PlanRevision.id == revision)).scalar_one()
-            known[revision] = _parsed(text)
-    return [known[revision] for revision in revisions]
+    if revision not in known:
+        text = session.execute(select(PlanRevision.text).where(PlanRevision.id == revision)).scalar_one()
+        known[revision] = _parsed(text)
+    return known[revision]

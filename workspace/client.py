@@ -22,6 +22,9 @@ PREPARE_LIMIT: Final = 5.0
 #: More pages than any sound listing has: a listing that never ends must not hold a worker forever.
 MOST_PAGES: Final = 1000
 _CONNECTIONS: Final = 64
+_NUMBER: Final = "X-Databricks-Workspace-Id"
+#: How we are called in the user agent.
+PRODUCT: Final = "rollout-bot"
 #: What a client that may only look sends by POST: questions that are too long for an address.
 ASKING: Final = frozenset({"/api/2.1/clusters/events"})
 
@@ -148,6 +151,11 @@ class Client:
         found = self.get("/api/2.1/clusters/spark-versions")
         return frozenset(str(v["key"]) for v in found.get("versions") or () if v.get("key"))
 
+    def number(self) -> str | None:
+        """The number of the workspace, as system tables name it; None: its host does not say. Raises as ``get``."""
+        _, headers = self._ready()
+        return headers.get(_NUMBER)
+
     def identity(self) -> str:
         """Who we are there: the user name, for a service principal its application id. Raises as ``get``."""
         me = self.get("/api/2.0/preview/scim/v2/Me")
@@ -213,7 +221,7 @@ class Client:
         else:
             headers = {"Accept": "application/json"}
             if config.workspace_id:
-                headers["X-Databricks-Workspace-Id"] = str(config.workspace_id)
+                headers[_NUMBER] = str(config.workspace_id)
             return api, headers
         raise failed
 
@@ -226,7 +234,7 @@ class Client:
         config = _Explicit(
             host=self.host,
             clock=self._patience,
-            product="rollout-bot",
+            product=PRODUCT,
             product_version="0.1.0",
             http_timeout_seconds=min(PREPARE_LIMIT, self.time_limit / 2),
             retry_timeout_seconds=1,

@@ -9,7 +9,7 @@ from rollout.change import Change, Found, Raw, Skip, Upgrade
 from rollout.location import cluster_url
 from rollout.pool import POOLS
 from rollout.runtime import shown
-from workspace import permissions
+from workspace import machines, permissions
 from workspace.client import Client
 from workspace.compute import (
     RUNTIME,
@@ -42,6 +42,7 @@ __all__ = [
     "edited_by",
     "edited_since",
     "in_use",
+    "kept",
     "needed",
     "permissions_of",
     "plan",
@@ -128,6 +129,7 @@ def plan(raw: Raw, upgrade: Upgrade) -> Change | Skip:
     notes = [forced_note(elsewhere)] if elsewhere is not None else []
     if warning := way_back_note(fields, upgrade):
         notes.append(warning)
+    notes += machines.notes(raw, fields, upgrade)
     notes += [_effect(str(state)), *support_notes(supports, upgrade), *pool_notes([(raw, fields)], upgrade)]
     if note := access_note(raw):
         notes.append(note)
@@ -201,6 +203,10 @@ def settled(raw: Raw, before: Raw) -> Settlement:
     if _ended_normally(raw):
         return Settlement(Settled.YES, f"It was terminated since. {_why(raw)}".strip())
     return Settlement(Settled.FAILED, f"It was running and did not come up again. {_why(raw)}".strip())
+
+
+def kept(raw: Raw) -> dict[str, Any]:
+    return machines.kept(asked(raw))  # what was asked for: beside it the platform shows defaults of its own
 
 
 def edited_since(client: Client, object_id: str, since: datetime) -> bool | None:

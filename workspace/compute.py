@@ -10,6 +10,7 @@ from rollout.change import FieldChange, Path, Raw, Skip, Upgrade
 from rollout.policy import given, refusal
 from rollout.pool import POOLS, token
 from rollout.runtime import Mapped, map_runtime, release, shown
+from workspace import machines
 
 RUNTIME: Final = "spark_version"
 ENGINE: Final = "runtime_engine"
@@ -39,7 +40,8 @@ def plan_compute(spec: Raw, upgrade: Upgrade, path: Path = ()) -> tuple[FieldCha
     if isinstance(mapped, Skip):
         return mapped
     fields = _fields(spec, mapped, path, upgrade)
-    return _governed(spec, fields, upgrade) or (*fields, *_pooled(spec, path, upgrade))
+    held = _governed(spec, fields, upgrade) or machines.held(spec, fields, upgrade)
+    return held or (*fields, *_pooled(spec, path, upgrade))
 
 
 def value(spec: Raw, field: str) -> Any:

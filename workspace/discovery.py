@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rollout.change import Found
+from rollout.machine import Machine
 from rollout.policy import Policy
-from workspace import pipelines, policies
+from workspace import machines, pipelines, policies
 from workspace.client import Client
 from workspace.errors import Forbidden, Gone, Refused
 from workspace.kinds import KINDS
@@ -18,7 +19,8 @@ _MAY_BE_HIDDEN: Final = frozenset({"pipeline", "pool"})
 class Discovery:
     """What one look found, how long it took in machine seconds and how many calls it needed.
 
-    ``policies`` are the cluster policies by id, not yet compared with what the targets want of them.
+    ``policies`` are the cluster policies by id, not yet compared with what the targets want of them; ``machines`` the
+    machine types by id, None where the workspace does not say.
     """
 
     versions: frozenset[str]
@@ -26,6 +28,7 @@ class Discovery:
     found: list[Found]
     seconds: float
     calls: int
+    machines: dict[str, Machine] | None = None
     hidden: frozenset[str] = frozenset()  # kinds that are only reported and could not be listed: nothing is known
 
 
@@ -38,7 +41,7 @@ def discover(client: Client) -> Discovery:
     Raises the WorkspaceErrors of ``Client.get``, and Incomplete if a listing does not end.
     """
     started, calls = time.monotonic(), client.calls
-    versions = client.versions()
+    versions, offered = client.versions(), machines.offered(client)
     seen: dict[tuple[str, str], Found] = {}
     hidden: set[str] = set()
     kinds: dict[str, Any] = {**KINDS, "pipeline": pipelines}
@@ -52,6 +55,5 @@ def discover(client: Client) -> Discovery:
                 raise
             hidden.add(name)
     known = {f.object_id: policies.understood(f.raw) for f in seen.values() if f.kind == "policy"}
-    return Discovery(
-        versions, known, list(seen.values()), time.monotonic() - started, client.calls - calls, frozenset(hidden)
-    )
+    seconds, made = time.monotonic() - started, client.calls - calls
+    return Discovery(versions, known, list(seen.values()), seconds, made, offered, frozenset(hidden))

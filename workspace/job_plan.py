@@ -8,6 +8,7 @@ from typing import Any, Final
 from rollout.about import SYSTEM, Managed, managed
 from rollout.change import Change, FieldChange, Raw, Skip, Upgrade
 from rollout.runtime import release, scala, shown
+from workspace import machines
 from workspace.compute import (
     RUNTIME,
     access_note,
@@ -26,6 +27,8 @@ _BLOCKING: Final = frozenset(
     {
         "custom_image",
         "legacy_access_mode",
+        "machine_mismatch",
+        "machine_not_offered",
         "policy_refuses",
         "policy_unknown",
         "runtime_from_policy",
@@ -172,6 +175,8 @@ def _notes(
 ) -> Iterator[str]:
     if warning := way_back_note([f for _, fields in changed for f in fields], upgrade):
         yield warning
+    for place, fields in changed:
+        yield from (f"{place.title}: {note}" for note in machines.notes(place.spec, fields, upgrade))
     for place, _ in changed:
         if place.path[1] == "job_clusters":
             yield f"{place.title}: {_count(len(place.tasks), 'task')} use{'s' if len(place.tasks) == 1 else ''} it"

@@ -8,7 +8,7 @@ from rollout.about import About, Use
 from rollout.change import Change, Found, Raw
 from rollout.location import job_url
 from rollout.runtime import release, shown
-from workspace import permissions
+from workspace import machines, permissions
 from workspace.client import Client, Json
 from workspace.compute import RUNTIME, as_set, tags_of, uses_of
 from workspace.compute import backup_of as copy_of
@@ -29,6 +29,7 @@ __all__ = [
     "edited_by",
     "edited_since",
     "in_use",
+    "kept",
     "needed",
     "permissions_of",
     "plan",
@@ -161,6 +162,12 @@ def _outdated(raw: Raw) -> dict[str, Any] | None:
 
 def settled(raw: Raw, before: Raw) -> Settlement:
     return Settlement(Settled.YES, "New runs take the new settings; a run that is under way keeps the old ones.")
+
+
+def kept(raw: Raw) -> dict[str, Any]:
+    return {
+        f"{name} of {place.title}": value for place in places(raw) for name, value in machines.kept(place.spec).items()
+    }
 
 
 def edited_since(client: Client, object_id: str, since: datetime) -> bool | None:

@@ -61,6 +61,10 @@ class Kind(Protocol):
         """
         ...
 
+    def kept(self, raw: Raw) -> dict[str, Any]:
+        """What a change leaves as it is and is looked at after it: machine types and spot settings, by name. Pure."""
+        ...
+
     def settled(self, raw: Raw, before: Raw) -> Settlement:
         """Whether the write has come to rest, given what was read just before it (else the backup). Pure."""
         ...

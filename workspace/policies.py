@@ -33,6 +33,7 @@ __all__ = [
     "edited_by",
     "edited_since",
     "in_use",
+    "kept",
     "known",
     "needed",
     "permissions_of",
@@ -140,6 +141,10 @@ def settled(raw: Raw, before: Raw) -> Settlement:
     if violations:
         return Settlement(Settled.FAILED, f"With its new rule a referent does not fit any more: {violations[0]}.")
     return Settlement(Settled.YES, "It takes what is new beside what is old.")
+
+
+def kept(raw: Raw) -> dict[str, Any]:
+    return {}  # a policy has no machines
 
 
 def edited_since(client: Client, object_id: str, since: datetime) -> bool | None:

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from rollout.change import Change, FieldChange, Found, Path, Raw, Skip, Upgrade
 from rollout.location import pool_url
+from rollout.machine import Doubt, Used, doubts
 from rollout.pool import POOLS, Pool, new_name
-from rollout.runtime import map_runtime, shown
+from rollout.runtime import map_runtime, shown, variant
 from workspace import governed, permissions
 from workspace.client import Client
 from workspace.compute import backup_of as copy_of
@@ -78,7 +79,8 @@ def plan(raw: Raw, upgrade: Upgrade) -> Change | Skip:
             "Make that possible and look again, or leave it so: a runtime that is not loaded is only slower.",
         )
     settings = _settings_of_new(raw, pool)
-    notes = [f"a new pool {pool.new_name} with {shown(pool.loads)} loaded; this one is kept"]
+    notes = [d.note for d in _doubts(pool.machine, pool.loads, upgrade) if not d.holds]
+    notes += [f"a new pool {pool.new_name} with {shown(pool.loads)} loaded; this one is kept"]
     if idle := int(settings.get("min_idle_instances") or 0):
         notes.append(f"the new pool keeps {idle} idle machine{'' if idle == 1 else 's'} from the moment it is made")
     wanted = _text(settings)
@@ -133,6 +135,10 @@ def in_use(client: Client, object_id: str, raw: Raw) -> str | None:
 
 def start(client: Client, object_id: str) -> bool:
     return False
+
+
+def kept(raw: Raw) -> dict[str, Any]:
+    return {}  # the settings of the new pool are compared as a whole
 
 
 def settled(raw: Raw, before: Raw) -> Settlement:
@@ -240,17 +246,23 @@ def _unreadable(client: Client, pool_id: str) -> str | None:
 
 
 def _decided(raw: Raw, upgrade: Upgrade) -> Pool:
-    name = str(raw.get("instance_pool_name") or raw["instance_pool_id"])
+    name, machine = str(raw.get("instance_pool_name") or raw["instance_pool_id"]), str(raw.get("node_type_id") or "")
     loaded = raw.get("preloaded_spark_versions") or []
     mapped = map_runtime(str(loaded[0]), upgrade) if loaded and _stands_in_for(raw) is None else None
     if mapped is None or (isinstance(mapped, Skip) and mapped.code not in {"runtime_variant", "runtime_not_offered"}):
-        return Pool(name)
+        return Pool(name, machine=machine)
     if isinstance(mapped, Skip):
-        return Pool(name, str(loaded[0]), code=mapped.code, held=mapped.sentence.rstrip("."))
+        return Pool(name, str(loaded[0]), code=mapped.code, held=mapped.sentence.rstrip("."), machine=machine)
     made = raw.get(_MADE) or []
     wanted = str(made[0].get("instance_pool_name")) if len(made) == 1 else new_name(name, upgrade.target)
-    code, held = _held(raw, made, wanted)
-    return Pool(name, mapped.key, wanted, stands_in(raw), code, held)
+    against = [d for d in _doubts(machine, mapped.key, upgrade) if d.holds]
+    code, held = (against[0].code, against[0].sentence) if against and not made else _held(raw, made, wanted)
+    return Pool(name, mapped.key, wanted, stands_in(raw), code, held, machine)
+
+
+def _doubts(machine: str, key: str, upgrade: Upgrade) -> list[Doubt]:
+    """What speaks against the machines of a pool for the runtime that the new one is to have loaded."""
+    return doubts([Used("machine type", machine)] if machine else [], upgrade.machines, variant(key) or "")
 
 
 def _held(raw: Raw, made: list[Any], wanted: str) -> tuple[str, str]:

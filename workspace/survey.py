@@ -56,7 +56,7 @@ def survey(
 
 
 def _seen(workspace: str, found: Discovery, source: str, target: str) -> list[Seen]:
-    asked = Upgrade(source, target, found.versions, found.policies)
+    asked = Upgrade(source, target, found.versions, found.policies, machines=found.machines)
     upgrade = replace(asked, policies=widenings(found.found, found.policies, asked))
     return [_one(workspace, one, upgrade) for one in found.found if one.kind in KINDS and one.kind not in SUPPORTS]
 

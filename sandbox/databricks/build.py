@@ -10,6 +10,7 @@ from typing import Any
 
 from sandbox.databricks import (
     acl,
+    audit,
     cluster_config,
     cluster_life,
     files,
@@ -19,6 +20,7 @@ from sandbox.databricks import (
     jobs,
     libraries,
     library_life,
+    offered,
     one_off,
     pipeline_fleet,
     policies,
@@ -47,6 +49,8 @@ def _govern(ws: Workspace, content: Mapping[str, Any], now: int) -> None:
 
 FURNISH: tuple[Callable[[Workspace, Mapping[str, Any], int], None], ...] = (
     _govern,
+    offered.furnish,
+    audit.furnish,
     unity_fleet.furnish,
     one_off.furnish,
     pipeline_fleet.furnish,

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from sandbox.databricks import acl, cluster_config, cluster_life, governance, job_clusters, library_life, versions
+from sandbox.databricks import (
+    acl,
+    cluster_config,
+    cluster_life,
+    governance,
+    job_clusters,
+    library_life,
+    offered,
+    versions,
+)
 from sandbox.databricks.call import Call, Routes
 from sandbox.databricks.encoded import Listing, encode
 from sandbox.databricks.errors import Json, denied, invalid, wrong_state
@@ -98,6 +107,7 @@ def _written(ws: Workspace, asked: Json) -> tuple[Json, Json | None]:
     cluster_config.claim(asked, ws.client_id)
     spec = governance.govern(ws, asked, "all-purpose")
     cluster_config.check(spec, ws.client_id)
+    offered.check(ws, spec)
     return spec, None if spec == asked else asked
 
 
@@ -223,7 +233,7 @@ def spark_versions(ws: Workspace, call: Call) -> Json:
 
 def list_node_types(ws: Workspace, call: Call) -> Json:
     """GET list-node-types."""
-    return {"node_types": versions.node_types()}
+    return {"node_types": offered.listed(ws)}
 
 
 def _any(ws: Workspace, call: Call) -> Cluster:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from sandbox.databricks import admin, faults, identity, statements
+from sandbox.databricks import admin, audit, faults, identity, statements
 from sandbox.databricks.call import Call
 from sandbox.databricks.databricks import Databricks
 from sandbox.databricks.encoded import encode
@@ -113,9 +113,15 @@ class Application:
             if refused is not None:
                 raise refused
         late = struck if struck is not None and struck.kind == "eventual" else None
-        found = self.databricks.answer(ws, call, request.headers.get("authorization", ""), late)
-        if not isinstance(found, dict):
-            found = await found
+        agent = request.headers.get("user-agent", "")
+        try:
+            found = self.databricks.answer(ws, call, request.headers.get("authorization", ""), late)
+            if not isinstance(found, dict):
+                found = await found
+        except ApiError as error:
+            audit.note(ws, call, error.status, agent)
+            raise
+        audit.note(ws, call, 200, agent)
         if struck is not None and struck.kind == "lost-answer":
             raise _NoAnswer
         return found

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sandbox.databricks import acl, cluster_config, job_clusters, versions
+from sandbox.databricks import acl, cluster_config, job_clusters, offered, versions
 from sandbox.databricks.call import Call, Routes
 from sandbox.databricks.errors import ApiError, Json, denied, invalid
 from sandbox.databricks.model import Cluster
@@ -54,6 +54,7 @@ def create(ws: Workspace, call: Call) -> Json:
     _check(ws, pool, "")
     if not pool.get("node_type_id"):
         raise invalid("Missing required field: node_type_id")
+    offered.check(ws, pool)
     loaded = pool.get("preloaded_spark_versions") or []
     if not isinstance(loaded, list) or len(loaded) > 1:
         raise invalid("At most one preloaded Spark version can be specified for an instance pool.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sandbox.databricks import job_clusters
+from sandbox.databricks import audit, job_clusters
 from sandbox.databricks.errors import Json
 from sandbox.databricks.model import Run, draw
 
@@ -34,7 +34,57 @@ CORRECTED = 0.06
 def asked(ws: Workspace, text: str, now: int) -> dict[str, tuple[Mapping[str, str], Rows]]:
     """The system tables that a statement names: columns with their types, and rows."""
     said = text.lower().replace("`", "")
-    return {name: (columns, make(ws, now)) for name, (columns, make) in TABLES.items() if name in said}
+    return {
+        name: (columns, make(ws, now)) for name, (columns, make) in TABLES.items() if name in said and there(ws, name)
+    }
+
+
+def there(ws: Workspace, name: str) -> bool:
+    """Whether a system table is there for the bot to read."""
+    return name in TABLES and (name != "system.access.audit" or audit.enabled(ws))
+
+
+def described(ws: Workspace, name: str) -> Json:
+    """A system table as the catalog shows it."""
+    catalog, schema, table = name.split(".")
+    columns = [
+        {"name": column, "position": place, "type_text": kind, "type_name": kind.upper(), "nullable": True}
+        for place, (column, kind) in enumerate(TABLES[name][0].items())
+    ]
+    return {
+        "name": table,
+        "catalog_name": catalog,
+        "schema_name": schema,
+        "full_name": name,
+        "table_type": "MANAGED",
+        "columns": columns,
+        "owner": "System user",
+    }
+
+
+def changes(ws: Workspace, now: int) -> Rows:
+    """Who changed jobs and clusters, and with which tool."""
+    return [
+        [
+            ACCOUNT,
+            str(ws.number),
+            "2.0",
+            entry["at"],
+            entry["at"],
+            "10.0.0.7",
+            entry["user_agent"],
+            entry["by"],
+            entry["service"],
+            entry["action"],
+            entry["id"] if entry["service"] == "jobs" else None,
+            entry["id"] if entry["service"] == "clusters" else None,
+            entry["status"],
+            "WORKSPACE_LEVEL",
+            event_id,
+        ]
+        for event_id, entry in audit.rows(ws)
+        if entry["at"] <= now - TIMELINE_LATE
+    ]
 
 
 def timeline(ws: Workspace, now: int) -> Rows:
@@ -182,6 +232,25 @@ TABLES: dict[str, tuple[Mapping[str, str], Callable[[Workspace, int], Rows]]] = 
             "termination_code": "string",
         },
         timeline,
+    ),
+    "system.access.audit": (
+        {
+            **_PLACE,
+            "version": "string",
+            "event_time": "timestamp",
+            "event_date": "date",
+            "source_ip_address": "string",
+            "user_agent": "string",
+            "user_identity.email": "string",
+            "service_name": "string",
+            "action_name": "string",
+            "request_params.job_id": "string",
+            "request_params.cluster_id": "string",
+            "response.status_code": "long",
+            "audit_level": "string",
+            "event_id": "string",
+        },
+        changes,
     ),
     "system.billing.usage": (
         {

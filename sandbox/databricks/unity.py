@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 
-from sandbox.databricks import statement_life
+from sandbox.databricks import statement_life, system_tables
 from sandbox.databricks.call import Call, Routes
 from sandbox.databricks.errors import ApiError, Json, denied, invalid
 from sandbox.databricks.paging import seal, unseal
@@ -246,6 +246,8 @@ def table(ws: Workspace, call: Call) -> Json:
     """GET one table or view."""
     name = call.named["full_name"]
     _three(name)
+    if system_tables.there(ws, name):
+        return system_tables.described(ws, name)
     _need_schema(ws, name.rsplit(".", 1)[0] if name.count(".") == 2 else ".".join(name.split(".")[:2]))
     found = ws.lake.tables.get(name)
     if found is None:

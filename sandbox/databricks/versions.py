@@ -1,4 +1,4 @@
-"""The runtimes and machine types that a workspace offers."""
+"""The runtimes that a workspace offers, and the machine types that there are."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def size(node_type_id: str) -> tuple[int, int]:
 
 
 def node_types() -> list[Json]:
-    """What `clusters/list-node-types` answers."""
+    """Every machine type that there is, as `clusters/list-node-types` gives one; offered.py knows a workspace's own."""
     return [_node(*node) for node in _NODES]
 
 

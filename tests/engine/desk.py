@@ -95,6 +95,9 @@ class MadeUp:
         self.on_start(object_id)
         return True
 
+    def kept(self, raw: Raw) -> dict[str, Any]:
+        return clusters.kept(raw)
+
     def settled(self, raw: Raw, before: Raw) -> Settlement:
         return clusters.settled(raw, before)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rollout.about import BUNDLE, REPOSITORY, SYSTEM, TERRAFORM, Managed, managed
+from rollout.about import BUNDLE, REPOSITORY, SYSTEM, TERRAFORM, About, Managed, managed, perhaps_managed
 from rollout.drift import FELL_BACK, Drift, Drifted, grouped, who_said
 from rollout.patch import Edited, description
 
@@ -95,3 +95,29 @@ def test_a_patch_says_what_stands_there_and_what_has_to() -> None:
         '-   spark_version: "a"',
         '+   spark_version: "b"',
     ]
+
+
+@pytest.mark.parametrize(
+    ("creator", "hint"),
+    [
+        ("terraform-prod@example.com", "Terraform: terraform-prod@example.com made it"),
+        ("svc-OpenTofu@example.com", "Terraform: svc-OpenTofu@example.com made it"),
+        ("github-actions@example.com", "a deployment: github-actions@example.com made it"),
+        ("data-ci@example.com", "a deployment: data-ci@example.com made it"),
+        (
+            "5de8c23d-5a4d-4b0c-9e0f-5de8c23d5de8",
+            "a deployment: the service principal 5de8c23d-5a4d-4b0c-9e0f-5de8c23d5de8 made it",
+        ),
+        ("cicero@example.com", None),
+        ("ana.deployedoff@example.com", None),
+        ("ana@terraform.example.com", None),  # a company, not a name
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_name_of_whoever_made_it_is_a_hint_and_no_more(creator: str | None, hint: str | None) -> None:
+    assert perhaps_managed(creator) == hint
+    about = About(creator=creator)
+    assert (about.hint, about.managed) == (hint, None)
+    assert about.to_json().get("hint") == hint
+    assert About(creator=creator, managed=Managed(TERRAFORM)).hint is None

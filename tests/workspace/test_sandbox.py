@@ -65,10 +65,10 @@ def test_discovery_finds_everything_with_a_handful_of_calls(databricks: Databric
     assert {f.object_id for f in seen.found if f.kind == "job"} == {str(job_id) for job_id in ws.jobs}
     assert "17.3.x-scala2.13" in seen.versions
     large = sum(len(job.settings.get("tasks", ())) > 100 for job in ws.jobs.values())
-    # Versions, a page of clusters, one of jobs, pools, policies, pipelines; and of what has the old runtime loaded
-    # whether we may make such a pool with the same permissions.
+    # Versions, machine types, a page of clusters, one of jobs, pools, policies, pipelines; and of what has the old
+    # runtime loaded whether we may make such a pool with the same permissions.
     loaded = sum(f.raw.get("preloaded_spark_versions") is not None for f in seen.found if f.kind == "pool")
-    assert seen.calls == 6 + 2 * large + (1 + loaded if loaded else 0)
+    assert seen.calls == 7 + 2 * large + (1 + loaded if loaded else 0)
     for found in (f for f in seen.found if f.kind in KINDS and f.kind != "pool"):
         assert KINDS[found.kind].read(client, found.object_id)["creator_user_name"] == found.raw["creator_user_name"]
 

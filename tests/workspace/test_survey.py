@@ -46,6 +46,7 @@ def test_it_costs_paging_only_and_nothing_is_written(fleet: str) -> None:
             assert seen.pop(("GET", "/api/2.0/preview/scim/v2/Me"), 0) == (1 if asked else 0)
             assert seen == {
                 ("GET", "/api/2.0/instance-pools/list"): 1,
+                ("GET", "/api/2.1/clusters/list-node-types"): 1,
                 ("GET", "/api/2.1/clusters/spark-versions"): 1,
                 ("GET", "/api/2.0/policies/clusters/list"): 1,
                 ("GET", "/api/2.1/clusters/list"): max(ceil(clusters / 100), 1),
