@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from commands.call import Refused, refused
 
-_NUMBERS: Final = frozenset({"rollout", "target_id", "version", "generation", "page"})
+_NUMBERS: Final = frozenset(
+    {"rollout", "target_id", "version", "generation", "page", "amendment", "override", "escalation"}
+)
 _TEXTS: Final = frozenset(
     {"words", "stage", "target", "reason", "role", "comment", "confirm", "state", "verb", "owner", "repository"}
 )

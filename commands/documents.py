@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from commands import amendment, compared, download, drifted, outlook, report
 from commands import card as cards
-from commands import compared, download, drifted, outlook, report
 from commands.reply import (
     At,
     Block,
@@ -54,6 +54,10 @@ def document(
         return download.document(session, standing, ids)
     if kind == "drift":
         return drifted.document(session, standing)
+    if kind == "amendment_proposed":
+        return amendment.proposed(session, standing, ids)
+    if kind == "plan_amended":
+        return amendment.amended(session, standing, ids)
     if kind in {"paused", "resumed"}:
         return _flag(standing, kind)
     if kind in _OF_START:
@@ -63,16 +67,20 @@ def document(
     return make(session, standing, stage, ids, now) if make is not None and stage is not None else None
 
 
-def closing(session: Session, standing: Standing, kind: str, stage_key: str, now: datetime) -> Reply:
+def closing(
+    session: Session, standing: Standing, kind: str, stage_key: str | None, ids: Mapping[str, Any], now: datetime
+) -> Reply:
     """A posted message whose time is over: what it was about, what became of it, nothing to press."""
-    stage = standing.stage(stage_key)
+    if kind == "amendment_proposed":
+        return amendment.closing(session, standing, ids)
+    stage = standing.stage(stage_key or "")
     if kind == "stage_passed" and stage.state is StageState.PASSED:
         reply = _stage_passed(session, standing, stage, {}, now)
         if reply is not None:
             return replace(reply, blocks=tuple(b for b in reply.blocks if not isinstance(b, Buttons)))
     said = f"{stage_key} {_WAS.get(kind, 'has gone on')}. That is over; its card shows how it stands."
     # What names the head of the record goes on naming it: an older database shows against it (docs/audit.md).
-    place = sealing.place_of(session, standing.id, stage_key, None, kind) if kind in TELL_A_HEAD else None
+    place = sealing.place_of(session, standing.id, stage.key, None, kind) if kind in TELL_A_HEAD else None
     head = (Note(line("Record ", Code(str(place)))),) if place is not None else ()
     return Reply(said, (Paragraph((line(Icon("info"), " ", said),)), *head))
 
@@ -242,6 +250,12 @@ def _stage_rejected(
     )
 
 
+def _sign_offs_stale(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    return amendment.stale_sign_offs(stage.key, standing.id, ids)
+
+
 def _bake_worse(
     session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
 ) -> Reply | None:
@@ -339,6 +353,7 @@ _OF_STAGE: dict[str, Maker] = {
     "rollback_started": _rollback_started,
     "rollback_ended": _rollback_ended,
     "bake_worse": _bake_worse,
+    "sign_offs_stale": _sign_offs_stale,
     "stage_rejected": _stage_rejected,
     "pinned": _pinned,
     "pinned_failed": _pinned_failed,

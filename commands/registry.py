@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from commands.amendment import accept, decline, difference
 from commands.approve import approve, check_reject, reject
 from commands.audit import audit
 from commands.call import Call
@@ -163,6 +164,27 @@ _ALL: Final = (
         act=True,
         check=check_unlock,
     ),
+    Verb(
+        "accept-plan",
+        "/rollout accept-plan DIGEST",
+        "Accepts a change of the plan that somebody else proposed.",
+        "word",
+        accept,
+        act=True,
+        hidden=True,
+        harmless=True,
+    ),
+    Verb(
+        "decline-plan",
+        "/rollout decline-plan DIGEST",
+        "Declines a change of the plan.",
+        "word",
+        decline,
+        act=True,
+        hidden=True,
+        harmless=True,
+    ),
+    Verb("amendment", "/rollout amendment", "What a change of the plan says.", "nothing", difference, hidden=True),
     Verb(
         "cancel",
         "/rollout cancel STAGE",

@@ -169,7 +169,10 @@ def facts_age(standing: Standing, now: datetime) -> Line:
     if any(w.look_pending for w in looks if w is not None):
         words.append("A fresh look is under way.")
     if standing.file_differs:
-        words.append("The plan file differs from the plan that this rollout runs by; the stored plan rules.")
+        words.append(
+            "The plan file differs from the plan that this rollout runs by; the stored plan rules until "
+            "python app.py plan amend FILE."
+        )
     return line(" ".join(words))
 
 

@@ -120,7 +120,7 @@ def open_review(
         evidence_digest=bundle.digest,
         evidence_text=bundle.text,
     )
-    key = f"decision_wanted:{stage.id}:{stage.generation}"
+    key = f"decision_wanted:{stage.id}:{stage.generation}:{stage.version}"  # a review may begin again
     post(session, now, key, "decision_wanted", rollout_id=stage.rollout_id, stage_id=stage.id, repeat=True)
 
 

@@ -76,12 +76,13 @@ def _hold(session: Session, rollout_id: int) -> Rollout:
 
     The engine locks a stage first and then inserts rows with a foreign key to the rollout; a plain FOR UPDATE here
     would wait for that stage while the engine's insert waits for the rollout.
+
+    Locked first and read then: a row that was waited for is joined with what was there before the wait, and an
+    amendment may have given it another revision of its plan.
     """
+    session.execute(select(Rollout.id).where(Rollout.id == rollout_id).with_for_update(key_share=True))
     return session.execute(
-        select(Rollout)
-        .where(Rollout.id == rollout_id)
-        .with_for_update(of=Rollout, key_share=True)
-        .execution_options(populate_existing=True)
+        select(Rollout).where(Rollout.id == rollout_id).execution_options(populate_existing=True)
     ).scalar_one()
 
 

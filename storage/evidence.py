@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from rollout.amend import terms
 from rollout.digest import canonical
 from rollout.standing import Finding
 from storage.database import Database
@@ -28,7 +29,7 @@ class Bundle:
 
 
 def freeze(session: Session, stage: Stage) -> Bundle:
-    """The bundle of a stage from what is stored of it now: change set, plan, verdicts and pins.
+    """The bundle of a stage from what is stored of it now: change set, what the plan asks of it, verdicts and pins.
 
     Never times or measurements: a look that finds the same again keeps the digest.
     """
@@ -38,7 +39,8 @@ def freeze(session: Session, stage: Stage) -> Bundle:
         .order_by(Evidence.id)
     )
     found = {criterion: [str(verdict), code] for criterion, verdict, code in rows}  # the newest one wins
-    checked = [c.key for c in plan_of(stage.rollout).stage(stage.key).criteria if c.check is not None]
+    plan = plan_of(stage.rollout)
+    checked = [c.key for c in plan.stage(stage.key).criteria if c.check is not None]
     pins = session.execute(
         select(Target.workspace, Target.kind, Target.object_id)
         .where(
@@ -51,7 +53,7 @@ def freeze(session: Session, stage: Stage) -> Bundle:
     text = canonical(
         {
             "change_set": stage.change_set_digest,
-            "plan": stage.rollout.revision.digest,
+            "plan": terms(plan, stage.key),  # not the whole plan: a new contact makes no sign-off stale
             "verdicts": {key: found[key] for key in checked if key in found},
             "pins": [list(p) for p in pins],
         }
