@@ -152,9 +152,10 @@ def stale_sign_offs(stage_key: str, rollout_id: int, ids: Mapping[str, Any]) -> 
         parts += [Person(user), " "]
     why = short(str(ids.get("why") or "its evidence changed"), 300)
     said = f"What was signed of {stage_key} holds no longer: {why}"
+    looks = "Its checks look once more; then" if ids.get("looks", True) else "On what is there now"
     lines = (
         line(Icon("warning"), " ", *parts, Strong(said)),
-        line(f"Its checks look once more; then /rollout approve {stage_key} asks again."),
+        line(f"{looks} /rollout approve {stage_key} asks again."),
     )
     details = Button("Details", "status", {"rollout": rollout_id, "stage": stage_key})
     return Reply(f"{said}.", (Paragraph(lines), Buttons((details,))))

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from commands import amendment, compared, download, drifted, outlook, report
+from commands import amendment, compared, download, drifted, outlook, override, report
 from commands import card as cards
 from commands.reply import (
     At,
@@ -73,6 +73,8 @@ def closing(
     """A posted message whose time is over: what it was about, what became of it, nothing to press."""
     if kind == "amendment_proposed":
         return amendment.closing(session, standing, ids)
+    if kind == "override_wanted":
+        return override.closing(session, stage_key or "", ids)
     stage = standing.stage(stage_key or "")
     if kind == "stage_passed" and stage.state is StageState.PASSED:
         reply = _stage_passed(session, standing, stage, {}, now)
@@ -86,6 +88,7 @@ def closing(
 
 
 _WAS = {
+    "roles_wanted": "was waiting for sign-offs",
     "decision_wanted": "was ready for review",
     "stage_rejected": "was rejected",
     "stage_blocked": "was blocked",
@@ -113,7 +116,7 @@ def _decision_wanted(
         Paragraph((line(Icon("info"), " ", Strong(said)), line(targets_words(stage).capitalize() + "."))),
         *cards.failures(session, stage, 3),
         Paragraph(tuple(_wanted(standing, stage))),
-        _buttons(standing, stage, now, {"approve", "reject"}),
+        _buttons(standing, stage, now, {"approve", "reject", "recheck", "override"}),
     ]
     return Reply(said, tuple(blocks))
 
@@ -256,6 +259,34 @@ def _sign_offs_stale(
     return amendment.stale_sign_offs(stage.key, standing.id, ids)
 
 
+def _override_wanted(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    return override.wanted(session, standing, stage, ids)
+
+
+def _override_confirmed(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    return override.confirmed(session, standing, stage, ids)
+
+
+def _roles_wanted(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    """The question to the missing roles once more: by a person, or a day later by the bot."""
+    lacking = stage.lacking(standing.required(stage.key))
+    if stage.state is not StageState.REVIEW or not lacking:
+        return None
+    by: Line = (", asked again by ", Person(str(ids["by"]))) if ids.get("by") else ()
+    said = f"{stage.key} still waits for its sign-offs"
+    blocks: list[Block] = [
+        Paragraph((line(Icon("waiting"), " ", Strong(said), *by), *_wanted(standing, stage))),
+        _buttons(standing, stage, now, {"approve", "reject"}),
+    ]
+    return Reply(f"{said}.", tuple(blocks))
+
+
 def _bake_worse(
     session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
 ) -> Reply | None:
@@ -354,6 +385,9 @@ _OF_STAGE: dict[str, Maker] = {
     "rollback_ended": _rollback_ended,
     "bake_worse": _bake_worse,
     "sign_offs_stale": _sign_offs_stale,
+    "override_wanted": _override_wanted,
+    "override_confirmed": _override_confirmed,
+    "roles_wanted": _roles_wanted,
     "stage_rejected": _stage_rejected,
     "pinned": _pinned,
     "pinned_failed": _pinned_failed,

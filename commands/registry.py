@@ -11,11 +11,15 @@ from commands.contacts import contacts
 from commands.download import download
 from commands.flags import pause, refresh, resume
 from commands.home import home
+from commands.override import check_override, override
+from commands.override import confirm as confirm_override
+from commands.override import decline as decline_override
 from commands.pin import check_pin, pin
 from commands.pins import unpin
 from commands.plan import plan
 from commands.reply import Reply
 from commands.report import report
+from commands.review import ask_again, recheck, revoke
 from commands.rollback import check_unlock, rollback, unlock
 from commands.share import share
 from commands.start import cancel, check_start, start
@@ -114,6 +118,66 @@ _ALL: Final = (
         act=True,
         detail=("Until you, or another person of your role, approves it.",),
         check=check_reject,
+    ),
+    Verb(
+        "revoke",
+        "/rollout revoke STAGE",
+        "Takes back your own sign-off or rejection, before the stage has passed.",
+        "stage",
+        revoke,
+        act=True,
+    ),
+    Verb(
+        "recheck",
+        "/rollout recheck STAGE",
+        "Has the checks of a stage in review look once more.",
+        "stage",
+        recheck,
+        act=True,
+        harmless=True,
+        detail=("Where they find the same, what was signed counts on; else it is signed anew.",),
+    ),
+    Verb(
+        "override",
+        "/rollout override STAGE [CONDITION] [reason]",
+        "Asks to pass over one unmet condition; a second person confirms.",
+        "stage",
+        override,
+        act=True,
+        detail=(
+            "Only for roles that the plan names, never for required sign-offs of production; shown for ever.",
+            "Without a condition: lists what is unmet. It ends when the evidence changes.",
+        ),
+        check=check_override,
+    ),
+    Verb(
+        "confirm-override",
+        "/rollout confirm-override",
+        "Confirms an override that somebody else asked for.",
+        "nothing",
+        confirm_override,
+        act=True,
+        hidden=True,
+    ),
+    Verb(
+        "decline-override",
+        "/rollout decline-override",
+        "Declines an override.",
+        "nothing",
+        decline_override,
+        act=True,
+        hidden=True,
+        harmless=True,
+    ),
+    Verb(
+        "ask-again",
+        "/rollout ask-again STAGE",
+        "Asks the missing roles once more.",
+        "stage",
+        ask_again,
+        act=True,
+        hidden=True,
+        harmless=True,
     ),
     Verb(
         "pause",

@@ -135,3 +135,19 @@ def close_gates(act: Act, after: str) -> None:
         row = act.stages.get(planned.key)
         if row is not None and row.state is StageState.READY:
             move(act.session, row, StageState.WAITING, act.now, act.who.by, f"{row.key} waits for {after} again")
+
+
+def back_to_checks(act: Act, stage: Stage, sentence: str) -> None:
+    """From review to the end of the bake: the engine looks at everything and opens the review again."""
+    move(
+        act.session,
+        stage,
+        StageState.BAKING,
+        act.now,
+        act.who.by,
+        sentence,
+        bake_until=act.now,
+        reviewed_at=None,
+        evidence_digest=None,
+        evidence_text=None,
+    )

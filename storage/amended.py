@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from rollout import amend
 from rollout.plan import Plan
 from rollout.states import StageState
-from storage.acting import Act, open_gates
+from storage.acting import Act, back_to_checks, open_gates
 from storage.models import Amendment, Card, Outbox, PlanRevision, ScheduledStart, SignOff, Stage, Target, Workspace
 from storage.record import event, post, touch_card
 from storage.transitions import lock_stage, move
@@ -130,18 +130,7 @@ def _sign_anew(act: Act, stage: Stage, told: Sequence[str]) -> None:
     if stage.state is not StageState.REVIEW:
         return
     sentence = f"the plan of {stage.key} was amended: its checks look once more, and it is signed anew"
-    move(
-        act.session,
-        stage,
-        StageState.BAKING,
-        act.now,
-        act.who.by,
-        sentence,
-        bake_until=act.now,
-        reviewed_at=None,
-        evidence_digest=None,
-        evidence_text=None,
-    )
+    back_to_checks(act, stage, sentence)
     if told:
         key = f"sign_offs_stale:{stage.id}:{stage.generation}:{stage.version}"
         ids = {"givers": list(told), "why": "the plan was amended"}

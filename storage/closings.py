@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import String, and_, cast, literal, or_, select, update
+from sqlalchemy import String, and_, cast, func, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from rollout.states import StageState
-from storage.models import Amendment, Card, Outbox, Stage
+from storage.models import Amendment, Card, Outbox, Override, Rollout, Stage
 
 #: A message of that kind speaks of a stage in this state; once it has left it, the message is over.
 SPEAKS_OF: Final = {
     "decision_wanted": StageState.REVIEW,
     "stage_rejected": StageState.REVIEW,
+    "roles_wanted": StageState.REVIEW,
     "stage_blocked": StageState.BLOCKED,
     "stage_passed": StageState.PASSED,
     "rollback_started": StageState.ROLLING_BACK,
@@ -65,6 +66,23 @@ def over(session: Session, most: int = 5) -> list[Closing]:
 
 def _decided(session: Session, most: int) -> list[Closing]:
     """Messages that asked for a second person, and were answered."""
+    asked = session.execute(
+        select(Outbox, func.coalesce(Card.channel, Rollout.channel))
+        .join(Override, Outbox.key == literal("override_wanted:") + cast(Override.id, String))
+        .join(Rollout, Rollout.id == Outbox.rollout_id)
+        .join(Stage, Stage.id == Override.stage_id)
+        .outerjoin(Card, Card.stage_id == Outbox.stage_id)
+        .where(
+            Outbox.state == "sent",
+            Outbox.message_ts.is_not(None),
+            or_(Override.state != "asked", Override.generation != Stage.generation),
+        )
+        .order_by(Outbox.id)
+        .limit(most)
+    ).all()
+    found = [
+        Closing(r.id, r.kind, r.stage_id, channel, r.message_ts or "", r.rollout_id, r.ids) for r, channel in asked
+    ]
     rows = session.execute(
         select(Outbox)
         .join(Amendment, Outbox.key == literal("amendment_proposed:") + cast(Amendment.id, String))
@@ -72,7 +90,7 @@ def _decided(session: Session, most: int) -> list[Closing]:
         .order_by(Outbox.id)
         .limit(most)
     ).scalars()
-    return [
+    return found + [
         Closing(r.id, r.kind, r.stage_id, str(r.ids.get("channel") or ""), r.message_ts or "", r.rollout_id, r.ids)
         for r in rows
     ]

@@ -79,7 +79,7 @@ def test_the_posted_message_loses_its_buttons_once_it_is_decided(world: World, t
     world.alter(Outbox, state="sent", message_ts="1.2")
     with world.database.read() as session:
         assert closings.over(session) == []
-    typed(world, tmp_path / "plan.yml", plan_text(ANOTHER_QA, ("Sandbox, 13.3", "Sandbox: 13.3")))
+    typed(world, tmp_path / "plan.yml", plan_text(ANOTHER_QA, ("Sandbox, 13.3", "Sandbox from 13.3")))
     with world.database.read() as session:
         (over,) = closings.over(session)
     assert (over.channel, over.ts) == (world.plan.channel, "1.2")
