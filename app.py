@@ -207,7 +207,19 @@ def _engine(found: Settings, database: Database, calendar: Calendar, plans: Sequ
     owner = f"{os.uname().nodename}:{os.getpid()}:{os.urandom(4).hex()}"
     # A write may also have to log in first.
     patience = Patience(http=max(c.write_limit for c in clients.values()), settle=found.settle)
-    return Engine(Parts(database, calendar, clients, vault, owner, patience, found.parallel, read_only=found.read_only))
+    return Engine(
+        Parts(
+            database,
+            calendar,
+            clients,
+            vault,
+            owner,
+            patience,
+            found.parallel,
+            read_only=found.read_only,
+            environment=os.environ,
+        )
+    )
 
 
 def _keyring(found: Settings) -> Keyring:

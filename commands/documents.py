@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from commands import amendment, compared, download, drifted, outlook, override, report
+from commands import amendment, compared, download, drifted, escalation, outlook, override, report
 from commands import card as cards
 from commands.reply import (
     At,
@@ -73,6 +73,8 @@ def closing(
     """A posted message whose time is over: what it was about, what became of it, nothing to press."""
     if kind == "amendment_proposed":
         return amendment.closing(session, standing, ids)
+    if kind in {"escalated", "rollback_wanted"}:
+        return escalation.closing(session, stage_key or "", ids)
     if kind == "override_wanted":
         return override.closing(session, stage_key or "", ids)
     stage = standing.stage(stage_key or "")
@@ -116,7 +118,8 @@ def _decision_wanted(
         Paragraph((line(Icon("info"), " ", Strong(said)), line(targets_words(stage).capitalize() + "."))),
         *cards.failures(session, stage, 3),
         Paragraph(tuple(_wanted(standing, stage))),
-        _buttons(standing, stage, now, {"approve", "reject", "recheck", "override"}),
+        _buttons(standing, stage, now, {"approve", "reject", "recheck", "acknowledge"}),
+        *override.at_criteria(standing, stage.key),
     ]
     return Reply(said, tuple(blocks))
 
@@ -150,7 +153,7 @@ def _stage_blocked(
         Paragraph((line(Icon("blocked"), " ", Strong(f"{said}{code}")), line(targets_words(stage).capitalize() + "."))),
         *cards.failures(session, stage),
         Paragraph((starter, *_next_when_blocked(stage))),
-        _buttons(standing, stage, now, {"start", "pin", "rollback"}),
+        _buttons(standing, stage, now, {"start", "pin", "rollback", "acknowledge"}),
     ]
     return Reply(said, tuple(blocks))
 
@@ -271,6 +274,25 @@ def _override_confirmed(
     return override.confirmed(session, standing, stage, ids)
 
 
+def _escalated(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    return escalation.escalated(session, standing, stage, ids, now)
+
+
+def _acknowledged(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    return escalation.acknowledged(session, stage, ids)
+
+
+def _rollback_wanted(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    pressed = _buttons(standing, stage, now, {"rollback", "acknowledge"})
+    return escalation.rollback_wanted(session, standing, stage, ids, pressed)
+
+
 def _roles_wanted(
     session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
 ) -> Reply | None:
@@ -388,6 +410,9 @@ _OF_STAGE: dict[str, Maker] = {
     "override_wanted": _override_wanted,
     "override_confirmed": _override_confirmed,
     "roles_wanted": _roles_wanted,
+    "escalated": _escalated,
+    "acknowledged": _acknowledged,
+    "rollback_wanted": _rollback_wanted,
     "stage_rejected": _stage_rejected,
     "pinned": _pinned,
     "pinned_failed": _pinned_failed,

@@ -255,6 +255,9 @@ def next_buttons(
             and stage.state is not StageState.ROLLING_BACK
         ):
             found.append(Button("Pause", "pause", {"rollout": standing.id}))
+    if stage.escalation is not None and not stage.looked_after_by and roles:
+        at_it = {"rollout": standing.id, "stage": key, "escalation": stage.escalation}
+        found.append(Button("I look after it", "acknowledge", at_it))
     # Last: what is red must not be the first thing under the hand.
     retry_revert = stage.state is StageState.ROLLED_BACK and stage.block_code is not None
     if (stage.state in HAS_CHANGES or retry_revert) and can(plan.capabilities.rollback):

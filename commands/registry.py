@@ -9,6 +9,7 @@ from commands.call import Call
 from commands.checklist import check_mark, checklist, mark, unmark
 from commands.contacts import contacts
 from commands.download import download
+from commands.escalation import acknowledge, ask_back
 from commands.flags import pause, refresh, resume
 from commands.home import home
 from commands.override import check_override, override
@@ -165,6 +166,26 @@ _ALL: Final = (
         "Declines an override.",
         "nothing",
         decline_override,
+        act=True,
+        hidden=True,
+        harmless=True,
+    ),
+    Verb(
+        "acknowledge",
+        "/rollout acknowledge STAGE",
+        "Says that you look after what went wrong; nobody else is named.",
+        "stage",
+        acknowledge,
+        act=True,
+        hidden=True,
+        harmless=True,
+    ),
+    Verb(
+        "ask-rollback",
+        "/rollout ask-rollback STAGE [reason]",
+        "Asks those who may for a rollback.",
+        "stage",
+        ask_back,
         act=True,
         hidden=True,
         harmless=True,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from commands import outlook, override
+from commands import escalation, outlook, override
 from commands.call import Call
 from commands.reply import (
     At,
@@ -73,7 +73,7 @@ def stage_lines(standing: Standing, stage: StageStanding, now: datetime) -> list
     elif stage.state in {StageState.READY, *ENGINE_STATES} - {StageState.ROLLING_BACK}:
         titles = standing.titles()
         lines.append(line("Sign-offs needed: ", listed([titles.get(r, r) for r in standing.required(stage.key)])))
-    lines += override.lines(stage)
+    lines += [*escalation.looked_after(stage), *override.lines(stage)]
     if stage.begin_at is not None and not stage.started:
         by: Line = (", scheduled by ", Person(stage.begin_by)) if stage.begin_by else ()
         lines.append(line(Icon("waiting"), " Begins ", At(stage.begin_at), *by))

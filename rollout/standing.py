@@ -128,6 +128,8 @@ class StageStanding:
     signatures: tuple[Signature, ...] = ()
     evidence_doubt: str = ""  # why its frozen evidence cannot be relied on; empty: it fits
     findings: Mapping[str, Finding] = field(default_factory=dict)
+    escalation: int | None = None  # what wants a person's eye and is not over
+    looked_after_by: str = ""  # who took it on; empty: nobody yet
     overrides: tuple[Waiver, ...] = ()  # every condition that was ever passed over, also those that count no more
 
     @property

@@ -8,7 +8,7 @@ from sqlalchemy import String, and_, cast, func, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from rollout.states import StageState
-from storage.models import Amendment, Card, Outbox, Override, Rollout, Stage
+from storage.models import Amendment, Card, Escalation, Outbox, Override, Rollout, Stage
 
 #: A message of that kind speaks of a stage in this state; once it has left it, the message is over.
 SPEAKS_OF: Final = {
@@ -83,6 +83,29 @@ def _decided(session: Session, most: int) -> list[Closing]:
     found = [
         Closing(r.id, r.kind, r.stage_id, channel, r.message_ts or "", r.rollout_id, r.ids) for r, channel in asked
     ]
+    watched = session.execute(
+        select(Outbox, Card.channel)
+        .join(
+            Escalation,
+            or_(
+                Outbox.key.like(literal("escalated:") + cast(Escalation.id, String) + ":%"),
+                Outbox.key == literal("rollback_wanted:") + cast(Escalation.id, String),
+            ),
+        )
+        .join(Card, Card.stage_id == Outbox.stage_id)
+        .where(
+            Outbox.kind.in_(["escalated", "rollback_wanted"]),
+            Outbox.state == "sent",
+            Outbox.message_ts.is_not(None),
+            or_(
+                Escalation.ended_at.is_not(None),
+                and_(Outbox.kind == "escalated", Escalation.acknowledged_at.is_not(None)),
+            ),
+        )
+        .order_by(Outbox.id)
+        .limit(most)
+    ).all()
+    found += [Closing(r.id, r.kind, r.stage_id, where, r.message_ts or "", r.rollout_id, r.ids) for r, where in watched]
     rows = session.execute(
         select(Outbox)
         .join(Amendment, Outbox.key == literal("amendment_proposed:") + cast(Amendment.id, String))
