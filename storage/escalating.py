@@ -170,7 +170,7 @@ def _fails(session: Session, stage: Stage) -> bool:
         .where(Evidence.stage_id == stage.id, Evidence.generation == stage.generation)
         .order_by(Evidence.id)
     )
-    found = {criterion: verdict for criterion, verdict in rows}
+    found = {row[0]: row[1] for row in rows}  # the newest one wins
     confirmed = waivers.waivers(session, stage.rollout_id, plan, keyring_of(session)).get(stage.id, ())
     passed = counting(confirmed)
     return any(
