@@ -125,7 +125,7 @@ def confirm(database: Database, who: Who, now: datetime, rollout_id: int, overri
         )
         if told:
             letter = f"sign_offs_stale:{stage.id}:{stage.generation}:{stage.version}"
-            said = {"givers": told, "why": "a condition is passed over", "looks": False}
+            about = {"givers": told, "why": "a condition is passed over", "looks": False}
             post(
                 act.session,
                 now,
@@ -133,7 +133,7 @@ def confirm(database: Database, who: Who, now: datetime, rollout_id: int, overri
                 "sign_offs_stale",
                 rollout_id=rollout_id,
                 stage_id=stage.id,
-                ids=said,
+                ids=about,
                 repeat=True,
             )
         return Decided(True, stage.key, row.title)
