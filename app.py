@@ -5,6 +5,7 @@ python app.py web | worker        split on PostgreSQL: Slack by HTTP | engine an
 python app.py migrate             bring the database to the newest schema
 python app.py doctor              say what is ready and what is not, and what to do about it
 python app.py plan check FILE     say everything that is wrong with a plan (--online: ask the workspaces, too)
+python app.py plan amend FILE     propose a changed plan for the rollout under way; a second person accepts it
 python app.py plan new            look at the workspaces and propose a first plan
 python app.py rollout VERB ...    the same door as /rollout, from a terminal
 python app.py audit verify        verify the record of who did what, also against posted heads (--head N:DIGEST)
@@ -26,6 +27,7 @@ from slack_sdk import WebClient
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+import amending
 import auditing
 import firstday
 import settings as configuration
@@ -73,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
     verbs.add_parser("key", help="make a key for ROLLOUT_SECRET_KEYS")
     doctor = verbs.add_parser("doctor", help="say what is ready and what is not, and what to do about it")
     doctor.add_argument("--json", action="store_true", help="for programs")
-    _plan_arguments(verbs.add_parser("plan", help="check a plan, or propose a first one"))
+    _plan_arguments(verbs.add_parser("plan", help="check a plan, propose a first one, or amend the one in force"))
     audit = verbs.add_parser("audit", help="verify the record of who did what").add_subparsers(
         dest="action", metavar="verify", required=True
     )
@@ -99,10 +101,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _plan_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="check | new", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="check | amend | new", required=True)
     check = actions.add_parser("check", help="say everything that is wrong with a plan")
     check.add_argument("file", type=Path)
     check.add_argument("--online", action="store_true", help="ask the workspaces, and Slack where it is set up")
+    amend = actions.add_parser("amend", help="propose a changed plan for its open rollout; a second person accepts it")
+    amend.add_argument("file", type=Path)
+    amend.add_argument("--as", dest="operator", metavar="USER", help="your Slack user id (or ROLLOUT_OPERATOR)")
     new = actions.add_parser("new", help="look at the workspaces and propose a first plan; changes nothing")
     new.add_argument("--workspace", action="append", default=[], metavar="KEY[=HOST]", help="these, not all of them")
     new.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: standard output)")
@@ -119,6 +124,10 @@ def _run(chosen: argparse.Namespace) -> int:
         case "plan" if chosen.action == "new":
             builders = firstday.Builders(_looking, _slack, _calendar)
             return firstday.plan_new(builders, chosen.workspace, chosen.out, chosen.force)
+        case "plan" if chosen.action == "amend":
+            found = _checked(slack=False, workspaces=False, plans=False)
+            operator = chosen.operator or os.environ.get("ROLLOUT_OPERATOR", "")
+            return amending.propose(_stored(found), _calendar(found)(), operator, chosen.file, CHECKS)
         case "plan":
             builders = firstday.Builders(_looking, _slack, _calendar)
             return firstday.plan_check(builders, CHECKS, chosen.file, chosen.online)
@@ -198,7 +207,19 @@ def _engine(found: Settings, database: Database, calendar: Calendar, plans: Sequ
     owner = f"{os.uname().nodename}:{os.getpid()}:{os.urandom(4).hex()}"
     # A write may also have to log in first.
     patience = Patience(http=max(c.write_limit for c in clients.values()), settle=found.settle)
-    return Engine(Parts(database, calendar, clients, vault, owner, patience, found.parallel, read_only=found.read_only))
+    return Engine(
+        Parts(
+            database,
+            calendar,
+            clients,
+            vault,
+            owner,
+            patience,
+            found.parallel,
+            read_only=found.read_only,
+            environment=os.environ,
+        )
+    )
 
 
 def _keyring(found: Settings) -> Keyring:

@@ -39,7 +39,7 @@ def operate(
 
     ``build_engine`` is None where this process may only look: then no work is carried out here.
     """
-    actor = _actor(database, operator.user_id)
+    actor = actor_of(database, operator.user_id)
     verb, arguments = parse(words)
     reply = door.handle(Request(actor, verb, arguments, Surface.TERMINAL))
     if reply.form is not None:
@@ -81,7 +81,8 @@ def _write(reply: Reply, out: Path) -> int:
     return 0
 
 
-def _actor(database: Database, user_id: str) -> Actor:
+def actor_of(database: Database, user_id: str) -> Actor:
+    """Who types, by what Slack said of that user id. Raises SettingsError without one."""
     if not user_id:
         raise SettingsError(["--as: name yourself by your Slack user id (or set ROLLOUT_OPERATOR)"])
     with database.read() as session:

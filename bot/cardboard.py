@@ -86,7 +86,7 @@ class Cardboard:
         if not found or not self._budget.may(False):
             return False
         closing = found[0]
-        reply = self._door.closing(closing.kind, closing.stage_id)
+        reply = self._door.closing(closing.kind, closing.stage_id, closing.rollout_id, closing.ids)
         self._budget.spend()
         try:
             edit_card(self._web, closing.channel, closing.ts, list(renderings(lambda detail: message(reply, detail))))

@@ -25,7 +25,9 @@ class Door(Protocol):
         """A message to post, or None when there is nothing to say any more."""
         ...
 
-    def closing(self, kind: str, stage_id: int) -> Reply:
+    def closing(
+        self, kind: str, stage_id: int | None, rollout_id: int | None = None, ids: Mapping[str, Any] | None = None
+    ) -> Reply:
         """What a posted message says once its time is over: no buttons."""
         ...
 

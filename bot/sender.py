@@ -40,6 +40,12 @@ BROADCAST: Final = frozenset(
         "rollback_ended",
         "bake_worse",
         "stage_rejected",
+        "sign_offs_stale",
+        "override_wanted",
+        "override_confirmed",
+        "escalated",
+        "rollback_wanted",
+        "roles_wanted",
     }
 )
 #: What is said anew at its next due time: the newest one says it all.

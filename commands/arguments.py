@@ -6,9 +6,24 @@ from typing import Any, Final
 
 from commands.call import Refused, refused
 
-_NUMBERS: Final = frozenset({"rollout", "target_id", "version", "generation", "page"})
+_NUMBERS: Final = frozenset(
+    {"rollout", "target_id", "version", "generation", "page", "amendment", "override", "escalation"}
+)
 _TEXTS: Final = frozenset(
-    {"words", "stage", "target", "reason", "role", "comment", "confirm", "state", "verb", "owner", "repository"}
+    {
+        "words",
+        "stage",
+        "target",
+        "reason",
+        "role",
+        "comment",
+        "confirm",
+        "state",
+        "verb",
+        "owner",
+        "repository",
+        "condition",
+    }
 )
 _LISTS: Final = frozenset({"stages", "items", "unpin", "managed_too"})
 _FLAGS: Final = frozenset({"submitted", "managed", "compared"})

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from commands import compared, managed, outlook, pins
+from commands import compared, managed, outlook, override, pins
 from commands.reply import (
     Block,
     Button,
@@ -50,7 +50,8 @@ def card(session: Session, standing: Standing, key: str, now: datetime) -> Reply
     blocks += owned_elsewhere(session, standing, stage)
     blocks += pins.listed(standing, tuple(p for p in standing.pins if p.stage == key), 5)
     blocks += runs(standing, stage)
-    blocks += criteria(standing, stage) if stage.state is StageState.REVIEW else []
+    if stage.state is StageState.REVIEW:
+        blocks += [*criteria(standing, stage), *override.at_criteria(standing, key)]
     blocks.append(Paragraph(_next(standing, stage, now)))
     details = Button("Details", "status", {"rollout": standing.id, "stage": key})
     blocks.append(Buttons((*outlook.next_buttons(standing, stage, now), *compared.button(standing, stage), details)))

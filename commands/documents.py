@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from commands import amendment, compared, download, drifted, escalation, outlook, override, report
 from commands import card as cards
-from commands import compared, download, drifted, outlook, report
 from commands.reply import (
     At,
     Block,
@@ -54,6 +54,10 @@ def document(
         return download.document(session, standing, ids)
     if kind == "drift":
         return drifted.document(session, standing)
+    if kind == "amendment_proposed":
+        return amendment.proposed(session, standing, ids)
+    if kind == "plan_amended":
+        return amendment.amended(session, standing, ids)
     if kind in {"paused", "resumed"}:
         return _flag(standing, kind)
     if kind in _OF_START:
@@ -63,21 +67,30 @@ def document(
     return make(session, standing, stage, ids, now) if make is not None and stage is not None else None
 
 
-def closing(session: Session, standing: Standing, kind: str, stage_key: str, now: datetime) -> Reply:
+def closing(
+    session: Session, standing: Standing, kind: str, stage_key: str | None, ids: Mapping[str, Any], now: datetime
+) -> Reply:
     """A posted message whose time is over: what it was about, what became of it, nothing to press."""
-    stage = standing.stage(stage_key)
+    if kind == "amendment_proposed":
+        return amendment.closing(session, standing, ids)
+    if kind in {"escalated", "rollback_wanted"}:
+        return escalation.closing(session, stage_key or "", ids)
+    if kind == "override_wanted":
+        return override.closing(session, stage_key or "", ids)
+    stage = standing.stage(stage_key or "")
     if kind == "stage_passed" and stage.state is StageState.PASSED:
         reply = _stage_passed(session, standing, stage, {}, now)
         if reply is not None:
             return replace(reply, blocks=tuple(b for b in reply.blocks if not isinstance(b, Buttons)))
     said = f"{stage_key} {_WAS.get(kind, 'has gone on')}. That is over; its card shows how it stands."
     # What names the head of the record goes on naming it: an older database shows against it (docs/audit.md).
-    place = sealing.place_of(session, standing.id, stage_key, None, kind) if kind in TELL_A_HEAD else None
+    place = sealing.place_of(session, standing.id, stage.key, None, kind) if kind in TELL_A_HEAD else None
     head = (Note(line("Record ", Code(str(place)))),) if place is not None else ()
     return Reply(said, (Paragraph((line(Icon("info"), " ", said),)), *head))
 
 
 _WAS = {
+    "roles_wanted": "was waiting for sign-offs",
     "decision_wanted": "was ready for review",
     "stage_rejected": "was rejected",
     "stage_blocked": "was blocked",
@@ -105,7 +118,8 @@ def _decision_wanted(
         Paragraph((line(Icon("info"), " ", Strong(said)), line(targets_words(stage).capitalize() + "."))),
         *cards.failures(session, stage, 3),
         Paragraph(tuple(_wanted(standing, stage))),
-        _buttons(standing, stage, now, {"approve", "reject"}),
+        _buttons(standing, stage, now, {"approve", "reject", "recheck", "acknowledge"}),
+        *override.at_criteria(standing, stage.key),
     ]
     return Reply(said, tuple(blocks))
 
@@ -139,7 +153,7 @@ def _stage_blocked(
         Paragraph((line(Icon("blocked"), " ", Strong(f"{said}{code}")), line(targets_words(stage).capitalize() + "."))),
         *cards.failures(session, stage),
         Paragraph((starter, *_next_when_blocked(stage))),
-        _buttons(standing, stage, now, {"start", "pin", "rollback"}),
+        _buttons(standing, stage, now, {"start", "pin", "rollback", "acknowledge"}),
     ]
     return Reply(said, tuple(blocks))
 
@@ -242,6 +256,59 @@ def _stage_rejected(
     )
 
 
+def _sign_offs_stale(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    return amendment.stale_sign_offs(stage.key, standing.id, ids)
+
+
+def _override_wanted(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    return override.wanted(session, standing, stage, ids)
+
+
+def _override_confirmed(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    return override.confirmed(session, standing, stage, ids)
+
+
+def _escalated(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    return escalation.escalated(session, standing, stage, ids, now)
+
+
+def _acknowledged(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    return escalation.acknowledged(session, stage, ids)
+
+
+def _rollback_wanted(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    pressed = _buttons(standing, stage, now, {"rollback", "acknowledge"})
+    return escalation.rollback_wanted(session, standing, stage, ids, pressed)
+
+
+def _roles_wanted(
+    session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
+) -> Reply | None:
+    """The question to the missing roles once more: by a person, or a day later by the bot."""
+    lacking = stage.lacking(standing.required(stage.key))
+    if stage.state is not StageState.REVIEW or not lacking:
+        return None
+    by: Line = (", asked again by ", Person(str(ids["by"]))) if ids.get("by") else ()
+    said = f"{stage.key} still waits for its sign-offs"
+    blocks: list[Block] = [
+        Paragraph((line(Icon("waiting"), " ", Strong(said), *by), *_wanted(standing, stage))),
+        _buttons(standing, stage, now, {"approve", "reject"}),
+    ]
+    return Reply(f"{said}.", tuple(blocks))
+
+
 def _bake_worse(
     session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
 ) -> Reply | None:
@@ -339,6 +406,13 @@ _OF_STAGE: dict[str, Maker] = {
     "rollback_started": _rollback_started,
     "rollback_ended": _rollback_ended,
     "bake_worse": _bake_worse,
+    "sign_offs_stale": _sign_offs_stale,
+    "override_wanted": _override_wanted,
+    "override_confirmed": _override_confirmed,
+    "roles_wanted": _roles_wanted,
+    "escalated": _escalated,
+    "acknowledged": _acknowledged,
+    "rollback_wanted": _rollback_wanted,
     "stage_rejected": _stage_rejected,
     "pinned": _pinned,
     "pinned_failed": _pinned_failed,

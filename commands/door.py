@@ -121,13 +121,21 @@ class Door:
                 return self._shown(said) if said is not None else None
         return self._shared(standing, ids, now)
 
-    def closing(self, kind: str, stage_id: int) -> Reply:
-        """What a posted message says once its time is over: what became of it, and no buttons."""
+    def closing(
+        self, kind: str, stage_id: int | None, rollout_id: int | None = None, ids: Mapping[str, Any] | None = None
+    ) -> Reply:
+        """What a posted message says once its time is over: what became of it, and no buttons.
+
+        ``rollout_id`` is that of a message that is about no stage.
+        """
         now = self._calendar()
         with self._database.read() as session:
-            stage = session.get_one(Stage, stage_id)
-            standing = self._standing(session, session.get_one(Rollout, stage.rollout_id))
-            return documents.closing(session, standing, kind, stage.key, now)
+            stage = session.get_one(Stage, stage_id) if stage_id is not None else None
+            standing = self._standing(
+                session, session.get_one(Rollout, stage.rollout_id if stage is not None else rollout_id or 0)
+            )
+            key = stage.key if stage is not None else None
+            return documents.closing(session, standing, kind, key, ids or {}, now)
 
     def home(self, actor: Actor) -> Reply:
         """The Home tab of a person."""

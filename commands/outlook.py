@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from commands.reply import At, Button, Icon, Line, Person, Strong, line
 from commands.words import count, doing, icon, listed
-from rollout import gates
+from rollout import conditions, gates
 from rollout.gatefacts import sign_facts, start_facts
 from rollout.gates import Proceed, Refuse
 from rollout.reasons import Reason
@@ -59,6 +59,9 @@ def holds(standing: Standing, now: datetime) -> list[Line]:
     elif stage.state is StageState.REVIEW:
         if stage.evidence_doubt:
             found.append(line(Icon("warning"), f" {stage.key}: {stage.evidence_doubt} (evidence_altered)"))
+        for unmet in conditions.criteria(standing, stage.key):
+            said = f" {unmet.title}: {unmet.sentence[:300]} (criteria_unmet)"
+            found.append(line(Icon("warning"), said))
         for s in stage.rejections:
             title = standing.titles().get(s.role, s.role)
             found.append(
@@ -180,6 +183,10 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
                         f"; {roles} can still approve it.",
                     )
                 ]
+            if conditions.criteria(standing, stage.key):
+                again = (Strong(f"/rollout recheck {stage.key}"), " once it is mended, or ")
+                either = "; an override takes two people" if conditions.covered(plan, stage.key, "criterion") else ""
+                return [line(f"{starters}: ", *again, Strong(f"/rollout rollback {stage.key}"), either)]
             who = listed([titles.get(r, r) for r in lacking])
             return [line(f"{who}: ", Strong(f"/rollout approve {stage.key}"), " (or reject)")]
         case StageState.PASSED:
@@ -218,6 +225,12 @@ def next_buttons(
             found.append(Button(f"Approve {key}", "approve", at, "primary"))
         if facts is None or isinstance(gates.may_reject(facts), Proceed):
             found.append(Button(f"Reject {key}", "reject", at))
+        if person and any(s.user_id == person[0] for s in stage.signatures):
+            found.append(Button("Take mine back", "revoke", at))
+        if conditions.criteria(standing, key) and can(plan.capabilities.start):
+            found.append(Button("Check again", "recheck", at))
+        if stage.lacking(standing.required(key)) and roles:
+            found.append(Button("Ask again", "ask-again", {"rollout": standing.id, "stage": key}))
     elif stage.state is StageState.BLOCKED:
         if can(plan.capabilities.start):
             found.append(Button(f"Retry {key}", "start", at, "primary"))
@@ -242,6 +255,9 @@ def next_buttons(
             and stage.state is not StageState.ROLLING_BACK
         ):
             found.append(Button("Pause", "pause", {"rollout": standing.id}))
+    if stage.escalation is not None and not stage.looked_after_by and roles:
+        at_it = {"rollout": standing.id, "stage": key, "escalation": stage.escalation}
+        found.append(Button("I look after it", "acknowledge", at_it))
     # Last: what is red must not be the first thing under the hand.
     retry_revert = stage.state is StageState.ROLLED_BACK and stage.block_code is not None
     if (stage.state in HAS_CHANGES or retry_revert) and can(plan.capabilities.rollback):

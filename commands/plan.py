@@ -1,6 +1,6 @@
 """``plan [STAGE]``: the dry run. Every target before and after, what is left alone and why. Changes nothing."""
 
-from commands import machines, managed, pins, supports
+from commands import amendment, machines, managed, pins, supports
 from commands.call import Call
 from commands.reply import Block, Buttons, Code, Heading, Icon, Line, Note, Paragraph, Reply, Strong, Table, line
 from commands.shown import facts_age, pages
@@ -26,10 +26,11 @@ def plan(call: Call) -> Reply:
         alone = dryrun.left_alone(session, standing.id, key)
         page = min(call.page, max((effects.total - 1) // _A_PAGE, 0))
         rows = dryrun.plan_page(session, standing.id, key, _A_PAGE, page * _A_PAGE)
+        changes = amendment.history(session, standing) if page == 0 and key is None else []
     title = f"What {key} would change" if key else "What the rollout would change"
     blocks: list[Block] = [Heading(title)]
     if not effects.total:
-        blocks += [Paragraph((line(_empty(call)),)), Note(facts_age(standing, call.now)), _buttons(call)]
+        blocks += [Paragraph((line(_empty(call)),)), *changes, Note(facts_age(standing, call.now)), _buttons(call)]
         return Reply(_empty(call), tuple(blocks), share=True)
     if page == 0:
         blocks += _summary(call, effects, alone)
@@ -38,7 +39,7 @@ def plan(call: Call) -> Reply:
     blocks.append(Note(line(f"{first:,}-{first + len(rows) - 1:,} of {count(effects.total, 'target')}.")))
     if (turn := pages(call, "plan", effects.total, _A_PAGE, **({"stage": key} if key else {}))).buttons:
         blocks.append(turn)
-    blocks += [Note(facts_age(standing, call.now)), _buttons(call)]
+    blocks += [*changes, Note(facts_age(standing, call.now)), _buttons(call)]
     said = f"{title}: {count(effects.changes, 'target')} of {effects.total:,}. Nothing was changed."
     return Reply(said, tuple(blocks), share=True)
 

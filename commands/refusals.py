@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from commands import outlook
+from commands import outlook, override
 from commands.call import Refused
 from commands.reply import Actor, Block, Button, Buttons, Line, Note, Paragraph, Part, Person, Reply, Strong, line
 from commands.words import ago, doing, short
@@ -64,6 +64,12 @@ def _resolving(refused: Refused, standing: Standing, actor: Actor, now: datetime
         match reason.code:
             case "items_open":
                 found.append(Button("Checklist", "checklist", {**at, "stage": refused.stage} if refused.stage else at))
+                found += override.offered(standing, refused.stage, roles)
+            case "criteria_unmet":
+                if stage is not None:
+                    if roles & set(standing.plan.capabilities.start):
+                        found.append(Button("Check again", "recheck", {**at, "stage": stage.key}))
+                    found += override.offered(standing, stage.key, roles)
             case "no_discovery" | "discovery_stale" | "workspace_unreachable" | "no_targets":
                 found.append(Button("Look again", "refresh", at))
             case "rollout_paused" | "already_paused":

@@ -2,19 +2,25 @@
 
 from typing import Final
 
+from commands.amendment import accept, decline, difference
 from commands.approve import approve, check_reject, reject
 from commands.audit import audit
 from commands.call import Call
 from commands.checklist import check_mark, checklist, mark, unmark
 from commands.contacts import contacts
 from commands.download import download
+from commands.escalation import acknowledge, ask_back
 from commands.flags import pause, refresh, resume
 from commands.home import home
+from commands.override import check_override, override
+from commands.override import confirm as confirm_override
+from commands.override import decline as decline_override
 from commands.pin import check_pin, pin
 from commands.pins import unpin
 from commands.plan import plan
 from commands.reply import Reply
 from commands.report import report
+from commands.review import ask_again, recheck, revoke
 from commands.rollback import check_unlock, rollback, unlock
 from commands.share import share
 from commands.start import cancel, check_start, start
@@ -115,6 +121,86 @@ _ALL: Final = (
         check=check_reject,
     ),
     Verb(
+        "revoke",
+        "/rollout revoke STAGE",
+        "Takes back your own sign-off or rejection, before the stage has passed.",
+        "stage",
+        revoke,
+        act=True,
+    ),
+    Verb(
+        "recheck",
+        "/rollout recheck STAGE",
+        "Has the checks of a stage in review look once more.",
+        "stage",
+        recheck,
+        act=True,
+        harmless=True,
+        detail=("Where they find the same, what was signed counts on; else it is signed anew.",),
+    ),
+    Verb(
+        "override",
+        "/rollout override STAGE [CONDITION] [reason]",
+        "Asks to pass over one unmet condition; a second person confirms.",
+        "stage",
+        override,
+        act=True,
+        detail=(
+            "Only for roles that the plan names, never for required sign-offs of production; shown for ever.",
+            "Without a condition: lists what is unmet. It ends when the evidence changes.",
+        ),
+        check=check_override,
+    ),
+    Verb(
+        "confirm-override",
+        "/rollout confirm-override",
+        "Confirms an override that somebody else asked for.",
+        "nothing",
+        confirm_override,
+        act=True,
+        hidden=True,
+    ),
+    Verb(
+        "decline-override",
+        "/rollout decline-override",
+        "Declines an override.",
+        "nothing",
+        decline_override,
+        act=True,
+        hidden=True,
+        harmless=True,
+    ),
+    Verb(
+        "acknowledge",
+        "/rollout acknowledge STAGE",
+        "Says that you look after what went wrong; nobody else is named.",
+        "stage",
+        acknowledge,
+        act=True,
+        hidden=True,
+        harmless=True,
+    ),
+    Verb(
+        "ask-rollback",
+        "/rollout ask-rollback STAGE [reason]",
+        "Asks those who may for a rollback.",
+        "stage",
+        ask_back,
+        act=True,
+        hidden=True,
+        harmless=True,
+    ),
+    Verb(
+        "ask-again",
+        "/rollout ask-again STAGE",
+        "Asks the missing roles once more.",
+        "stage",
+        ask_again,
+        act=True,
+        hidden=True,
+        harmless=True,
+    ),
+    Verb(
         "pause",
         "/rollout pause [reason]",
         "Nothing new is begun; at once, without asking.",
@@ -163,6 +249,27 @@ _ALL: Final = (
         act=True,
         check=check_unlock,
     ),
+    Verb(
+        "accept-plan",
+        "/rollout accept-plan DIGEST",
+        "Accepts a change of the plan that somebody else proposed.",
+        "word",
+        accept,
+        act=True,
+        hidden=True,
+        harmless=True,
+    ),
+    Verb(
+        "decline-plan",
+        "/rollout decline-plan DIGEST",
+        "Declines a change of the plan.",
+        "word",
+        decline,
+        act=True,
+        hidden=True,
+        harmless=True,
+    ),
+    Verb("amendment", "/rollout amendment", "What a change of the plan says.", "nothing", difference, hidden=True),
     Verb(
         "cancel",
         "/rollout cancel STAGE",

@@ -9,6 +9,7 @@ from commands import find, supports
 from commands.call import Call, Refused, refused
 from commands.reply import (
     Block,
+    Button,
     Buttons,
     Choice,
     FieldErrors,
@@ -47,7 +48,7 @@ def rollback(call: Call) -> Reply:
     for key in keys:
         decision = gates.may_roll_back(roll_back_facts(call.standing, key, call.roles, keys))
         if isinstance(decision, Refuse):
-            raise Refused(decision.reasons, key, _all_of_them(call, key, decision))
+            raise Refused(decision.reasons, key, [*_all_of_them(call, key, decision), *_asking(call, key, decision)])
     if not call.submitted:
         return _form(call, keys)
     reason = call.text("reason") or call.reason
@@ -107,6 +108,13 @@ def _stages(call: Call) -> list[str]:
 
 def _left_over(stage: StageStanding) -> bool:
     return stage.state is StageState.ROLLED_BACK and stage.tally(ActionKind.REVERT).bad + stage.in_use > 0
+
+
+def _asking(call: Call, key: str, decision: Refuse) -> list[Button]:
+    """Who holds a role but may not roll back can ask those who may."""
+    if not call.roles or not any(r.code == "not_permitted" for r in decision.reasons):
+        return []
+    return [call.button("Ask for a rollback", "ask-rollback", stage=key, reason=call.reason[:300])]
 
 
 def _all_of_them(call: Call, key: str, decision: Refuse) -> tuple[Any, ...]:

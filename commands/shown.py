@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from commands import outlook
+from commands import escalation, outlook, override
 from commands.call import Call
 from commands.reply import (
     At,
@@ -73,6 +73,7 @@ def stage_lines(standing: Standing, stage: StageStanding, now: datetime) -> list
     elif stage.state in {StageState.READY, *ENGINE_STATES} - {StageState.ROLLING_BACK}:
         titles = standing.titles()
         lines.append(line("Sign-offs needed: ", listed([titles.get(r, r) for r in standing.required(stage.key)])))
+    lines += [*escalation.looked_after(stage), *override.lines(stage)]
     if stage.begin_at is not None and not stage.started:
         by: Line = (", scheduled by ", Person(stage.begin_by)) if stage.begin_by else ()
         lines.append(line(Icon("waiting"), " Begins ", At(stage.begin_at), *by))
@@ -169,7 +170,10 @@ def facts_age(standing: Standing, now: datetime) -> Line:
     if any(w.look_pending for w in looks if w is not None):
         words.append("A fresh look is under way.")
     if standing.file_differs:
-        words.append("The plan file differs from the plan that this rollout runs by; the stored plan rules.")
+        words.append(
+            "The plan file differs from the plan that this rollout runs by; the stored plan rules until "
+            "python app.py plan amend FILE."
+        )
     return line(" ".join(words))
 
 

@@ -93,7 +93,9 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
         discovered.failed(parts.database, key, client.host, str(error))
         return False
     with parts.database.read() as session:
-        rollouts = [(r.id, plan_of(r)) for r in discovered.rollouts_of(session, key)]
+        found_open = discovered.rollouts_of(session, key)
+        rollouts = [(r.id, plan_of(r)) for r in found_open]
+        revisions = {r.id: r.revision_id for r in found_open}
     offer = Offer(sorted(found.versions), found.policies, {}, found.machines)
     for rollout_id, plan in rollouts:
         offer = _decided(offer, found, plan)
@@ -103,7 +105,7 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
             return False
         discovered.store(parts.database, rollout_id, key, sightings, now, began, found.hidden)
         drift.compare(parts, rollout_id, key, found.found, began)
-    discovered.finished(parts.database, key, client.host, offer, now, wanted)
+    discovered.finished(parts.database, key, client.host, offer, now, wanted, revisions)
     for rollout_id, _ in rollouts:
         finish_policies(parts, rollout_id, key, offer)
     log.info("workspace_looked_at", workspace=key, targets=len(found.found), calls=found.calls)

@@ -13,7 +13,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from engine import confirm, discover, progress, runwatch, schedule, watch
+from engine import confirm, discover, escalation, progress, runwatch, schedule, watch
 from engine.execute import execute
 from engine.parts import Parts
 from engine.pool import Pool
@@ -48,7 +48,7 @@ class Engine:
         self._pool = Pool(parts.parallel, "action")
         self._looks = Pool(max(len(parts.clients), 1), "look")  # discovery: all workspaces at once
         self._bakes = Pool(2, "bake")  # runs, and the ends of bakes: they wait for no discovery
-        self._ticks = Pool(3, "tick")
+        self._ticks = Pool(5, "tick")
         self._sealer = Sealer(parts.database, parts.owner)
         self._wake = threading.Event()
         self._news = True  # something may have changed that is more than an action that ended
@@ -72,7 +72,13 @@ class Engine:
         if self._parts.database.is_sqlite:
             # Only one engine runs on a SQLite file, so whoever held a lease before us is dead.
             actions.forget_leases(self._parts.database)
-        ticks = (("schedule", self._tick_schedule), ("looks", self._tick_looks), ("seals", self._tick_seals))
+        ticks = (
+            ("schedule", self._tick_schedule),
+            ("looks", self._tick_looks),
+            ("seals", self._tick_seals),
+            ("escalation", partial(escalation.tick, self._parts)),
+            ("hooks", partial(escalation.call_hooks, self._parts)),
+        )
         for name, tick in ticks:
             # Only handed on: whatever hangs in a tick must not hold up the end of the process.
             begin = partial(self._once, f"tick:{name}", tick, self._ticks)

@@ -1,7 +1,7 @@
 """What the parts of the engine share: who we are, what time it is, and whom we can call."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from rollout.steps import Patience
@@ -26,6 +26,7 @@ class Parts:
     patience: Patience
     parallel: int = 16
     read_only: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)  # where the addresses of web hooks are
 
     @property
     def lease_seconds(self) -> float:

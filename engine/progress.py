@@ -12,7 +12,7 @@ from engine import watch
 from engine.parts import Parts
 from rollout.change import NARROWS, SUPPORTS, WIDENS_AGAIN, Change
 from rollout.states import ACTION_BAD, ACTION_ENDED, BACKWARD, WORK_OF, ActionKind, ActionState, StageState
-from storage import attempts, comparing
+from storage import attempts, comparing, escalating
 from storage.models import Action, Stage, Target, Workspace
 from storage.plans import plan_of
 from storage.record import ENGINE, post, touch_card
@@ -154,6 +154,7 @@ def block(session: Session, stage: Stage, code: str, sentence: str, now: datetim
         block_sentence=sentence,
     )
     key = f"stage_blocked:{stage.id}:{stage.version}"
+    escalating.begin(session, stage, "blocked", f"it is blocked: {sentence}", key, now)
     post(session, now, key, "stage_blocked", rollout_id=stage.rollout_id, stage_id=stage.id, repeat=True)
 
 

@@ -10,13 +10,12 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
 
 from engine import drift
 from engine.parts import Parts
 from rollout.plan import Report
 from rollout.states import StageState
+from storage import fences
 from storage.models import Fence, Rollout, Stage
 from storage.plans import plan_of
 from storage.record import post
@@ -75,7 +74,7 @@ def _take(
         return None
     period = f"{due.astimezone(ZoneInfo(report.zone)):%Y-%m-%dT%H:%M%z}"
     with parts.database.write() as session:
-        if not _fence(session, job, rollout.id, period, due):
+        if not fences.take(session, job, rollout.id, period, due):
             return None
         if kind is not None:
             key = f"{kind}:{rollout.id}:{period}"
@@ -87,14 +86,3 @@ def _same_time_of_day(report: Report, taken: datetime, due: datetime) -> bool:
     """Whether the clocks went back between them: the same hour comes twice, and its summary once."""
     zone = ZoneInfo(report.zone)
     return taken.astimezone(zone).replace(tzinfo=None) == due.astimezone(zone).replace(tzinfo=None)
-
-
-def _fence(session: Session, job: str, rollout_id: int, period: str, due: datetime) -> bool:
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    taken = session.execute(
-        insert(Fence)
-        .values(job=job, rollout_id=rollout_id, period=period, at=due)
-        .on_conflict_do_nothing(index_elements=["job", "rollout_id", "period"])
-        .returning(Fence.id)
-    )
-    return taken.scalar_one_or_none() is not None

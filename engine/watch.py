@@ -17,7 +17,7 @@ from monitoring.looks import SeenRun, compare_runs, got_worse
 from rollout.change import SUPPORTS
 from rollout.plan import Plan
 from rollout.states import ActionKind, ActionState, StageState, Verdict
-from storage import attempts, evidence, managed, runfailures, runs
+from storage import attempts, escalating, evidence, managed, runfailures, runs
 from storage.models import Action, Evidence, Run, Stage, Target
 from storage.plans import plan_of
 from storage.record import ENGINE, post, touch_card
@@ -99,12 +99,15 @@ def open_review(
     plan = plan_of(stage.rollout)
     look = _stage_look(session, stage, plan, facts, error, present)
     checked: set[str] = set()
+    failed: list[str] = []
     for criterion in plan.stage(stage.key).criteria:
         if criterion.check is None:
             continue
         found = CHECKS[criterion.check](look)
         _store(session, stage, criterion.key, found, now)
         checked.add(criterion.key)
+        if found.verdict is Verdict.FAIL:
+            failed.append(f"{criterion.title}: {found.sentence}")
     if look.runs is not None and _runs_criterion(plan, stage.key) not in checked:
         _store(session, stage, RUNS, CHECKS[RUNS](look), now)
     bundle = evidence.freeze(session, stage)
@@ -120,7 +123,10 @@ def open_review(
         evidence_digest=bundle.digest,
         evidence_text=bundle.text,
     )
-    key = f"decision_wanted:{stage.id}:{stage.generation}"
+    if failed:
+        said = f"a check fails: {failed[0]}" + (f" (and {len(failed) - 1} more)" if len(failed) > 1 else "")
+        escalating.begin(session, stage, "verdict", said, f"verdict:{stage.id}:{stage.version}", now)
+    key = f"decision_wanted:{stage.id}:{stage.generation}:{stage.version}"  # a review may begin again
     post(session, now, key, "decision_wanted", rollout_id=stage.rollout_id, stage_id=stage.id, repeat=True)
 
 

@@ -51,6 +51,7 @@ class StartFacts:
     unreachable: tuple[tuple[str, str], ...] = ()  # workspace, what it said
     targets: int = 1
     overlaps: tuple[str, ...] = ()  # targets that another stage selects as well
+    overrode: tuple[str, ...] = ()  # conditions that this very person passed over, or confirmed so
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,8 @@ class SignFacts:
     titles: Mapping[str, str] = field(default_factory=dict)
     again: bool = False  # it counts as passed, but its sign-offs do not carry that: they may be given again
     evidence_doubt: str = ""  # why the evidence cannot be signed
+    unmet: tuple[str, ...] = ()  # criteria that do not hold and that nobody passed over, in words
+    overridable: bool = False  # the plan says who may pass over them
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from rollout import conditions
 from rollout.facts import (
     May,
     PauseFacts,
@@ -55,6 +56,7 @@ def start_facts(standing: Standing, key: str, actor: str, roles: Collection[str]
         # What repositories have to change is work of the stage too, although the bot only watches it arrive.
         targets=stage.planned + stage.managed,
         overlaps=standing.overlaps.get(key, ()),
+        overrode=tuple(w.title for w in stage.overrides if not w.doubt and actor in (w.asked_by, w.second)),
     )
 
 
@@ -121,6 +123,8 @@ def sign_facts(standing: Standing, key: str, actor: str, roles: Collection[str],
         elsewhere=tuple(s.key for s in standing.stages if s.state is StageState.REVIEW and s.key != key),
         titles=titles,
         again=stage.state is StageState.PASSED and not standing.is_accepted(key),
+        unmet=tuple(f"{u.title} ({u.sentence})" for u in conditions.criteria(standing, key)),
+        overridable=conditions.covered(standing.plan, key, conditions.CRITERION) is not None,
         evidence_doubt=stage.evidence_doubt or ("" if stage.evidence_digest else "there is no frozen evidence"),
     )
 

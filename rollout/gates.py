@@ -61,6 +61,15 @@ def may_start(facts: StartFacts) -> Decision:
                 "Exclude them from one of the stages in the plan: one target belongs to one stage.",
             )
         )
+    if facts.overrode:
+        found.append(
+            Reason(
+                "starter_overrode",
+                f"You passed over a condition of {stage} ({some_of(facts.overrode, 2)}), and who does so does not "
+                "start it.",
+                f"Ask somebody else who may start ({either(facts.may.roles)}) to type /rollout start {stage}",
+            )
+        )
     return decide([*found, *_signers(facts)])
 
 

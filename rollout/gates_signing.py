@@ -1,6 +1,6 @@
 """The pure decisions whether a person may approve or reject a stage."""
 
-from rollout.decisions import Decision, decide, either, listed
+from rollout.decisions import Decision, count, decide, either, listed, some_of
 from rollout.facts import SignFacts
 from rollout.reasons import Reason
 from rollout.states import StageState
@@ -20,7 +20,7 @@ def may_approve(facts: SignFacts) -> Decision:
                 "role_filled", f"{titles} has all its sign-offs for {facts.stage}.", f"/rollout status {facts.stage}"
             )
         )
-    return decide([*found, *_in_review(facts, "approve"), *_evidence(facts)])
+    return decide([*found, *_in_review(facts, "approve"), *_evidence(facts), *_criteria(facts)])
 
 
 def may_reject(facts: SignFacts) -> Decision:
@@ -64,6 +64,17 @@ def _evidence(facts: SignFacts) -> list[Reason]:
         return []
     sentence = f"{facts.stage} cannot be approved: {facts.evidence_doubt}."
     return [Reason("evidence_altered", sentence, f"/rollout audit {facts.stage}, then /rollout rollback {facts.stage}")]
+
+
+def _criteria(facts: SignFacts) -> list[Reason]:
+    """A stage is not accepted over a check that failed, or that could not say."""
+    if not facts.unmet or facts.state is not StageState.REVIEW:
+        return []
+    number = len(facts.unmet)
+    said = f"{count(number, 'check')} of {facts.stage} {'does' if number == 1 else 'do'} not hold: "
+    steps = f"mend it and /rollout recheck {facts.stage}, or /rollout rollback {facts.stage}"
+    override = f"; or /rollout override {facts.stage}, with a second person" if facts.overridable else ""
+    return [Reason("criteria_unmet", f"{said}{some_of(facts.unmet, 5)}", f"Look at it: {steps}{override}.")]
 
 
 def _in_review(facts: SignFacts, verb: str) -> list[Reason]:

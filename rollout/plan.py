@@ -30,6 +30,10 @@ Release = Annotated[str, Field(pattern=r"^\d{1,2}\.\d{1,2}$", description="a run
 Timeline = Annotated[
     str, Field(pattern=r"^(\d{1,3}(-\d{1,3}|\+)?)?$", description="days such as 3, 3-5 or 11+, counted from 1")
 ]
+Variable = Annotated[
+    str,
+    Field(pattern=r"^[A-Z][A-Z0-9_]{0,99}$", description="the name of an environment variable such as ROLLOUT_WEBHOOK"),
+]
 #: Slack shows an item as an option of a checkbox group: at most 75 characters.
 Title = Annotated[str, Field(min_length=1, max_length=75)]
 Sentence = Annotated[str, Field(max_length=400)]
@@ -40,7 +44,7 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 #: Pattern -> what it stands for, for messages to people.
 PATTERNS: Final = described(
-    RoleKey, StageKey, ItemKey, WorkspaceKey, PlanKey, UserId, GroupId, ChannelId, Release, Timeline, Tag
+    RoleKey, StageKey, ItemKey, WorkspaceKey, PlanKey, UserId, GroupId, ChannelId, Release, Timeline, Tag, Variable
 )
 
 
@@ -74,10 +78,29 @@ class Capabilities(Part):
     rollback: tuple[RoleKey, ...]
     pause: tuple[RoleKey, ...]
     resume: tuple[RoleKey, ...] | None = None  # None: those who may pause
+    administer: tuple[RoleKey, ...] | None = None  # accept changes of the plan; None: those who may start
 
     @property
     def may_resume(self) -> tuple[RoleKey, ...]:
         return self.pause if self.resume is None else self.resume
+
+    @property
+    def may_administer(self) -> tuple[RoleKey, ...]:
+        return self.start if self.administer is None else self.administer
+
+
+class Override(Part):
+    """Who may pass over one unmet condition: somebody of ``role`` asks, somebody else of ``second`` confirms.
+
+    ``sign-offs`` may be covered only in a stage that says ``production: false``.
+    """
+
+    role: RoleKey
+    second: RoleKey
+    covers: Annotated[tuple[Literal["verdicts", "items", "sign-offs"], ...], Field(min_length=1)] = (
+        "verdicts",
+        "items",
+    )
 
 
 class Exclude(Part):
@@ -162,6 +185,8 @@ class Stage(Part):
     busy: Literal["wait", "ask", "restart"] = "wait"  # where runs are under way on a cluster that a change restarts
     windows: tuple[Window, ...] = ()
     criteria: tuple[Criterion, ...] = ()
+    production: bool = True  # false: its sign-offs may be overridden, where the plan says so
+    override: Override | None = None  # None: as the plan says
 
 
 class Item(Part):
@@ -219,6 +244,18 @@ class Contact(Part):
     source: Source = ""
 
 
+class Escalation(Part):
+    """Who is named, one after the other, while nobody says to look after what is wrong.
+
+    ``to`` are roles of the plan, or contacts by their role. ``webhook_env`` names the environment variable that holds
+    the address which is told as well.
+    """
+
+    after: Annotated[Duration, Field(ge=60)] = 900
+    to: Annotated[tuple[str, ...], Field(min_length=1)]
+    webhook_env: Variable | None = None
+
+
 class Supports(Part):
     """What becomes of policies that were widened, once the last stage has passed."""
 
@@ -246,6 +283,13 @@ class Plan(Part):
     summary: tuple[SummaryLine, ...] = ()
     reports: Reports = Reports()
     contacts: tuple[Contact, ...] = ()
+    escalation: Escalation | None = None  # None: nobody is named beyond the first message
+    override: Override | None = None  # None: nobody may
+
+    def override_of(self, key: str) -> Override | None:
+        """Who may override a condition of that stage; None: nobody. Raises KeyError."""
+        own = self.stage(key).override
+        return own if own is not None else self.override
 
     def stage(self, key: str) -> Stage:
         """The stage of that key. Raises KeyError."""

@@ -30,6 +30,8 @@ def cross_references(plan: Node, checks: Collection[str], file: str) -> Iterator
         yield from _sign_offs(stage, plan.get("roles"))
         yield from _windows(stage.get("windows").items)
     yield from _windows([plan.get("shared_window")])
+    yield from _overrides(plan)
+    yield from _escalation(plan)
     yield from _freezes(plan)
     yield from _selections(plan, file)
     yield from _items(plan)
@@ -103,6 +105,9 @@ def _roles(plan: Node, file: str) -> Iterator[Problem]:
     for stage in plan.get("stages").items:
         for key in stage.get("sign_offs").entries:
             wanted.setdefault(key, []).append(f"signs {stage.get('key').text}")
+    for thing in [plan, *plan.get("stages").items]:
+        for word in ("role", "second"):
+            wanted.setdefault(thing.get("override").get(word).text, []).append("overrides")
     for item in plan.get("checklist").items:
         for key in item.get("attest").texts:
             wanted.setdefault(key, []).append("attests items")
@@ -142,6 +147,47 @@ def _sign_offs(stage: Node, roles: Node) -> Iterator[Problem]:
             f"one person counts once, so that nobody is left to sign as {' and '.join(left)}",
             "enough different people for all the roles that sign",
         )
+
+
+def _overrides(plan: Node) -> Iterator[Problem]:
+    """Overrides that nobody could ask for or confirm, and those of what is never passed over."""
+    stages, roles = plan.get("stages").items, plan.get("roles")
+    for override in [plan.get("override"), *(stage.get("override") for stage in stages)]:
+        for word in ("role", "second"):
+            named = override.get(word)
+            if named.text and named.text not in roles.entries:
+                yield named.problem(
+                    f"there is no role {named.text!r}", _one_of("role", list(roles.entries), named.text)
+                )
+        asking, second = (roles.get(override.get(word).text) for word in ("role", "second"))
+        people = {*asking.get("members").texts, *second.get("members").texts}
+        grouped = asking.get("groups").items or second.get("groups").items
+        if asking.entries and second.entries and len(people) < 2 and not grouped:
+            yield override.get("second").problem(
+                "one person alone holds both roles, and an override takes two", "roles with two different people"
+            )
+    for stage in stages:
+        own = stage.get("override") if stage.get("override").value is not None else plan.get("override")
+        if stage.get("production").text.lower() in _NO:
+            continue
+        for covered in own.get("covers").items:
+            if covered.text == "sign-offs":
+                yield covered.problem(
+                    f"{stage.get('key').text} is a production stage, and its required sign-offs are never overridden",
+                    "verdicts or items; or production: false at a stage that is none, with an override of its own",
+                )
+
+
+def _escalation(plan: Node) -> Iterator[Problem]:
+    """Those who are to be named must be roles that somebody holds, or contacts."""
+    contacts = [c.get("role").text for c in plan.get("contacts").items if c.get("role").text]
+    roles = list(plan.get("roles").entries)
+    for named in plan.get("escalation").get("to").items:
+        if named.text and named.text not in roles and named.text not in contacts:
+            yield named.problem(
+                f"{named.text!r} is neither a role nor a contact of this plan",
+                f"one of {', '.join([*roles, *contacts])}",
+            )
 
 
 def _freezes(plan: Node) -> Iterator[Problem]:

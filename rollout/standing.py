@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from rollout.comparing import Compared
+from rollout.conditions import SIGN_OFF, Waiver, counting
 from rollout.people import members
 from rollout.plan import Item as PlanItem
 from rollout.plan import Plan, RoleKey
@@ -127,6 +128,14 @@ class StageStanding:
     signatures: tuple[Signature, ...] = ()
     evidence_doubt: str = ""  # why its frozen evidence cannot be relied on; empty: it fits
     findings: Mapping[str, Finding] = field(default_factory=dict)
+    escalation: int | None = None  # what wants a person's eye and is not over
+    looked_after_by: str = ""  # who took it on; empty: nobody yet
+    overrides: tuple[Waiver, ...] = ()  # every condition that was ever passed over, also those that count no more
+
+    @property
+    def waived(self) -> frozenset[str]:
+        """The conditions that are passed over now."""
+        return counting(self.overrides)
 
     @property
     def started(self) -> bool:
@@ -173,7 +182,12 @@ class StageStanding:
         given: dict[str, int] = {}
         for s in self.grants:
             given[s.role] = given.get(s.role, 0) + 1
-        return {role: n - given.get(role, 0) for role, n in required.items() if n > given.get(role, 0)}
+        waived = self.waived
+        return {
+            role: n - given.get(role, 0)
+            for role, n in required.items()
+            if n > given.get(role, 0) and f"{SIGN_OFF}:{role}" not in waived
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +302,12 @@ class Standing:
     def blocking_items(self, key: str) -> tuple[PlanItem, ...]:
         """Checklist items that must be done before the stage starts and are not."""
         upto = {s.key for s in self.plan.before(key)} | {key}
-        return tuple(i for i in self.plan.checklist if i.required and i.blocks in upto and self.is_open(i.key))
+        waived = self.stage(key).waived
+        return tuple(
+            i
+            for i in self.plan.checklist
+            if i.required and i.blocks in upto and self.is_open(i.key) and f"item:{i.key}" not in waived
+        )
 
     def is_open(self, item: str) -> bool:
         found = self.items.get(item)

@@ -49,7 +49,8 @@ STAGE_TRANSITIONS: dict[StageState, frozenset[StageState]] = {
     StageState.UPGRADING: frozenset({StageState.VALIDATING, StageState.BLOCKED, StageState.ROLLING_BACK}),
     StageState.VALIDATING: frozenset({StageState.BAKING, StageState.BLOCKED, StageState.ROLLING_BACK}),
     StageState.BAKING: frozenset({StageState.REVIEW, StageState.BLOCKED, StageState.ROLLING_BACK}),
-    StageState.REVIEW: frozenset({StageState.PASSED, StageState.BLOCKED, StageState.ROLLING_BACK}),
+    # Back to the bake: what is asked of the stage has changed, and the checks look once more.
+    StageState.REVIEW: frozenset({StageState.PASSED, StageState.BLOCKED, StageState.ROLLING_BACK, StageState.BAKING}),
     StageState.PASSED: frozenset({StageState.ROLLING_BACK}),
     StageState.BLOCKED: frozenset(
         {

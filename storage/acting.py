@@ -76,12 +76,13 @@ def _hold(session: Session, rollout_id: int) -> Rollout:
 
     The engine locks a stage first and then inserts rows with a foreign key to the rollout; a plain FOR UPDATE here
     would wait for that stage while the engine's insert waits for the rollout.
+
+    Locked first and read then: a row that was waited for is joined with what was there before the wait, and an
+    amendment may have given it another revision of its plan.
     """
+    session.execute(select(Rollout.id).where(Rollout.id == rollout_id).with_for_update(key_share=True))
     return session.execute(
-        select(Rollout)
-        .where(Rollout.id == rollout_id)
-        .with_for_update(of=Rollout, key_share=True)
-        .execution_options(populate_existing=True)
+        select(Rollout).where(Rollout.id == rollout_id).execution_options(populate_existing=True)
     ).scalar_one()
 
 
@@ -134,3 +135,19 @@ def close_gates(act: Act, after: str) -> None:
         row = act.stages.get(planned.key)
         if row is not None and row.state is StageState.READY:
             move(act.session, row, StageState.WAITING, act.now, act.who.by, f"{row.key} waits for {after} again")
+
+
+def back_to_checks(act: Act, stage: Stage, sentence: str) -> None:
+    """From review to the end of the bake: the engine looks at everything and opens the review again."""
+    move(
+        act.session,
+        stage,
+        StageState.BAKING,
+        act.now,
+        act.who.by,
+        sentence,
+        bake_until=act.now,
+        reviewed_at=None,
+        evidence_digest=None,
+        evidence_text=None,
+    )

@@ -19,7 +19,7 @@ from storage.sealing import OUTSIDE, SHORT, Head, head_fits, in_chain, link, tex
 
 _PAGE: Final = 1000
 #: Events that speak of a sign-off by its id.
-_SIGNING: Final = ("approve", "reject")
+_SIGNING: Final = ("approve", "reject", "revoke")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,20 @@
 """Messages that asked for something, and whose time is over: their buttons must not stay."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import String, and_, cast, func, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from rollout.states import StageState
-from storage.models import Card, Outbox, Stage
+from storage.models import Amendment, Card, Escalation, Outbox, Override, Rollout, Stage
 
 #: A message of that kind speaks of a stage in this state; once it has left it, the message is over.
 SPEAKS_OF: Final = {
     "decision_wanted": StageState.REVIEW,
     "stage_rejected": StageState.REVIEW,
+    "roles_wanted": StageState.REVIEW,
     "stage_blocked": StageState.BLOCKED,
     "stage_passed": StageState.PASSED,
     "rollback_started": StageState.ROLLING_BACK,
@@ -26,9 +28,11 @@ class Closing:
 
     id: int
     kind: str
-    stage_id: int
+    stage_id: int | None
     channel: str
     ts: str
+    rollout_id: int | None = None
+    ids: Mapping[str, Any] = field(default_factory=dict)
 
 
 def over(session: Session, most: int = 5) -> list[Closing]:
@@ -56,7 +60,63 @@ def over(session: Session, most: int = 5) -> list[Closing]:
         .order_by(Outbox.id)
         .limit(most)
     ).all()
-    return [Closing(number, kind, stage or 0, channel, ts or "") for number, kind, stage, channel, ts in rows]
+    found = [Closing(number, kind, stage, channel, ts or "") for number, kind, stage, channel, ts in rows]
+    return found or _decided(session, most)
+
+
+def _decided(session: Session, most: int) -> list[Closing]:
+    """Messages that asked for a second person, and were answered."""
+    asked = session.execute(
+        select(Outbox, func.coalesce(Card.channel, Rollout.channel))
+        .join(Override, Outbox.key == literal("override_wanted:") + cast(Override.id, String))
+        .join(Rollout, Rollout.id == Outbox.rollout_id)
+        .join(Stage, Stage.id == Override.stage_id)
+        .outerjoin(Card, Card.stage_id == Outbox.stage_id)
+        .where(
+            Outbox.state == "sent",
+            Outbox.message_ts.is_not(None),
+            or_(Override.state != "asked", Override.generation != Stage.generation),
+        )
+        .order_by(Outbox.id)
+        .limit(most)
+    ).all()
+    found = [
+        Closing(r.id, r.kind, r.stage_id, channel, r.message_ts or "", r.rollout_id, r.ids) for r, channel in asked
+    ]
+    watched = session.execute(
+        select(Outbox, Card.channel)
+        .join(
+            Escalation,
+            or_(
+                Outbox.key.like(literal("escalated:") + cast(Escalation.id, String) + ":%"),
+                Outbox.key == literal("rollback_wanted:") + cast(Escalation.id, String),
+            ),
+        )
+        .join(Card, Card.stage_id == Outbox.stage_id)
+        .where(
+            Outbox.kind.in_(["escalated", "rollback_wanted"]),
+            Outbox.state == "sent",
+            Outbox.message_ts.is_not(None),
+            or_(
+                Escalation.ended_at.is_not(None),
+                and_(Outbox.kind == "escalated", Escalation.acknowledged_at.is_not(None)),
+            ),
+        )
+        .order_by(Outbox.id)
+        .limit(most)
+    ).all()
+    found += [Closing(r.id, r.kind, r.stage_id, where, r.message_ts or "", r.rollout_id, r.ids) for r, where in watched]
+    rows = session.execute(
+        select(Outbox)
+        .join(Amendment, Outbox.key == literal("amendment_proposed:") + cast(Amendment.id, String))
+        .where(Outbox.state == "sent", Outbox.message_ts.is_not(None), Amendment.state != "proposed")
+        .order_by(Outbox.id)
+        .limit(most)
+    ).scalars()
+    return found + [
+        Closing(r.id, r.kind, r.stage_id, str(r.ids.get("channel") or ""), r.message_ts or "", r.rollout_id, r.ids)
+        for r in rows
+    ]
 
 
 def closed(session: Session, closing: Closing) -> None:

@@ -113,11 +113,25 @@ def store(
 
 
 def finished(
-    database: Database, workspace: str, host: str, offer: Offer, now: datetime, wanted: datetime | None
+    database: Database,
+    workspace: str,
+    host: str,
+    offer: Offer,
+    now: datetime,
+    wanted: datetime | None,
+    revisions: Mapping[int, int] | None = None,
 ) -> None:
-    """A complete look at the workspace has been stored. It met the wish ``wanted``, not one that came meanwhile."""
+    """A complete look at the workspace has been stored. It met the wish ``wanted``, not one that came meanwhile.
+
+    ``revisions`` are those by which its targets were assigned (rollout -> revision of its plan): where a plan was
+    amended meanwhile the look counts as none.
+    """
     with database.write() as session:
         row = session.execute(select(Workspace).where(Workspace.key == workspace).with_for_update()).scalar_one()
+        ruling = session.execute(select(Rollout.id, Rollout.revision_id).where(Rollout.id.in_(revisions or ()))).all()
+        if any((revisions or {}).get(rollout) != revision for rollout, revision in ruling):
+            row.looked_at, row.looked_machine = None, None
+            return
         row.host, row.looked_at, row.error = host, now, None
         row.versions = list(offer.versions)
         row.policies = {key: policy.to_json() for key, policy in offer.policies.items()}

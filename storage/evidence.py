@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from rollout.amend import terms
 from rollout.digest import canonical
 from rollout.standing import Finding
 from storage.database import Database
-from storage.models import Evidence, Rollout, Stage, Target
+from storage.models import Evidence, Override, Rollout, Stage, Target
 from storage.plans import plan_of
 from storage.record import ENGINE, event, touch_card
 from storage.transitions import lock_stage
@@ -28,7 +29,7 @@ class Bundle:
 
 
 def freeze(session: Session, stage: Stage) -> Bundle:
-    """The bundle of a stage from what is stored of it now: change set, plan, verdicts and pins.
+    """The bundle of a stage from what is stored of it now: change set, what the plan asks of it, verdicts and pins.
 
     Never times or measurements: a look that finds the same again keeps the digest.
     """
@@ -38,7 +39,8 @@ def freeze(session: Session, stage: Stage) -> Bundle:
         .order_by(Evidence.id)
     )
     found = {criterion: [str(verdict), code] for criterion, verdict, code in rows}  # the newest one wins
-    checked = [c.key for c in plan_of(stage.rollout).stage(stage.key).criteria if c.check is not None]
+    plan = plan_of(stage.rollout)
+    checked = [c.key for c in plan.stage(stage.key).criteria if c.check is not None]
     pins = session.execute(
         select(Target.workspace, Target.kind, Target.object_id)
         .where(
@@ -51,12 +53,49 @@ def freeze(session: Session, stage: Stage) -> Bundle:
     text = canonical(
         {
             "change_set": stage.change_set_digest,
-            "plan": stage.rollout.revision.digest,
+            "plan": terms(plan, stage.key),  # not the whole plan: a new contact makes no sign-off stale
             "verdicts": {key: found[key] for key in checked if key in found},
             "pins": [list(p) for p in pins],
         }
     )
-    return Bundle(text, hashlib.sha256(text.encode()).hexdigest())
+    return with_overrides(text, overrides(session, stage, text))
+
+
+def overrides(session: Session, stage: Stage, text: str | None = None) -> list[str]:
+    """The confirmed overrides of the present generation on that bundle (or the frozen one), as a bundle names them."""
+    rows = session.execute(
+        select(Override.id, Override.condition)
+        .where(
+            Override.stage_id == stage.id,
+            Override.generation == stage.generation,
+            Override.state == "confirmed",
+            Override.evidence_digest == core(text if text is not None else stage.evidence_text),
+        )
+        .order_by(Override.id)
+    )
+    return [f"{condition}#{number}" for number, condition in rows]
+
+
+def core(text: str | None) -> str:
+    """The digest of a bundle without its overrides, which is what an override covers; empty without a bundle."""
+    if text is None:
+        return ""
+    try:
+        said: dict[str, Any] = dict(json.loads(text))
+    except (ValueError, TypeError):
+        return "unreadable"
+    said.pop("overrides", None)
+    return hashlib.sha256(canonical(said).encode()).hexdigest()
+
+
+def with_overrides(text: str, overrides: Sequence[str]) -> Bundle:
+    """The bundle with these overrides in place of those it had: who signs it has seen them."""
+    said: dict[str, Any] = dict(json.loads(text))
+    said.pop("overrides", None)
+    if overrides:
+        said["overrides"] = list(overrides)
+    made = canonical(said)
+    return Bundle(made, hashlib.sha256(made.encode()).hexdigest())
 
 
 def doubt(stage: Stage, findings: Mapping[str, Finding]) -> str | None:

@@ -20,7 +20,7 @@ from rollout.standing import (
     WorkspaceStanding,
 )
 from rollout.states import ACTION_BAD, ACTION_ENDED, ActionKind, ActionState
-from storage import comparing, evidence, managed, rates, signatures, tallies
+from storage import comparing, evidence, managed, open_escalations, rates, signatures, tallies, waivers
 from storage.actions import is_shared
 from storage.attempts import is_newest_bad
 from storage.database import keyring_of
@@ -75,6 +75,8 @@ def standing(session: Session, rollout: Rollout) -> Standing:
     busy = tallies.waiting_for_runs(session, rollout.id)
     given = _signatures(session, rollout.id, keyring_of(session))
     findings = _findings(session, rollout.id)
+    watched = open_escalations.newest(session, rollout.id)
+    overrides = waivers.waivers(session, rollout.id, plan, keyring_of(session))
     waiting = (
         select(ScheduledStart).join(Stage).where(Stage.rollout_id == rollout.id, ScheduledStart.state == "waiting")
     )
@@ -98,6 +100,9 @@ def standing(session: Session, rollout: Rollout) -> Standing:
                 ),
                 in_use=in_use.get(s.id, 0),
                 waiting_for_runs=tuple(busy.get(s.id, ())),
+                overrides=tuple(overrides.get(s.id, ())),
+                escalation=watched[s.id].id if s.id in watched else None,
+                looked_after_by=(watched[s.id].acknowledged_by or "") if s.id in watched else "",
             )
             for s in stages
         ),

@@ -105,21 +105,26 @@ def approve(
         if stage.state is StageState.PASSED:
             touch_card(act.session, stage)
             return Signed(stage_key, role, True, {}, tuple(open_gates(act)))
-        move(act.session, stage, StageState.PASSED, now, who.by, f"{stage_key} has passed", passed_at=now)
-        post(
-            act.session,
-            now,
-            f"stage_passed:{stage.id}:{stage.generation}",
-            "stage_passed",
-            rollout_id=rollout_id,
-            stage_id=stage.id,
-            repeat=True,
-        )
-        # What the stage was the last to use is finished after a fresh look.
-        workspaces = act.plan.stage(stage_key).targets.workspaces
-        act.session.execute(update(Workspace).where(Workspace.key.in_(workspaces)).values(look_wanted_at=now))
-        act.look()
-        return Signed(stage_key, role, True, {}, tuple(open_gates(act)))
+        return Signed(stage_key, role, True, {}, tuple(pass_stage(act, stage)))
+
+
+def pass_stage(act: Act, stage: Stage) -> list[str]:
+    """The accepted stage passes; returns the stages that may be started now. Needs all stages locked."""
+    move(act.session, stage, StageState.PASSED, act.now, act.who.by, f"{stage.key} has passed", passed_at=act.now)
+    post(
+        act.session,
+        act.now,
+        f"stage_passed:{stage.id}:{stage.generation}",
+        "stage_passed",
+        rollout_id=stage.rollout_id,
+        stage_id=stage.id,
+        repeat=True,
+    )
+    # What the stage was the last to use is finished after a fresh look.
+    workspaces = act.plan.stage(stage.key).targets.workspaces
+    act.session.execute(update(Workspace).where(Workspace.key.in_(workspaces)).values(look_wanted_at=act.now))
+    act.look()
+    return open_gates(act)
 
 
 def reject(

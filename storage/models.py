@@ -506,3 +506,114 @@ class GroupMember(Base):
     __tablename__ = "group_member"
     group_id: Mapped[str] = mapped_column(Key, primary_key=True)
     user_id: Mapped[str] = mapped_column(Key, primary_key=True)
+
+
+class Amendment(Base):
+    """A change of the plan that somebody proposed. Its text becomes a revision once a second person accepted it.
+
+    At most one waits per rollout: a newer one takes the place of the older.
+    """
+
+    __tablename__ = "amendment"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    rollout_id: Mapped[int] = mapped_column(ForeignKey("rollout.id"))
+    base_id: Mapped[int] = mapped_column(ForeignKey("plan_revision.id"))  # the revision that it was compared with
+    digest: Mapped[str] = mapped_column(String(64))
+    plan_text: Mapped[str] = mapped_column(Text)  # the canonical text of the plan that it would put in force
+    state: Mapped[str] = mapped_column(String(10), default="proposed")
+    proposed_by: Mapped[str] = mapped_column(Key)
+    team_id: Mapped[str] = mapped_column(Key)
+    proposed_at: Mapped[datetime]
+    decided_by: Mapped[str | None] = mapped_column(Key)
+    decided_at: Mapped[datetime | None]
+    revision_id: Mapped[int | None] = mapped_column(ForeignKey("plan_revision.id"))  # what it became
+    __table_args__ = (
+        CheckConstraint("state IN ('proposed', 'accepted', 'declined', 'replaced')", name="state"),
+        Index(
+            "uq_amendment_one_proposed",
+            "rollout_id",
+            unique=True,
+            sqlite_where=text("state = 'proposed'"),
+            postgresql_where=text("state = 'proposed'"),
+        ),
+    )
+
+
+class Override(Base):
+    """One unmet condition of a stage that a person asked to pass over, and that a second one confirmed.
+
+    Signed once it is confirmed (storage.overriding): a row that was made or changed by hand opens no gate.
+    """
+
+    __tablename__ = "override"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    stage_id: Mapped[int] = mapped_column(ForeignKey("stage.id"))
+    generation: Mapped[int]
+    condition: Mapped[str] = mapped_column(Key)  # criterion:KEY, item:KEY
+    title: Mapped[str] = mapped_column(Text)  # what it said when it was asked for
+    reason: Mapped[str] = mapped_column(Text)
+    evidence_digest: Mapped[str] = mapped_column(String(64))  # it covers this evidence only; empty: none was frozen yet
+    state: Mapped[str] = mapped_column(String(10), default="asked")
+    asked_by: Mapped[str] = mapped_column(Key)
+    asked_at: Mapped[datetime]
+    decided_by: Mapped[str | None] = mapped_column(Key)
+    decided_at: Mapped[datetime | None]
+    key_id: Mapped[str | None] = mapped_column(String(16))
+    signature: Mapped[str | None] = mapped_column(String(64))
+    __table_args__ = (
+        CheckConstraint("state IN ('asked', 'confirmed', 'declined', 'replaced')", name="state"),
+        Index(
+            "uq_override_one_asked",
+            "stage_id",
+            "generation",
+            "condition",
+            unique=True,
+            sqlite_where=text("state = 'asked'"),
+            postgresql_where=text("state = 'asked'"),
+        ),
+    )
+
+
+class Escalation(Base):
+    """Something that wants a person's eye, until somebody says to look after it or it is over. Calendar instants."""
+
+    __tablename__ = "escalation"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    stage_id: Mapped[int] = mapped_column(ForeignKey("stage.id"))
+    generation: Mapped[int]
+    cause: Mapped[str] = mapped_column(String(20))
+    sentence: Mapped[str] = mapped_column(Text)
+    key: Mapped[str] = mapped_column(String(255), unique=True)
+    began_at: Mapped[datetime]
+    named: Mapped[int] = mapped_column(default=0)  # how many of the plan's contacts have been named
+    named_at: Mapped[datetime | None]  # the last of them
+    acknowledged_by: Mapped[str | None] = mapped_column(Key)
+    acknowledged_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]  # what it was about is over
+    __table_args__ = (
+        CheckConstraint("cause IN ('blocked', 'verdict', 'rollback')", name="cause"),
+        Index(
+            "ix_escalation_open",
+            "stage_id",
+            sqlite_where=text("acknowledged_at IS NULL AND ended_at IS NULL"),
+            postgresql_where=text("acknowledged_at IS NULL AND ended_at IS NULL"),
+        ),
+    )
+
+
+class Hook(Base):
+    """A call of a web hook that is due; its address is in an environment variable, never here. Machine instants."""
+
+    __tablename__ = "hook"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), unique=True)
+    variable: Mapped[str] = mapped_column(Key)
+    body: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    state: Mapped[str] = mapped_column(String(10), default="pending")
+    attempts: Mapped[int] = mapped_column(default=0)
+    not_before: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    __table_args__ = (
+        CheckConstraint("state IN ('pending', 'sent', 'dropped')", name="state"),
+        Index("ix_hook_state_id", "state", "id"),
+    )

@@ -25,7 +25,10 @@ def open_rollouts(database: Database, plans: Sequence[Plan], now: datetime) -> l
     for plan in plans:
         with database.write() as session:
             if not _keep_in_step(session, plan, now):
-                differing.append(f"the file of plan {plan.key} differs from the revision that its rollout follows")
+                differing.append(
+                    f"the file of plan {plan.key} differs from the revision that its rollout follows; to put it in "
+                    "force: python app.py plan amend FILE"
+                )
     return differing
 
 
@@ -33,9 +36,9 @@ def _keep_in_step(session: Session, plan: Plan, now: datetime) -> bool:
     for key in plan.workspaces:
         if session.execute(select(Workspace.id).where(Workspace.key == key)).scalar_one_or_none() is None:
             session.add(Workspace(key=key, versions=[]))
-    rollout = session.execute(
-        select(Rollout).where(Rollout.plan_key == plan.key).order_by(Rollout.id.desc()).with_for_update(of=Rollout)
-    ).scalar()
+    of_plan = Rollout.plan_key == plan.key
+    session.execute(select(Rollout.id).where(of_plan).with_for_update())  # read once it is ours: it may be amended
+    rollout = session.execute(select(Rollout).where(of_plan).order_by(Rollout.id.desc())).scalar()
     if rollout is None:
         _open(session, plan, now)
         return True
@@ -88,7 +91,9 @@ def _touched(session: Session, rollout_id: int) -> bool:
         select(func.count())
         .select_from(Event)
         .where(
-            Event.rollout_id == rollout_id, Event.kind.in_(["stage_preparing", "checklist"]), Event.outcome == "done"
+            Event.rollout_id == rollout_id,
+            Event.kind.in_(["stage_preparing", "checklist", "plan_amended"]),
+            Event.outcome == "done",
         )
     ).scalar_one()
     return bool(started or said)

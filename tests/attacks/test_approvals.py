@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from bot import serve
 from bot.build import Bot, build_app
-from rollout.states import StageState
+from rollout.plan import Override
+from rollout.states import StageState, Verdict
 from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack, running
-from storage import chain
+from storage import amending, chain, overriding
 from storage.database import Database
-from storage.models import Event, Inbox, Outbox, SignOff
+from storage.models import Event, Evidence, Inbox, Outbox, Rollout, SignOff, Stage
+from storage.plans import plan_of
 from storage.sealing import Sealer
 from tests.bot.harness import FakeDoor, settings_for, soon, started
 from tests.bot.test_http import a_command, send
@@ -346,3 +348,75 @@ def test_a_second_consumer_of_our_token_is_said(
             with started(build_app(settings_for(slack), database, FakeDoor())):
                 soon(lambda: said == [2], 15.0)
         database.close()
+
+
+def test_an_override_is_not_confirmed_by_who_asked_by_another_role_of_the_same_person_or_by_a_stranger(
+    stand: Stand,
+) -> None:
+    world = stand.world
+    plan = world.plan.model_copy(update={"override": Override(role="devops", second="tech-lead")})
+    roles = dict(plan.roles)
+    # The same person under another name of a role.
+    both = (*roles["tech-lead"].members, PEOPLE["devops-2"])
+    roles["tech-lead"] = roles["tech-lead"].model_copy(update={"members": both})
+    former = world.plan
+    world.adopt(plan.model_copy(update={"roles": roles}))
+    try:
+        key = next(c.key for c in plan.stage("canary").criteria if c.check)
+        with world.database.write() as session:
+            stage = session.get_one(Stage, world.stage("canary").id)
+            session.add(
+                Evidence(
+                    stage_id=stage.id,
+                    generation=stage.generation,
+                    criterion=key,
+                    verdict=Verdict.FAIL,
+                    reason_code="cluster_error",
+                    sentence="2 went down",
+                    at=world.now,
+                )
+            )
+        world.freeze("canary")
+        stand.is_refused(stand.submitted(PEOPLE["qa"], "approve", {"stage": "canary"}), "criteria_unmet")
+        named = {"stage": "canary", "condition": f"criterion:{key}", "reason": "a flake", "submitted": True}
+        stand.is_refused(stand.submitted(PEOPLE["qa"], "override", named), "not_permitted")
+        stand.is_refused(stand.submitted(OUTSIDER, "override", named), "other_team")
+        stand.is_refused(stand.submitted(PEOPLE["devops"], "override", named), "started_by_you")
+        sign_off = {**named, "condition": "sign-off:qa"}
+        stand.is_refused(stand.submitted(PEOPLE["devops-2"], "override", sign_off), "not_overridable")
+        asked = overriding.ask(
+            world.database, world.who("devops-2"), world.now, world.rollout_id, "canary", f"criterion:{key}", "a flake"
+        )
+        assert isinstance(asked, overriding.Asked)
+        at = {"override": asked.override}
+        stand.is_refused(stand.pressed(PEOPLE["devops-2"], "confirm-override", at), "asked_by_you")
+        stand.is_refused(stand.pressed(PEOPLE["qa"], "confirm-override", at), "not_permitted")
+        stand.is_refused(stand.pressed(GUEST, "confirm-override", at), "guest_account")
+        stand.is_refused(stand.pressed(PEOPLE["tech-lead"], "confirm-override", at, channel=PARTNER), "shared_channel")
+        # The evidence changed since the button was drawn.
+        world.alter(Evidence, sentence="3 went down", verdict=Verdict.INCONCLUSIVE)
+        world.freeze("canary")
+        stand.is_refused(stand.pressed(PEOPLE["tech-lead"], "confirm-override", at), "override_over")
+    finally:
+        world.adopt(former)
+        with world.database.write() as session:
+            session.execute(delete(Evidence))
+
+
+def test_a_plan_is_not_changed_by_one_person_or_by_an_old_button(stand: Stand) -> None:
+    world = stand.world
+    former = world.plan
+    plans = [former.model_copy(update={"title": title}) for title in ("First", "Second")]
+    asked = [amending.propose(world.database, world.who("devops"), world.now, world.rollout_id, plan) for plan in plans]
+    first, second = [{"amendment": a.amendment, "confirm": a.digest} for a in asked if isinstance(a, amending.Proposed)]
+    stand.is_refused(stand.pressed(PEOPLE["tech-lead"], "accept-plan", first), "amendment_over")
+    stand.is_refused(stand.pressed(PEOPLE["devops"], "accept-plan", second), "proposed_by_you")
+    stand.is_refused(stand.pressed(PEOPLE["qa"], "accept-plan", second), "not_permitted")
+    stand.is_refused(stand.pressed(OUTSIDER, "accept-plan", second), "other_team")
+    mixed = {**second, "confirm": first["confirm"]}
+    stand.is_refused(stand.pressed(PEOPLE["tech-lead"], "accept-plan", mixed), "amendment_over")
+    assert stand.wire(stand.pressed(PEOPLE["tech-lead"], "accept-plan", second)) == 200
+    soon(lambda: [e for e in stand.events("done") if e.kind == "plan_amended"] != [])
+    with world.database.read() as session:
+        assert plan_of(session.get_one(Rollout, world.rollout_id)).title == "Second"
+    world.adopt(former)

@@ -89,7 +89,9 @@ class FakeDoor:
     def document(self, kind: str, rollout_id: int | None, stage_id: int | None, ids: Mapping[str, Any]) -> Reply | None:
         return self.documents.get(kind, Reply(f"{kind} {dict(ids)}"))
 
-    def closing(self, kind: str, stage_id: int) -> Reply:
+    def closing(
+        self, kind: str, stage_id: int | None, rollout_id: int | None = None, ids: Mapping[str, Any] | None = None
+    ) -> Reply:
         return Reply(f"{kind} is over")
 
     def home(self, actor: Actor) -> Reply:

@@ -1,0 +1,20 @@
+"""Due times that were taken: each (job, rollout, period) once, committed with what it causes."""
+
+from datetime import datetime
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from storage.models import Fence
+
+
+def take(session: Session, job: str, rollout_id: int, period: str, due: datetime) -> bool:
+    """Take the period; False when somebody did before."""
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    taken = session.execute(
+        insert(Fence)
+        .values(job=job, rollout_id=rollout_id, period=period, at=due)
+        .on_conflict_do_nothing(index_elements=["job", "rollout_id", "period"])
+        .returning(Fence.id)
+    )
+    return taken.scalar_one_or_none() is not None
