@@ -36,6 +36,7 @@ BROADCAST: Final = frozenset(
         "rollback_ended",
         "bake_worse",
         "stage_rejected",
+        "issue_reported",
     }
 )
 #: What is said anew at its next due time: the newest one says it all.

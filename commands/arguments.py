@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from commands.call import Refused, refused
 
-_NUMBERS: Final = frozenset({"rollout", "target_id", "version", "generation", "page"})
+_NUMBERS: Final = frozenset({"rollout", "target_id", "version", "generation", "page", "issue"})
 _TEXTS: Final = frozenset(
     {"words", "stage", "target", "reason", "role", "comment", "confirm", "state", "verb", "owner", "repository"}
+    | {"title", "critical", "about", "on", "cause", "fix", "message", "permalink", "of_stage", "item", "due"}
 )
 _LISTS: Final = frozenset({"stages", "items", "unpin", "managed_too"})
 _FLAGS: Final = frozenset({"submitted", "managed", "compared"})

@@ -18,6 +18,7 @@ from commands.reply import (
     Code,
     Icon,
     Line,
+    Link,
     Note,
     Paragraph,
     Part,
@@ -31,6 +32,7 @@ from commands.words import count, short, sign_off_line
 from rollout.people import members
 from rollout.standing import StageStanding, Standing
 from rollout.states import ActionKind, StageState
+from storage import issues as stored_issues
 from storage import sealing
 from storage.models import Target
 
@@ -54,6 +56,8 @@ def document(
         return download.document(session, standing, ids)
     if kind == "drift":
         return drifted.document(session, standing)
+    if kind == "issue_reported":
+        return _issue_reported(session, standing, ids)
     if kind in {"paused", "resumed"}:
         return _flag(standing, kind)
     if kind in _OF_START:
@@ -282,6 +286,23 @@ def _pinned_failed(
         line(f"{', '.join(names)}{more}"),
     )
     return Reply(f"{said}.", (Paragraph(lines), _buttons(standing, stage, now, {"start"})))
+
+
+def _issue_reported(session: Session, standing: Standing, ids: Mapping[str, Any]) -> Reply | None:
+    number = ids.get("issue")
+    issue = stored_issues.one(session, standing.id, number) if isinstance(number, int) else None
+    if issue is None or not issue.open or not issue.critical:
+        return None
+    what = issue.stage or "the rollout"
+    said = f"Critical issue #{number} holds {what}: {short(issue.title, 150)}"
+    lines = [
+        line(Icon("blocked"), " ", Strong(said)),
+        line("Reported by ", Person(issue.reporter), "; owner ", Person(issue.owner)),
+    ]
+    if issue.permalink:
+        lines.append(line(Link(issue.permalink, "The message it was found in")))
+    button = Button(f"Issue #{number}", "issues", {"rollout": standing.id, "issue": number})
+    return Reply(said, (Paragraph(tuple(lines)), Buttons((button,))))
 
 
 _OF_START = frozenset({"start_scheduled", "start_cancelled", "start_refused"})

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from commands.reply import At, Button, Icon, Line, Person, Strong, line
-from commands.words import count, doing, icon, listed
+from commands.words import count, doing, icon, listed, short
 from rollout import gates
 from rollout.gatefacts import sign_facts, start_facts
 from rollout.gates import Proceed, Refuse
@@ -57,6 +57,8 @@ def holds(standing: Standing, now: datetime) -> list[Line]:
     elif stage.state is StageState.UPGRADING and stage.waiting_for_runs:
         found.append(runs_wait(stage))
     elif stage.state is StageState.REVIEW:
+        for issue in standing.issues_holding_review(stage.key)[:3]:
+            found.append(line(Icon("blocked"), f" Issue {short(issue.named, 150)} is open (issues_open)"))
         if stage.evidence_doubt:
             found.append(line(Icon("warning"), f" {stage.key}: {stage.evidence_doubt} (evidence_altered)"))
         for s in stage.rejections:
@@ -180,6 +182,12 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
                         f"; {roles} can still approve it.",
                     )
                 ]
+            if holding := standing.issues_holding_review(stage.key):
+                lines = [
+                    line(Person(i.owner), ": resolve ", Strong(short(i.named, 100)), f" (/rollout issues {i.number})")
+                    for i in holding[:3]
+                ]
+                return [*lines, line("Until then nobody can approve; to reject is possible.")]
             who = listed([titles.get(r, r) for r in lacking])
             return [line(f"{who}: ", Strong(f"/rollout approve {stage.key}"), " (or reject)")]
         case StageState.PASSED:

@@ -46,6 +46,7 @@ class StartFacts:
     paused_reason: str = ""
     not_passed: tuple[Predecessor, ...] = ()
     items_open: tuple[str, ...] = ()
+    issues_open: tuple[str, ...] = ()  # critical ones of this stage and of those before it
     never_looked: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     unreachable: tuple[tuple[str, str], ...] = ()  # workspace, what it said
@@ -95,6 +96,7 @@ class SignFacts:
     titles: Mapping[str, str] = field(default_factory=dict)
     again: bool = False  # it counts as passed, but its sign-offs do not carry that: they may be given again
     evidence_doubt: str = ""  # why the evidence cannot be signed
+    issues_open: tuple[str, ...] = ()  # those that hold the stage in review
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,19 @@ class UnlockFacts:
     locked: bool
     may: May
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IssueFacts:
+    """May this person resolve, re-open or change this issue? ``may`` is about the right to operate."""
+
+    number: int
+    open: bool
+    critical: bool
+    actor: str
+    owner: str
+    reporter: str
+    may: May
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from rollout.facts import (
+    IssueFacts,
     May,
     PauseFacts,
     Predecessor,
@@ -14,6 +15,7 @@ from rollout.facts import (
     StartFacts,
     UnlockFacts,
 )
+from rollout.issues import Issue
 from rollout.plan import Plan
 from rollout.standing import Signature, Standing, WorkspaceStanding
 from rollout.states import (
@@ -49,6 +51,7 @@ def start_facts(standing: Standing, key: str, actor: str, roles: Collection[str]
         paused_reason=standing.paused_reason,
         not_passed=tuple(_predecessor(standing, s.key) for s in plan.before(key) if not standing.has_passed(s.key)),
         items_open=tuple(i.title for i in standing.blocking_items(key)),
+        issues_open=tuple(i.named for i in standing.issues_holding_start(key)),
         never_looked=tuple(w.key for w in looks if w.looked_at is None and not w.error),
         stale=tuple(w.key for w in looks if w.looked_at is not None and now - w.looked_at > LOOK_LASTS),
         unreachable=tuple((w.key, w.error) for w in looks if w.error),
@@ -122,7 +125,14 @@ def sign_facts(standing: Standing, key: str, actor: str, roles: Collection[str],
         titles=titles,
         again=stage.state is StageState.PASSED and not standing.is_accepted(key),
         evidence_doubt=stage.evidence_doubt or ("" if stage.evidence_digest else "there is no frozen evidence"),
+        issues_open=tuple(i.named for i in standing.issues_holding_review(key)),
     )
+
+
+def issue_facts(standing: Standing, issue: Issue, actor: str, roles: Collection[str]) -> IssueFacts:
+    """The facts for the gates of issues. To operate a rollout is to be able to start its stages."""
+    allowed = may(standing.plan, standing.plan.capabilities.start, roles)
+    return IssueFacts(issue.number, issue.open, issue.critical, actor, issue.owner, issue.reporter, allowed)
 
 
 def roll_back_facts(

@@ -10,6 +10,7 @@ from rollout.decisions import (
     count,
     decide,
     either,
+    held_by_issues,
     held_by_pause,
     listed,
     permission,
@@ -23,6 +24,7 @@ from rollout.facts import (
     StartFacts,
 )
 from rollout.gates_back import may_roll_back, may_roll_back_target, may_unlock, needs_revert
+from rollout.gates_issues import may_change_issue, may_reopen_issue, may_resolve_issue
 from rollout.gates_signing import may_approve, may_reject
 from rollout.people import unfilled
 from rollout.reasons import Reason
@@ -46,6 +48,8 @@ def may_start(facts: StartFacts) -> Decision:
                 f"/rollout checklist {stage}",
             )
         )
+    if facts.issues_open:
+        found.append(held_by_issues(stage, facts.issues_open))
     found += _looks(facts)
     if facts.targets == 0 and not facts.never_looked:
         found.append(
@@ -242,9 +246,12 @@ __all__ = [
     "may_approve",
     "may_attest",
     "may_cancel_start",
+    "may_change_issue",
     "may_pause",
     "may_pin_failed",
     "may_reject",
+    "may_reopen_issue",
+    "may_resolve_issue",
     "may_resume",
     "may_retry",
     "may_roll_back",

@@ -1,6 +1,6 @@
 """The pure decisions whether a person may approve or reject a stage."""
 
-from rollout.decisions import Decision, decide, either, listed
+from rollout.decisions import Decision, decide, either, held_by_issues, listed
 from rollout.facts import SignFacts
 from rollout.reasons import Reason
 from rollout.states import StageState
@@ -20,7 +20,7 @@ def may_approve(facts: SignFacts) -> Decision:
                 "role_filled", f"{titles} has all its sign-offs for {facts.stage}.", f"/rollout status {facts.stage}"
             )
         )
-    return decide([*found, *_in_review(facts, "approve"), *_evidence(facts)])
+    return decide([*found, *_in_review(facts, "approve"), *_evidence(facts), *_issues(facts)])
 
 
 def may_reject(facts: SignFacts) -> Decision:
@@ -64,6 +64,13 @@ def _evidence(facts: SignFacts) -> list[Reason]:
         return []
     sentence = f"{facts.stage} cannot be approved: {facts.evidence_doubt}."
     return [Reason("evidence_altered", sentence, f"/rollout audit {facts.stage}, then /rollout rollback {facts.stage}")]
+
+
+def _issues(facts: SignFacts) -> list[Reason]:
+    """Nobody accepts a stage while issues that hold it are open. To reject it is possible all the same."""
+    if not facts.issues_open or not (facts.state is StageState.REVIEW or facts.again):
+        return []
+    return [held_by_issues(facts.stage, facts.issues_open)]
 
 
 def _in_review(facts: SignFacts, verb: str) -> list[Reason]:
