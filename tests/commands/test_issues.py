@@ -48,7 +48,9 @@ def test_anybody_reports_and_it_is_recorded(world: World) -> None:
     (event,) = world.events("issue")
     assert event.actor == PEOPLE["nobody"]
     assert event.data["what"] == "reported"
-    assert "Orders are late" in world.say("qa", "/rollout issues").text or "#1" in str(world.say("qa", "/rollout issues"))
+    assert "Orders are late" in world.say("qa", "/rollout issues").text or "#1" in str(
+        world.say("qa", "/rollout issues")
+    )
 
 
 def test_words_after_the_verb_are_the_stage_and_the_title(world: World) -> None:
@@ -172,7 +174,13 @@ def test_resolving_needs_cause_and_fix_and_happens_once(world: World) -> None:
 def test_a_button_that_was_drawn_before_the_issue_changed_does_nothing(world: World) -> None:
     report(world, "qa", critical="yes")
     form = form_of(world.press("qa", "resolve", {"rollout": world.rollout_id, "issue": 1, "version": 1}))
-    change = {"rollout": world.rollout_id, "issue": 1, "critical": "yes", "owner": PEOPLE["tech-lead"], "submitted": True}
+    change = {
+        "rollout": world.rollout_id,
+        "issue": 1,
+        "critical": "yes",
+        "owner": PEOPLE["tech-lead"],
+        "submitted": True,
+    }
     assert world.press("devops", "triage", change).refused is None
     assert world.submit("devops", form, cause="a", fix="b").refused == "stale_view"
     assert row(world).open
