@@ -12,9 +12,11 @@ from commands.flags import pause, refresh, resume
 from commands.home import home
 from commands.issue import check_issue, check_resolve, check_triage, issue, reopen, resolve, triage
 from commands.issues import issues
+from commands.item import assign, check_assign, check_item, item
 from commands.pin import check_pin, pin
 from commands.pins import unpin
 from commands.plan import plan
+from commands.reminders import reminders
 from commands.reply import Reply
 from commands.report import report
 from commands.rollback import check_unlock, rollback, unlock
@@ -238,6 +240,37 @@ _ALL: Final = (
     ),
     Verb("mark", "/rollout mark", "Ticks checklist items.", "stage", mark, act=True, hidden=True, check=check_mark),
     Verb("unmark", "/rollout unmark", "Un-ticks items.", "stage", unmark, act=True, hidden=True, check=check_mark),
+    Verb(
+        "item",
+        "/rollout item KEY",
+        "One checklist item: where it stands, its evidence, whose it is.",
+        "reason",
+        item,
+        act=True,
+        hidden=True,
+        harmless=True,
+        check=check_item,
+    ),
+    Verb(
+        "assign",
+        "/rollout assign",
+        "Gives checklist items to somebody, until a day.",
+        "stage",
+        assign,
+        act=True,
+        hidden=True,
+        harmless=True,
+        check=check_assign,
+    ),
+    Verb(
+        "reminders",
+        "/rollout reminders [on | off]",
+        "The daily direct message about what waits for you: how it is, and whether you want it.",
+        "word",
+        reminders,
+        act=True,
+        harmless=True,
+    ),
     Verb(
         "share",
         "/rollout share",

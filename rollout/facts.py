@@ -170,3 +170,16 @@ class AttestFacts:
     not_theirs: tuple[tuple[str, tuple[str, ...]], ...] = ()  # title, titles of the roles that may
     nothing: bool = False
     reason_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AssignFacts:
+    """May this person give these checklist items to somebody? ``unfit``: title of an item that the new owner could not
+    tick, and the titles of the roles that may."""
+
+    actor_roles: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    by_the_bot: tuple[str, ...] = ()
+    unfit: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    nothing: bool = False
+    day_passed: bool = False

@@ -17,6 +17,7 @@ from rollout.decisions import (
     some_of,
 )
 from rollout.facts import (
+    AssignFacts,
     AttestFacts,
     PauseFacts,
     Predecessor,
@@ -142,6 +143,33 @@ def may_attest(facts: AttestFacts) -> Decision:
     return decide(found)
 
 
+def may_assign(facts: AssignFacts) -> Decision:
+    """Whether the person may say whose these checklist items are: whoever holds a role may, but only to somebody who
+    could tick them."""
+    found: list[Reason] = []
+    if not facts.actor_roles:
+        found.append(
+            Reason(
+                "not_a_role_holder",
+                "Checklist items are assigned by people who hold a role in this plan.",
+                "/rollout contacts names them.",
+            )
+        )
+    for key in facts.unknown:
+        found.append(Reason("unknown_item", f"There is no checklist item {key[:60]!r}.", "/rollout checklist"))
+    for title in facts.by_the_bot:
+        found.append(Reason("not_attestable", f"“{title}” is done by the bot, and nobody's.", "/rollout checklist"))
+    for title, roles in facts.unfit:
+        found.append(
+            Reason("owner_unfit", f"“{title}” is ticked by {either(roles)}; that person is not.", "Choose one of them.")
+        )
+    if facts.nothing:
+        found.append(Reason("missing_argument", "No item was chosen.", "Tick at least one item in the form."))
+    if facts.day_passed:
+        found.append(Reason("time_passed", "The day until which it is due has passed.", "Choose today or a later day."))
+    return decide(found)
+
+
 def _not_startable(facts: StartFacts) -> Reason | None:
     stage = facts.stage
     if facts.state is StageState.PASSED:
@@ -244,6 +272,7 @@ __all__ = [
     "Proceed",
     "Refuse",
     "may_approve",
+    "may_assign",
     "may_attest",
     "may_cancel_start",
     "may_change_issue",
