@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from commands import card as cards
-from commands import compared, download, drifted, outlook, report
+from commands import compared, download, drifted, finalsummary, outlook, report
 from commands.reply import (
     At,
     Block,
@@ -56,6 +56,8 @@ def document(
         return download.document(session, standing, ids)
     if kind == "drift":
         return drifted.document(session, standing)
+    if kind == "final_summary":
+        return finalsummary.document(standing)
     if kind == "issue_reported":
         return _issue_reported(session, standing, ids)
     if kind in {"paused", "resumed"}:

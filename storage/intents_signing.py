@@ -115,6 +115,9 @@ def approve(
             stage_id=stage.id,
             repeat=True,
         )
+        if not act.plan.after(stage_key):
+            key = f"final_summary:{stage.id}:{stage.generation}"
+            post(act.session, now, key, "final_summary", rollout_id=rollout_id, repeat=True)
         # What the stage was the last to use is finished after a fresh look.
         workspaces = act.plan.stage(stage_key).targets.workspaces
         act.session.execute(update(Workspace).where(Workspace.key.in_(workspaces)).values(look_wanted_at=now))
