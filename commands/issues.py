@@ -164,15 +164,14 @@ def one(call: Call, number: int) -> Reply:
 
 def acts(call: Call, issue: Issue) -> list[Button]:
     """The buttons of what this person may do with the issue."""
-    at = {"issue": issue.number, "version": issue.version}
+    number, version = issue.number, issue.version
     if not issue.open:
-        return [call.button("Re-open…", "reopen", **at)]
+        return [call.button("Re-open…", "reopen", issue=number, version=version)]
     facts = issue_facts(call.standing, issue, call.actor, call.roles)
-    may = isinstance(gates.may_resolve_issue(facts), gates.Proceed)
-    return [
-        *([call.button("Resolve…", "resolve", "primary", **at)] if may else []),
-        call.button("Change…", "triage", **at),
-    ]
+    found = []
+    if isinstance(gates.may_resolve_issue(facts), gates.Proceed):
+        found.append(call.button("Resolve…", "resolve", "primary", issue=number, version=version))
+    return [*found, call.button("Change…", "triage", issue=number, version=version)]
 
 
 def numbered(word: str) -> int | None:
