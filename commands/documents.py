@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from commands import card as cards
-from commands import compared, download, drifted, finalsummary, outlook, report
+from commands import compared, download, drifted, finalsummary, issue, outlook, report
 from commands.reply import (
     At,
     Block,
@@ -18,7 +18,6 @@ from commands.reply import (
     Code,
     Icon,
     Line,
-    Link,
     Note,
     Paragraph,
     Part,
@@ -32,7 +31,6 @@ from commands.words import count, short, sign_off_line
 from rollout.people import members
 from rollout.standing import StageStanding, Standing
 from rollout.states import ActionKind, StageState
-from storage import issues as stored_issues
 from storage import sealing
 from storage.models import Target
 
@@ -58,8 +56,8 @@ def document(
         return drifted.document(session, standing)
     if kind == "final_summary":
         return finalsummary.document(standing)
-    if kind == "issue_reported":
-        return _issue_reported(session, standing, ids)
+    if kind in {"issue_reported", "issue_resolved"}:
+        return issue.document(session, standing, kind, ids)
     if kind in {"paused", "resumed"}:
         return _flag(standing, kind)
     if kind in _OF_START:
@@ -288,23 +286,6 @@ def _pinned_failed(
         line(f"{', '.join(names)}{more}"),
     )
     return Reply(f"{said}.", (Paragraph(lines), _buttons(standing, stage, now, {"start"})))
-
-
-def _issue_reported(session: Session, standing: Standing, ids: Mapping[str, Any]) -> Reply | None:
-    number = ids.get("issue")
-    issue = stored_issues.one(session, standing.id, number) if isinstance(number, int) else None
-    if issue is None or not issue.open or not issue.critical:
-        return None
-    what = issue.stage or "the rollout"
-    said = f"Critical issue #{number} holds {what}: {short(issue.title, 150)}"
-    lines = [
-        line(Icon("blocked"), " ", Strong(said)),
-        line("Reported by ", Person(issue.reporter), "; owner ", Person(issue.owner)),
-    ]
-    if issue.permalink:
-        lines.append(line(Link(issue.permalink, "The message it was found in")))
-    button = Button(f"Issue #{number}", "issues", {"rollout": standing.id, "issue": number})
-    return Reply(said, (Paragraph(tuple(lines)), Buttons((button,))))
 
 
 _OF_START = frozenset({"start_scheduled", "start_cancelled", "start_refused"})

@@ -52,7 +52,7 @@ def words(lines: Sequence[Summed]) -> str:
 def _lines(one: Summed) -> list[Line]:
     # What is missing says what is left to do; of a line that holds it is who and what it rests on.
     sources = one.sources if one.holds else one.missing
-    parts: list[Part] = ["      "]
+    parts: list[Part] = ["      – "]
     for index, source in enumerate(sources[:_SOURCES]):
         parts.append(f"{'; ' if index else ''}{short(source.words, 110)}")
         if source.by:

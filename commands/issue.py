@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from commands import find
 from commands import issues as looks
@@ -19,9 +20,11 @@ from commands.reply import (
     Form,
     Icon,
     Input,
+    Line,
     Link,
     Note,
     Paragraph,
+    Person,
     PersonInput,
     Reply,
     Strong,
@@ -32,6 +35,7 @@ from commands.words import short
 from rollout import gates
 from rollout.gatefacts import issue_facts
 from rollout.issues import ABOUT, Issue
+from rollout.standing import Standing
 from storage import intents_issues
 from storage import issues as stored
 from storage.models import Target
@@ -296,3 +300,24 @@ def _target(call: Call, target_id: int) -> tuple[str, str | None]:
     with call.database.read() as session:
         row = session.execute(select(Target.name, Target.stage_key).where(Target.id == target_id)).one()
     return row[0], row[1]
+
+
+def document(session: Session, standing: Standing, kind: str, ids: Mapping[str, Any]) -> Reply | None:
+    """The post about a critical issue: that it holds, or that it is resolved; None where that is no longer so."""
+    number = ids.get("issue")
+    found = stored.one(session, standing.id, number) if isinstance(number, int) else None
+    if found is None or not found.critical or found.open is not (kind == "issue_reported"):
+        return None
+    button = Button(f"Issue #{number}", "issues", {"rollout": standing.id, "issue": number})
+    title = short(found.title, 150)
+    if not found.open:
+        said = f"Critical issue #{number} is resolved: {title}"
+        by: Line = (" by ", Person(found.resolved_by)) if found.resolved_by else ()
+        lines = [line(Icon("ok"), " ", Strong(said)), line("Resolved", *by, f": {short(found.fix, 300)}")]
+    else:
+        said = f"Critical issue #{number} holds {found.stage or 'the rollout'}: {title}"
+        who = line("Reported by ", Person(found.reporter), "; owner ", Person(found.owner))
+        lines = [line(Icon("blocked"), " ", Strong(said)), who]
+    if found.permalink:
+        lines.append(line(Link(found.permalink, "The message it was found in")))
+    return Reply(said, (Paragraph(tuple(lines)), Buttons((button,))))

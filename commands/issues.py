@@ -71,14 +71,15 @@ def issues(call: Call) -> Reply:
 
 
 def words(standing: Standing, stage: str | None = None) -> str:
-    """``3 open issues, 1 of them critical, hold canary; 12 resolved.``"""
+    """``3 open issues, 1 of them critical. 12 resolved.``"""
     opened = [i for i in standing.issues if stage is None or i.stage in {None, stage}]
     critical = sum(i.critical for i in opened)
     resolved = f" {standing.issues_resolved} resolved." if standing.issues_resolved and stage is None else ""
     if not opened:
         return f"No issue is open.{resolved}"
-    grave = f", {critical} of them critical" if critical else ", none of them critical"
-    return f"{count(len(opened), 'open issue')}{grave}.{resolved}"
+    if len(opened) == 1:
+        return f"1 open issue, {'critical' if critical else 'not critical'}.{resolved}"
+    return f"{count(len(opened), 'open issue')}, {critical or 'none'} of them critical.{resolved}"
 
 
 def line_of(issue: Issue) -> Line:

@@ -17,7 +17,7 @@ def may_resolve_issue(facts: IssueFacts, cause: str = "cause", fix: str = "fix")
             Reason(
                 "issue_resolved",
                 f"Issue #{facts.number} is resolved already.",
-                f"/rollout issues shows #{facts.number}.",
+                f"/rollout issues {facts.number}",
             )
         )
     if not (cause.strip() and fix.strip()):

@@ -75,7 +75,7 @@ def known_message(number: int) -> Reason:
     return Reason(
         "message_is_issue",
         f"This message was reported before: it is issue #{number}.",
-        f"/rollout issues shows #{number}.",
+        f"/rollout issues {number}",
     )
 
 
@@ -100,7 +100,7 @@ def resolve(
         row.open, row.cause, row.fix, row.resolved_by, row.resolved_at = False, cause, fix, who.user_id, now
         row.version += 1
         _record(act, row, f"resolved #{number}: {row.title}. Cause: {cause}. Fix: {fix}", "resolved")
-        return _settle(act, row)
+        return _settle(act, row, told=row.critical)
 
 
 def reopen(
@@ -201,11 +201,12 @@ def _settle(act: Act, row: Issue, told: bool = False) -> domain.Issue:
         touch_card(act.session, stage, make=False)
     if told:
         of = act.stages.get(row.stage_key) if row.stage_key is not None else None
+        kind = "issue_reported" if row.open else "issue_resolved"
         post(
             act.session,
             act.now,
-            f"issue_reported:{row.rollout_id}:{row.number}:{row.version}",
-            "issue_reported",
+            f"{kind}:{row.rollout_id}:{row.number}:{row.version}",
+            kind,
             rollout_id=row.rollout_id,
             stage_id=of.id if of is not None and of.state not in _UNTOUCHED else None,
             ids={"issue": row.number},
