@@ -53,6 +53,14 @@ class Answers:
         """Show the Home tab of a person. Raises as ``call`` does."""
         call(self._web.views_publish, user_id=user, view=home_view(reply))
 
+    def permalink(self, channel: str, ts: str) -> str:
+        """A link to a message; empty where Slack gives none: the bot may not be in that channel."""
+        try:
+            return str(_twice(lambda: call(self._web.chat_getPermalink, channel=channel, message_ts=ts))["permalink"])
+        except (*Failure, KeyError) as error:
+            log.info("there is no link to a message", channel=channel, error=str(error))
+            return ""
+
     # -- forms -------------------------------------------------------------------------------------------------------
 
     def _form(self, press: Press, request: Request, reply: Reply) -> str:

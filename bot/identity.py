@@ -137,7 +137,8 @@ class Identity:
 
     def _actor(self, press: Press, user: Mapping[str, Any]) -> Actor:
         problem = problem_of(user, self._own)
-        if problem is None and press.kind in (Kind.ACTION, Kind.SUBMISSION) and not self._agrees(press.team, user):
+        says = press.kind in (Kind.ACTION, Kind.SUBMISSION) or (press.kind == Kind.SHORTCUT and press.team is not None)
+        if problem is None and says and not self._agrees(press.team, user):
             problem = "other_team"
         return Actor(str(user.get("team_id") or ""), press.user, problem=problem, name=_name(user))
 

@@ -38,6 +38,7 @@ def bolt_app(web: WebClient, signing_secret: str, own: Own, door: Door, workers:
     listeners = Listeners(door, workers)
     app.command("/rollout")(listeners.command)
     app.action(re.compile(".*"))(listeners.action)
+    app.message_shortcut(re.compile(".*"))(listeners.shortcut)
     app.view(re.compile(".*"))(listeners.submission)
     app.view_closed(re.compile(".*"))(listeners.closed)
     app.event("app_home_opened")(listeners.home)
@@ -57,6 +58,10 @@ class Listeners:
     def action(self, body: Body, ack: Callable[..., Any]) -> None:
         """A button. A press on something that is none of ours is only acknowledged."""
         self._keep(Kind.ACTION, body, press.of_action(body), ack)
+
+    def shortcut(self, body: Body, ack: Callable[..., Any]) -> None:
+        """A shortcut in the menu of a message."""
+        self._keep(Kind.SHORTCUT, body, press.of_shortcut(body), ack)
 
     def submission(self, body: Body, ack: Callable[..., Any]) -> None:
         """A form: wrong fields are answered at once; else a view that says so is shown until the result is known."""

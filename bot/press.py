@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.render.views import typed_values
 from commands.arguments import cleaned
-from commands.grammar import parse
+from commands.grammar import clean, parse
 from commands.registry import VERBS
 from commands.reply import Actor, Request, Surface
 
@@ -22,6 +22,7 @@ class Kind(StrEnum):
     COMMAND = "command"
     ACTION = "action"
     SUBMISSION = "submission"
+    SHORTCUT = "shortcut"
     HOME = "home"
 
 
@@ -60,6 +61,15 @@ class Press:
     def from_json(raw: Json) -> "Press":
         known = {f.name: raw[f.name] for f in fields(Press) if f.name in raw}  # another version may have stored it
         return Press(**{**known, "kind": Kind(raw["kind"]), "origin": Origin(raw["origin"])})
+
+    @property
+    def message(self) -> tuple[str, str] | None:
+        """Channel and ts of the message that a submitted form is about, where it still lacks a link."""
+        named = self.arguments.get("message")
+        if self.kind != Kind.SUBMISSION or not isinstance(named, str) or "permalink" in self.arguments:
+            return None
+        channel, _, ts = named.partition(":")
+        return (channel, ts) if channel and ts else None
 
     @property
     def acts(self) -> bool:
@@ -125,6 +135,37 @@ def of_action(body: Json) -> Press | None:
         view_title=_title(view),
         view_context=view.get("private_metadata") or "",
         from_home=origin == Origin.HOME or bool(context.get("h")),
+    )
+
+
+#: The callback id of our message shortcut (manifest.yml).
+REPORT = "report_issue"
+_TITLE = 150
+
+
+def of_shortcut(body: Json) -> Press | None:
+    """A shortcut on a message; None when it is none of ours. The message's text is the proposed title.
+
+    A link to the message does not come with it: it is asked for when the form is submitted, because a trigger is short.
+    """
+    try:
+        if body["callback_id"] != REPORT:
+            return None
+        channel, ts = str(body["channel"]["id"]), str(body["message"]["ts"])
+        text = body["message"].get("text")
+    except _MALFORMED:
+        return None
+    title = clean(text)[:_TITLE] if isinstance(text, str) else ""
+    return Press(
+        Kind.SHORTCUT,
+        Origin.CHANNEL,
+        str(body["user"]["id"]),
+        "issue",
+        {"message": f"{channel}:{ts}", **({"title": title} if title else {})},
+        team=body["user"].get("team_id"),
+        channel=channel,
+        trigger=body.get("trigger_id"),
+        response_url=body.get("response_url"),
     )
 
 

@@ -22,7 +22,7 @@ from bot.pace import Pace
 from bot.posting import ADVICE, backoff, post, refuse_shared
 from bot.uploading import UPLOADS, not_uploaded, upload
 from commands.reply import File, Reply
-from storage import cards, leases, outbox
+from storage import cards, leases, outbox, reminding
 from storage.database import Database
 from storage.models import Rollout
 from storage.outbox import Letter
@@ -46,8 +46,11 @@ BROADCAST: Final = frozenset(
         "escalated",
         "rollback_wanted",
         "roles_wanted",
+        "issue_reported",
     }
 )
+#: What goes to one person. It is said once or not at all, and holds back no channel.
+DIRECT: Final = frozenset({reminding.KIND})
 #: What is said anew at its next due time: the newest one says it all.
 SUMMARIES: Final = frozenset({"daily_summary"})
 #: A message that Slack refuses for its own sake must not hold back the others for ever.
@@ -163,6 +166,8 @@ class Sender:
 
     def _where(self, session: Session, letter: Letter) -> tuple[str | None, str | None, bool]:
         """Channel and thread of a message, and whether it should wait for the card that its thread hangs on."""
+        if letter.kind in DIRECT:
+            return str(letter.ids.get("user") or "") or None, None, False
         if letter.stage_id is not None:
             card = cards.of_stage(session, letter.stage_id)
             if card is not None:
@@ -190,7 +195,8 @@ class Sender:
                 outbox.drop(session, letter, "there is nothing to say any more")
             return
         try:
-            refuse_shared(self._internal, channel)
+            if letter.kind not in DIRECT:  # a person is no channel; the directory says that they are of our team
+                refuse_shared(self._internal, channel)
             self._pace.used(channel)
             if reply.file is not None:
                 if (refused := self._upload(letter, channel, thread, reply, reply.file)) is None:
@@ -238,7 +244,11 @@ class Sender:
         with self._database.write() as session:
             if isinstance(error, Unknown):
                 outbox.unknown(session, letter, at, str(error))
-            elif isinstance(error, Refused) and name not in ADVICE and letter.attempts >= _REFUSALS:
+            elif (
+                isinstance(error, Refused)
+                and (name not in ADVICE or letter.kind in DIRECT)
+                and letter.attempts >= _REFUSALS
+            ):
                 outbox.drop(session, letter, str(error))
             else:
                 outbox.later(session, letter, at, str(error))

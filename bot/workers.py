@@ -180,6 +180,8 @@ class Workers:
             return self._given(press, press.request(Actor("", press.user), False), reply)
         if press.kind == Kind.HOME:
             return self._home(press.user, found.actor)
+        if found.actor.problem is None and (message := press.message) is not None:
+            press = replace(press, arguments={**press.arguments, "permalink": self._answers.permalink(*message)})
         request = press.request(found.actor, found.shared_channel)
         reply = self._reply(request)
         if again and reply.refused is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from commands import card, pins
+from commands import card, issues, pins
 from commands.call import Call, Refused, refused
 from commands.reply import (
     Block,
@@ -182,6 +182,7 @@ def _what_is_signed(call: Call, stage: StageStanding, role: str | None, acceptin
     blocks: list[Block] = [Paragraph(tuple(head)), *card.criteria(standing, stage), *card.runs(standing, stage)]
     with call.database.read() as session:
         blocks += card.failures(session, stage)
+    blocks += issues.of_stage(standing, stage, 10)
     if stage.pinned:
         blocks += pins.listed(standing, tuple(p for p in standing.pins if p.stage == stage.key))
     if stage.signatures:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from commands.call import Refused, refused
 
 _NUMBERS: Final = frozenset(
-    {"rollout", "target_id", "version", "generation", "page", "amendment", "override", "escalation"}
+    {"rollout", "target_id", "version", "generation", "page", "amendment", "override", "escalation", "issue"}
 )
 _TEXTS: Final = frozenset(
     {
@@ -24,6 +24,7 @@ _TEXTS: Final = frozenset(
         "repository",
         "condition",
     }
+    | {"title", "critical", "about", "on", "cause", "fix", "message", "permalink", "of_stage", "item", "due"}
 )
 _LISTS: Final = frozenset({"stages", "items", "unpin", "managed_too"})
 _FLAGS: Final = frozenset({"submitted", "managed", "compared"})

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from commands import compared, managed, outlook, override, pins
+from commands import compared, issues, managed, outlook, override, pins
 from commands.reply import (
     Block,
     Button,
@@ -23,6 +23,8 @@ from commands.reply import (
 )
 from commands.shown import progress, stage_lines
 from commands.words import STATE, count, lasting, short
+from rollout.issues import WHICH, counted
+from rollout.plan import Issues
 from rollout.standing import StageStanding, Standing
 from rollout.states import ENGINE_STATES, ActionKind, StageState, Verdict
 from storage import managed as stored
@@ -49,12 +51,15 @@ def card(session: Session, standing: Standing, key: str, now: datetime) -> Reply
     blocks += compared.blocks(session, stage, _FAILURES)
     blocks += owned_elsewhere(session, standing, stage)
     blocks += pins.listed(standing, tuple(p for p in standing.pins if p.stage == key), 5)
+    blocks += issues.of_stage(standing, stage)
     blocks += runs(standing, stage)
     if stage.state is StageState.REVIEW:
         blocks += [*criteria(standing, stage), *override.at_criteria(standing, key)]
     blocks.append(Paragraph(_next(standing, stage, now)))
     details = Button("Details", "status", {"rollout": standing.id, "stage": key})
-    blocks.append(Buttons((*outlook.next_buttons(standing, stage, now), *compared.button(standing, stage), details)))
+    report = Button("Report an issue…", "issue", {"rollout": standing.id, "stage": key})
+    more = (*compared.button(standing, stage), details, report)
+    blocks.append(Buttons((*outlook.next_buttons(standing, stage, now), *more)))
     if stage.started_by:
         digest = (stage.change_set_digest or "")[:8]
         again = f" · try {stage.generation}" if stage.generation > 1 else ""
@@ -174,13 +179,29 @@ def criteria(standing: Standing, stage: StageStanding, most: int = 12) -> list[B
     ]
     if len(found) > most:
         lines.append(line(f"and {len(found) - most} more: /rollout status {stage.key}"))
+    for c in planned:
+        if c.issues is not None:
+            lines.append(_counted(standing, stage, c.title, c.issues))
     unchecked = [c.title for c in planned if c.by == "check" and c.key not in stage.findings]
     if unchecked:
         lines.append(line(Icon("waiting"), " The bot checks when the work has ended: ", _few(unchecked, most)))
-    judged = [c.title for c in planned if c.by != "check"]
+    judged = [c.title for c in planned if c.by == "person"]
     if judged:
         lines.append(line(Icon("info"), " Those who sign judge: ", _few(judged, most)))
     return [Paragraph((line(Strong("Criteria")), *lines))]
+
+
+def _counted(standing: Standing, stage: StageStanding, title: str, which: Issues) -> Line:
+    """A criterion that counts open issues: it fails while there is one."""
+    found = counted(standing.issues_of(stage.key), which)
+    if not found:
+        return line(Icon("ok"), f" {title}: no {WHICH[which]} is open")
+    named = _few([short(i.named, 80) for i in found], 3)
+    return line(Icon("failed"), f" {title}: {count(len(found), f'open {WHICH[which]}', _many(which))}: {named}")
+
+
+def _many(which: Issues) -> str:
+    return f"open {WHICH[which].replace('issue', 'issues', 1)}"
 
 
 def _few(titles: list[str], most: int) -> str:

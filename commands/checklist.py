@@ -1,6 +1,7 @@
 """``checklist [STAGE]``: first what blocks the next step; people tick, un-tick or set aside several at once."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from commands.call import Call, Refused
@@ -26,8 +27,9 @@ from commands.reply import (
 from commands.report import checklist_words
 from commands.shown import pages
 from commands.words import count, listed, short
-from rollout import gates
+from rollout import awaited, gates
 from rollout.plan import Item
+from rollout.standing import Standing
 from rollout.states import ItemState, StageState
 from storage import intents_items
 
@@ -41,7 +43,7 @@ _STATES = (
 
 def checklist(call: Call) -> Reply:
     """One page of the checklist: of the whole rollout, or of one stage."""
-    items = _ordered(call)
+    items = ordered(call)
     of = f" of {call.stage_key}" if call.stage_key else ""
     blocks: list[Block] = [Heading(f"Checklist{of}")]
     current = call.standing.current()
@@ -59,7 +61,11 @@ def checklist(call: Call) -> Reply:
         blocks.append(Paragraph((line(checklist_words(call.standing)),)))
     page = min(call.page, max((len(items) - 1) // _A_PAGE, 0))
     shown = items[page * _A_PAGE : (page + 1) * _A_PAGE]
-    blocks.append(Paragraph(tuple(text for item in shown for text in _lines(call, item, item.key in blocking))))
+    for item in shown:
+        # A dialog for each line, where this person may do something with it.
+        own = call.roles and intents_items.by_hand(item)
+        button = call.button("Open", "item", item=item.key, **({"stage": call.stage_key} if call.stage_key else {}))
+        blocks.append(Paragraph(tuple(_lines(call, item, item.key in blocking)), button if own else None))
     at: dict[str, Any] = {"stage": call.stage_key} if call.stage_key else {}
     buttons: list[Button] = []
     if call.roles:
@@ -68,6 +74,7 @@ def checklist(call: Call) -> Reply:
             buttons.append(call.button("Mark done…", "mark", "primary", page=page, **at))
         if _markable(call, items, True):
             buttons.append(call.button("Un-tick…", "unmark", page=page, **at))
+        buttons.append(call.button("Assign…", "assign", page=page, **at))
     turn = pages(call, "checklist", len(items), _A_PAGE, **at)
     blocks.append(Buttons((*buttons, *turn.buttons, call.button("Status", "status"))))
     note = f"{page * _A_PAGE + 1}-{page * _A_PAGE + len(shown)} of {count(len(items), 'item')}."
@@ -75,7 +82,7 @@ def checklist(call: Call) -> Reply:
     return Reply(f"Checklist{of}: {checklist_words(call.standing)}", tuple(blocks), share=True)
 
 
-def _ordered(call: Call) -> list[Item]:
+def ordered(call: Call) -> list[Item]:
     """What blocks the next step, then what is open, then the rest; in the order of the plan."""
     standing, current = call.standing, call.standing.current()
     key = call.stage_key or (current.key if current is not None else None)
@@ -119,11 +126,25 @@ def _lines(call: Call, item: Item, blocks: bool) -> list[Line]:
     who = listed([titles.get(r, r) for r in item.attest], "or") or "anyone with a role"
     optional = "" if item.required else " · optional"
     parts = [Icon("blocked" if blocks else "waiting"), " ", Strong(item.title), f" · {who}{optional}"]
+    parts += whose(standing, item.key, call.now)
     if blocks:
         pieces = [i.title for i in call.plan.checklist if i.part_of == item.key]
         done_when = "; ".join(pieces) or item.done_when
         return [tuple(parts), *([line(f"      done when: {short(done_when, 240)}")] if done_when else [])]
     return [tuple(parts)]
+
+
+def whose(standing: Standing, item: str, now: datetime) -> list[Part]:
+    """`` · @owner, due 2026-12-01``, and whether that day has passed; nothing where the item is nobody's."""
+    assigned = standing.assigned.get(item)
+    if assigned is None:
+        return []
+    parts: list[Part] = [" · ", Person(assigned.owner)]
+    if assigned.due is None:
+        return parts
+    if awaited.overdue(standing, item, now):
+        return [*parts, ", ", Icon("warning"), Strong(f" overdue since {assigned.due.isoformat()}")]
+    return [*parts, f", due {assigned.due.isoformat()}"]
 
 
 def _markable(call: Call, items: Sequence[Item], closed: bool) -> list[Item]:
@@ -151,7 +172,7 @@ def unmark(call: Call) -> Reply:
 
 
 def _form(call: Call, verb: str, closed: bool) -> Reply:
-    items = _markable(call, _ordered(call), closed)
+    items = _markable(call, ordered(call), closed)
     if not items:
         decision = gates.may_attest(intents_items.attest_facts(call.plan, call.roles, (), ItemState.DONE, ""))
         call.proceed(decision)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from commands import amendment, compared, download, drifted, escalation, outlook, override, report
+from commands import amendment, compared, download, drifted, escalation, finalsummary, issue, outlook, override, report
 from commands import card as cards
 from commands.reply import (
     At,
@@ -58,6 +58,10 @@ def document(
         return amendment.proposed(session, standing, ids)
     if kind == "plan_amended":
         return amendment.amended(session, standing, ids)
+    if kind == "final_summary":
+        return finalsummary.document(standing)
+    if kind in {"issue_reported", "issue_resolved"}:
+        return issue.document(session, standing, kind, ids)
     if kind in {"paused", "resumed"}:
         return _flag(standing, kind)
     if kind in _OF_START:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import structlog
 from sqlalchemy.orm import Session
 
-from commands import arguments, documents, find, lookonly, refusals
+from commands import arguments, documents, find, lookonly, refusals, reminders
 from commands.call import Call, Refused, refused
 from commands.glance import glance
 from commands.help import help_reply, unknown
@@ -32,7 +32,7 @@ from commands.reply import (
 from commands.verb import Verb
 from rollout.people import roles_of
 from rollout.standing import Standing
-from storage import facts, sealing
+from storage import facts, reminding, sealing
 from storage.database import Database
 from storage.models import Rollout, Stage
 from storage.record import By, event
@@ -108,6 +108,8 @@ class Door:
     def document(self, kind: str, rollout_id: int | None, stage_id: int | None, ids: Mapping[str, Any]) -> Reply | None:
         """A message of the outbox as it reads now; None when there is nothing to say any more."""
         now = self._calendar()
+        if kind == reminding.KIND:
+            return self._reminder(ids, now)
         if kind in documents.TELL_A_HEAD and rollout_id is not None:
             sealing.seal_now(self._database, rollout_id)
         with self._database.read() as session:
@@ -185,6 +187,14 @@ class Door:
         if verb.act and reply.form is None:
             self._log.info("command", verb=verb.name, actor=request.actor.user_id, surface=str(request.surface))
         return reply
+
+    def _reminder(self, ids: Mapping[str, Any], now: datetime) -> Reply | None:
+        with self._database.read() as session:
+            if not reminding.is_wanted(session, str(ids.get("user") or "")):
+                return None
+            standings = [self._standing(session, rollout) for rollout in facts.open_rollouts(session)]
+        said = reminders.document(standings, ids, now)
+        return self._shown(said) if said is not None else None
 
     def _standing(self, session: Session, rollout: Rollout) -> Standing:
         found = facts.standing(session, rollout)

@@ -1,12 +1,14 @@
 """``/rollout`` alone, and the Home tab: what waits for me, what I may do next, whom to ask. No chart, no table."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from commands import outlook, pins
+from commands import issues, outlook, pins
 from commands.call import Call
 from commands.contacts import contact_lines
 from commands.glance import glance
+from commands.mine import blocks as mine_blocks
 from commands.reply import (
     Block,
     Button,
@@ -24,6 +26,7 @@ from commands.reply import (
 )
 from commands.shown import facts_age, progress, situation, targets_words
 from commands.words import STATE, icon, listed
+from rollout import awaited
 from rollout.standing import HAS_CHANGES, StageStanding, Standing
 from rollout.states import ActionKind
 
@@ -50,16 +53,22 @@ def rollout_blocks(
     current = standing.current()
     blocks: list[Block] = [Heading(standing.plan.title), *situation(standing, now)]
     mine = outlook.waits_for(standing, actor, roles, now)
+    # Stages to sign are among the lines, and have their buttons below.
+    assigned = replace(awaited.of(standing, actor, roles), stages=())
     titles = [standing.plan.roles[r].title for r in standing.plan.roles if r in roles]
     who = f"You are {listed(titles)}." if titles else "You hold no role in this plan: you can look, but not act."
-    waiting: Sequence[Line] = mine or (line(Icon("ok"), " Nothing waits for you now."),)
+    nothing = () if assigned else (line(Icon("ok"), " Nothing waits for you now."),)
+    waiting: Sequence[Line] = mine or nothing
     blocks.append(Paragraph((line(Strong("What waits for you")), *waiting, line(who))))
+    blocks += mine_blocks(standing, assigned, now)
     buttons = outlook.next_buttons(standing, current, now, (actor, roles)) if current is not None else []
     at = {"rollout": standing.id}
     more = (
         Button("Status", "status", at),
         Button("Plan", "plan", {**at, "stage": current.key} if current else at),
         Button("Checklist", "checklist", at),
+        Button("Issues", "issues", at),
+        Button("Report an issue…", "issue", {**at, "stage": current.key} if current else at),
         Button("Help", "help", {}),
     )
     back = next((s for s in reversed(standing.stages) if s.state in HAS_CHANGES), None)
@@ -69,8 +78,9 @@ def rollout_blocks(
     blocks += [Buttons((*(b for b in buttons if b.style != "danger"), *more, *danger)), Divider()]
     for stage in standing.stages[:_STAGES]:
         blocks += _stage(stage)
-    blocks += seen
+    blocks += issues.listed(standing.issues, issues.words(standing))
     blocks += pins.listed(standing, most=5)
+    blocks += seen
     if not any(s.started for s in standing.stages) and current is not None:
         blocks.append(
             Note(line(f"New here? /rollout plan {current.key} shows what would change; nothing is done by it."))

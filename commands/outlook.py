@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from commands.reply import At, Button, Icon, Line, Person, Strong, line
-from commands.words import count, doing, icon, listed
+from commands.words import count, doing, icon, listed, short
 from rollout import conditions, gates
 from rollout.gatefacts import sign_facts, start_facts
 from rollout.gates import Proceed, Refuse
@@ -57,6 +57,8 @@ def holds(standing: Standing, now: datetime) -> list[Line]:
     elif stage.state is StageState.UPGRADING and stage.waiting_for_runs:
         found.append(runs_wait(stage))
     elif stage.state is StageState.REVIEW:
+        for issue in standing.issues_holding_review(stage.key)[:3]:
+            found.append(line(Icon("blocked"), f" Issue {short(issue.named, 150)} is open (issues_open)"))
         if stage.evidence_doubt:
             found.append(line(Icon("warning"), f" {stage.key}: {stage.evidence_doubt} (evidence_altered)"))
         for unmet in conditions.criteria(standing, stage.key):
@@ -187,6 +189,12 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
                 again = (Strong(f"/rollout recheck {stage.key}"), " once it is mended, or ")
                 either = "; an override takes two people" if conditions.covered(plan, stage.key, "criterion") else ""
                 return [line(f"{starters}: ", *again, Strong(f"/rollout rollback {stage.key}"), either)]
+            if holding := standing.issues_holding_review(stage.key):
+                lines = [
+                    line(Person(i.owner), ": resolve ", Strong(short(i.named, 100)), f" (/rollout issues {i.number})")
+                    for i in holding[:3]
+                ]
+                return [*lines, line("Until then nobody can approve; to reject is possible.")]
             who = listed([titles.get(r, r) for r in lacking])
             return [line(f"{who}: ", Strong(f"/rollout approve {stage.key}"), " (or reject)")]
         case StageState.PASSED:

@@ -8,6 +8,7 @@ from commands.reply import (
     Chart,
     Choice,
     Code,
+    DayInput,
     Divider,
     Fields,
     Form,
@@ -145,7 +146,7 @@ def _chart(chart: Chart) -> str:
 def _button(button: Button) -> str:
     """A button as the command that does the same, where there is one."""
     a = button.arguments
-    what = a.get("stage") or a.get("target_id")
+    what = a.get("stage") or a.get("target_id") or a.get("issue") or a.get("item")
     return f"[{_clean(button.label)}]  rollout {button.verb}{f' {what}' if what is not None else ''}"
 
 
@@ -157,6 +158,9 @@ def _form(form: Form) -> str:
                 parts.append(f"{question.label}{' (required)' if question.required else ''}: {question.key}=…")
             case Moment():
                 parts.append(f"{question.label}: {question.key}=2026-12-01 20:00")
+            case DayInput():
+                given = f" ({question.initial})" if question.initial else ""
+                parts.append(f"{question.label}{given}: {question.key}=2026-12-01")
             case PersonInput():
                 given = f" ({question.initial})" if question.initial else ""
                 parts.append(f"{question.label}, as a Slack user id{given}: {question.key}=…")

@@ -10,6 +10,8 @@ from commands import outlook, override
 from commands.call import Refused
 from commands.reply import Actor, Block, Button, Buttons, Line, Note, Paragraph, Part, Person, Reply, Strong, line
 from commands.words import ago, doing, short
+from rollout import gates
+from rollout.gatefacts import issue_facts
 from rollout.people import roles_of
 from rollout.reasons import Reason
 from rollout.standing import Standing
@@ -70,6 +72,8 @@ def _resolving(refused: Refused, standing: Standing, actor: Actor, now: datetime
                     if roles & set(standing.plan.capabilities.start):
                         found.append(Button("Check again", "recheck", {**at, "stage": stage.key}))
                     found += override.offered(standing, stage.key, roles)
+            case "issues_open":
+                found += _issues(refused.stage, standing, actor.user_id, roles)
             case "no_discovery" | "discovery_stale" | "workspace_unreachable" | "no_targets":
                 found.append(Button("Look again", "refresh", at))
             case "rollout_paused" | "already_paused":
@@ -96,6 +100,22 @@ def _resolving(refused: Refused, standing: Standing, actor: Actor, now: datetime
             case "unknown_target" | "change_set":
                 found.append(Button("Plan", "plan", at))
     return found
+
+
+def _issues(stage: str | None, standing: Standing, actor: str, roles: frozenset[str]) -> list[Button]:
+    """The issues that hold a stage: to be resolved by those who may, to be looked at by the others."""
+    if stage is None:
+        return [Button("Issues", "issues", {"rollout": standing.id})]
+    holding = {i.number: i for i in (*standing.issues_holding_start(stage), *standing.issues_holding_review(stage))}
+    found: list[Button] = []
+    for issue in list(holding.values())[:3]:
+        at = {"rollout": standing.id, "issue": issue.number}
+        may = gates.may_resolve_issue(issue_facts(standing, issue, actor, roles))
+        if isinstance(may, gates.Proceed):
+            found.append(Button(f"Resolve #{issue.number}…", "resolve", {**at, "version": issue.version}))
+        else:
+            found.append(Button(f"Issue #{issue.number}", "issues", at))
+    return [*found, Button("Issues", "issues", {"rollout": standing.id, "stage": stage})]
 
 
 def _distinct(buttons: Sequence[Button]) -> list[Button]:

@@ -12,12 +12,16 @@ from commands.download import download
 from commands.escalation import acknowledge, ask_back
 from commands.flags import pause, refresh, resume
 from commands.home import home
+from commands.issue import check_issue, check_resolve, check_triage, issue, reopen, resolve, triage
+from commands.issues import issues
+from commands.item import assign, check_assign, check_item, item
 from commands.override import check_override, override
 from commands.override import confirm as confirm_override
 from commands.override import decline as decline_override
 from commands.pin import check_pin, pin
 from commands.pins import unpin
 from commands.plan import plan
+from commands.reminders import reminders
 from commands.reply import Reply
 from commands.report import report
 from commands.review import ask_again, recheck, revoke
@@ -73,6 +77,58 @@ _ALL: Final = (
         act=True,
         harmless=True,
         detail=("The same as /rollout plan --managed shows; at a terminal it is printed, or written with --out FILE.",),
+    ),
+    Verb(
+        "issues",
+        "/rollout issues [STAGE | NUMBER]",
+        "What was found on the way; open ones first, critical ones before others.",
+        "reason",
+        issues,
+        detail=("With a number: everything about that one, and buttons to resolve, change or re-open it.",),
+    ),
+    Verb(
+        "issue",
+        "/rollout issue [STAGE] [title]",
+        "Reports an issue; anybody may. A critical one holds its stage and what comes after.",
+        "reason",
+        issue,
+        act=True,
+        harmless=True,
+        detail=("From a message: … > Report as an issue. It then points to the message.",),
+        check=check_issue,
+    ),
+    Verb(
+        "resolve",
+        "/rollout resolve NUMBER",
+        "Says what an issue's cause and fix were.",
+        "reason",
+        resolve,
+        act=True,
+        hidden=True,
+        harmless=True,
+        detail=("For its owner, and for who may start a stage.",),
+        check=check_resolve,
+    ),
+    Verb(
+        "reopen",
+        "/rollout reopen NUMBER",
+        "Opens an issue again.",
+        "reason",
+        reopen,
+        act=True,
+        hidden=True,
+        harmless=True,
+    ),
+    Verb(
+        "triage",
+        "/rollout triage NUMBER",
+        "Makes an issue critical or not, and gives it to somebody.",
+        "reason",
+        triage,
+        act=True,
+        hidden=True,
+        harmless=True,
+        check=check_triage,
     ),
     Verb("report", "/rollout report", "The summary as of now; Share posts it.", "nothing", report),
     Verb(
@@ -291,6 +347,37 @@ _ALL: Final = (
     ),
     Verb("mark", "/rollout mark", "Ticks checklist items.", "stage", mark, act=True, hidden=True, check=check_mark),
     Verb("unmark", "/rollout unmark", "Un-ticks items.", "stage", unmark, act=True, hidden=True, check=check_mark),
+    Verb(
+        "item",
+        "/rollout item KEY",
+        "One checklist item: where it stands, its evidence, whose it is.",
+        "reason",
+        item,
+        act=True,
+        hidden=True,
+        harmless=True,
+        check=check_item,
+    ),
+    Verb(
+        "assign",
+        "/rollout assign",
+        "Gives checklist items to somebody, until a day.",
+        "stage",
+        assign,
+        act=True,
+        hidden=True,
+        harmless=True,
+        check=check_assign,
+    ),
+    Verb(
+        "reminders",
+        "/rollout reminders [on | off]",
+        "The daily direct message about what waits for you: how it is, and whether you want it.",
+        "word",
+        reminders,
+        act=True,
+        harmless=True,
+    ),
     Verb(
         "share",
         "/rollout share",

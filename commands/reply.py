@@ -236,6 +236,16 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class DayInput:
+    """A day, as text such as ``2026-12-01``."""
+
+    key: str
+    label: str
+    required: bool = False
+    initial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PersonInput:
     """A person of the team, by user id."""
 
@@ -245,7 +255,7 @@ class PersonInput:
     initial: str = ""
 
 
-Input = TextInput | Choice | Moment | PersonInput
+Input = TextInput | Choice | Moment | DayInput | PersonInput
 
 
 @dataclass(frozen=True, slots=True)

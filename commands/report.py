@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from commands import compared, drifted, outlook, pins, signtable, supports
+from commands import compared, drifted, finalsummary, issues, outlook, pins, signtable, supports
 from commands.call import Call
 from commands.glance import NO_RUNTIME, named
 from commands.reply import (
@@ -52,6 +52,7 @@ def report(call: Call) -> Reply:
         blocks.append(Paragraph(tuple(widened)))
     blocks += signtable.table(standing, standing.stages)
     blocks.append(Paragraph((line(Strong("Checklist")), line(checklist_words(standing)))))
+    blocks += [*issues.listed(standing.issues, issues.words(standing)), *finalsummary.blocks(standing)]
     blocks.append(Paragraph((line(Strong("Who must act")), *outlook.who_must_act(standing, now))))
     blocks.append(Note(facts_age(standing, now)))
     blocks.append(Buttons((call.button("Status", "status"), call.button("Audit", "audit"))))
@@ -74,6 +75,7 @@ def daily(session: Session, standing: Standing, ids: Mapping[str, Any], now: dat
         *targets_by_runtime(standing, runtimes),
         *warnings(standing),
         *pins.listed(standing, most=5),
+        *issues.listed(standing.issues, issues.words(standing)),
         _failures(failed),
         Paragraph((line(Strong("Who must act")), *outlook.who_must_act(standing, now))),
     ]

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from commands import card, compared, outlook, pins, signtable
+from commands import card, compared, issues, outlook, pins, signtable
 from commands.call import Call
 from commands.reply import Block, Buttons, Fields, Heading, Line, Note, Paragraph, Person, Reply, Strong, line
 from commands.shown import facts_age, progress, stage_lines
@@ -29,6 +29,7 @@ def stage(call: Call, key: str) -> Reply:
         blocks += compared.blocks(session, found, _FAILURES)
         blocks += card.owned_elsewhere(session, standing, found)
     blocks += pins.listed(standing, tuple(p for p in standing.pins if p.stage == key))
+    blocks += issues.of_stage(standing, found, 15)
     blocks += card.runs(standing, found)
     blocks += card.criteria(standing, found, 20)
     blocks += signtable.table(standing, (found,))
@@ -61,6 +62,8 @@ def stage(call: Call, key: str) -> Reply:
         *compared.button(standing, found),
         call.button("Plan", "plan", stage=key),
         call.button("Checklist", "checklist", stage=key),
+        call.button("Issues", "issues", stage=key),
+        call.button("Report an issue…", "issue", stage=key),
         call.button("All stages", "status"),
     )
     blocks.append(Buttons((*buttons, *more)))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from commands import compared, outlook, pins, signtable, stagelook, targetlook
+from commands import compared, issues, outlook, pins, signtable, stagelook, targetlook
 from commands.call import Call
 from commands.reply import (
     Block,
@@ -45,6 +45,7 @@ def overview(call: Call) -> Reply:
     if len(standing.stages) > _STAGES_A_PAGE:
         blocks.append(pages(call, "status", len(standing.stages), _STAGES_A_PAGE))
     blocks += signtable.table(standing, standing.stages)
+    blocks += issues.listed(standing.issues, issues.words(standing))
     blocks += pins.listed(standing, most=5)
     blocks.append(Note(facts_age(standing, now)))
     current = standing.current()
@@ -55,7 +56,7 @@ def overview(call: Call) -> Reply:
     if (newest := standing.newest_with_changes()) is not None and newest is not current:
         wanted = outlook.next_buttons(standing, newest, now, (call.actor, call.roles))
         buttons += [b for b in wanted if b.verb == "rollback"]
-    blocks.append(Buttons((*buttons, call.button("Checklist", "checklist"))))
+    blocks.append(Buttons((*buttons, call.button("Checklist", "checklist"), call.button("Issues", "issues"))))
     return Reply(plain_status(standing, now), tuple(blocks), share=True)
 
 

@@ -151,7 +151,7 @@ def criteria_line(standing: Standing, stage: StageStanding) -> Line | None:
     """How many criteria hold, by check and by people; None before the first verdict."""
     criteria = standing.plan.stage(stage.key).criteria
     checked = [c for c in criteria if c.by == "check"]
-    people = len(criteria) - len(checked)
+    people = sum(c.by == "person" for c in criteria)
     if not criteria or not stage.findings or stage.state in (StageState.ROLLING_BACK, StageState.ROLLED_BACK):
         return None
     verdicts = [stage.findings[c.key].verdict if c.key in stage.findings else None for c in checked]

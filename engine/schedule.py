@@ -1,4 +1,4 @@
-"""What is due by the calendar: the daily summary and the hourly look at a bake. APScheduler only ticks.
+"""What is due by the calendar: the daily summary, reminders, and the hourly look at a bake. APScheduler only ticks.
 
 The truth about what was posted is a fence row per (job, rollout, local period), committed with its outbox row: each due
 time is taken once by any number of replicas, after a restart too. Of several missed due times only the last is posted.
@@ -15,7 +15,7 @@ from engine import drift
 from engine.parts import Parts
 from rollout.plan import Report
 from rollout.states import StageState
-from storage import fences
+from storage import fences, reminding
 from storage.models import Fence, Rollout, Stage
 from storage.plans import plan_of
 from storage.record import post
@@ -55,6 +55,7 @@ def tick(parts: Parts, look: Callable[[int, str], None]) -> None:
             period = _take(parts, f"bake:{stage_id}:{generation}", rollout, reports.bake, started, now)
             if period is not None:
                 look(stage_id, period)
+        reminding.remind(parts.database, rollout, now)
 
 
 def _daily(parts: Parts, rollout: Rollout, report: Report, now: datetime) -> None:

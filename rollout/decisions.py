@@ -66,3 +66,13 @@ def some_of(words: Sequence[str], most: int) -> str:
     """The first ``most`` words, and how many more there are."""
     more = f" and {len(words) - most} more" if len(words) > most else ""
     return "; ".join(words[:most]) + more
+
+
+def held_by_issues(stage: str, issues: Sequence[str]) -> Reason:
+    """The refusal while issues are open; each is named ``#3 Orders are late``."""
+    number = len(issues)
+    return Reason(
+        "issues_open",
+        f"{count(number, 'open issue')} {'holds' if number == 1 else 'hold'} {stage}: {some_of(issues, 3)}.",
+        f"Resolve {'it' if number == 1 else 'them'}: /rollout issues {stage}",
+    )

@@ -46,6 +46,7 @@ class StartFacts:
     paused_reason: str = ""
     not_passed: tuple[Predecessor, ...] = ()
     items_open: tuple[str, ...] = ()
+    issues_open: tuple[str, ...] = ()  # critical ones of this stage and of those before it
     never_looked: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     unreachable: tuple[tuple[str, str], ...] = ()  # workspace, what it said
@@ -98,6 +99,7 @@ class SignFacts:
     evidence_doubt: str = ""  # why the evidence cannot be signed
     unmet: tuple[str, ...] = ()  # criteria that do not hold and that nobody passed over, in words
     overridable: bool = False  # the plan says who may pass over them
+    issues_open: tuple[str, ...] = ()  # those that hold the stage in review
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,19 @@ class UnlockFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class IssueFacts:
+    """May this person resolve, re-open or change this issue? ``may`` is about the right to operate."""
+
+    number: int
+    open: bool
+    critical: bool
+    actor: str
+    owner: str
+    reporter: str
+    may: May
+
+
+@dataclass(frozen=True, slots=True)
 class AttestFacts:
     """May this person say of these checklist items where they stand?"""
 
@@ -158,3 +173,16 @@ class AttestFacts:
     not_theirs: tuple[tuple[str, tuple[str, ...]], ...] = ()  # title, titles of the roles that may
     nothing: bool = False
     reason_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AssignFacts:
+    """May this person give these checklist items to somebody? ``unfit``: title of an item that the new owner could not
+    tick, and the titles of the roles that may."""
+
+    actor_roles: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    by_the_bot: tuple[str, ...] = ()
+    unfit: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    nothing: bool = False
+    day_passed: bool = False

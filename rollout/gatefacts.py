@@ -6,6 +6,7 @@ from typing import Final
 
 from rollout import conditions
 from rollout.facts import (
+    IssueFacts,
     May,
     PauseFacts,
     Predecessor,
@@ -15,6 +16,7 @@ from rollout.facts import (
     StartFacts,
     UnlockFacts,
 )
+from rollout.issues import Issue
 from rollout.plan import Plan
 from rollout.standing import Signature, Standing, WorkspaceStanding
 from rollout.states import (
@@ -50,6 +52,7 @@ def start_facts(standing: Standing, key: str, actor: str, roles: Collection[str]
         paused_reason=standing.paused_reason,
         not_passed=tuple(_predecessor(standing, s.key) for s in plan.before(key) if not standing.has_passed(s.key)),
         items_open=tuple(i.title for i in standing.blocking_items(key)),
+        issues_open=tuple(i.named for i in standing.issues_holding_start(key)),
         never_looked=tuple(w.key for w in looks if w.looked_at is None and not w.error),
         stale=tuple(w.key for w in looks if w.looked_at is not None and now - w.looked_at > LOOK_LASTS),
         unreachable=tuple((w.key, w.error) for w in looks if w.error),
@@ -126,7 +129,14 @@ def sign_facts(standing: Standing, key: str, actor: str, roles: Collection[str],
         unmet=tuple(f"{u.title} ({u.sentence})" for u in conditions.criteria(standing, key)),
         overridable=conditions.covered(standing.plan, key, conditions.CRITERION) is not None,
         evidence_doubt=stage.evidence_doubt or ("" if stage.evidence_digest else "there is no frozen evidence"),
+        issues_open=tuple(i.named for i in standing.issues_holding_review(key)),
     )
+
+
+def issue_facts(standing: Standing, issue: Issue, actor: str, roles: Collection[str]) -> IssueFacts:
+    """The facts for the gates of issues. To operate a rollout is to be able to start its stages."""
+    allowed = may(standing.plan, standing.plan.capabilities.start, roles)
+    return IssueFacts(issue.number, issue.open, issue.critical, actor, issue.owner, issue.reporter, allowed)
 
 
 def roll_back_facts(

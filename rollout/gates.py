@@ -10,12 +10,14 @@ from rollout.decisions import (
     count,
     decide,
     either,
+    held_by_issues,
     held_by_pause,
     listed,
     permission,
     some_of,
 )
 from rollout.facts import (
+    AssignFacts,
     AttestFacts,
     PauseFacts,
     Predecessor,
@@ -23,6 +25,7 @@ from rollout.facts import (
     StartFacts,
 )
 from rollout.gates_back import may_roll_back, may_roll_back_target, may_unlock, needs_revert
+from rollout.gates_issues import may_change_issue, may_reopen_issue, may_resolve_issue
 from rollout.gates_signing import may_approve, may_reject
 from rollout.people import unfilled
 from rollout.reasons import Reason
@@ -46,6 +49,8 @@ def may_start(facts: StartFacts) -> Decision:
                 f"/rollout checklist {stage}",
             )
         )
+    if facts.issues_open:
+        found.append(held_by_issues(stage, facts.issues_open))
     found += _looks(facts)
     if facts.targets == 0 and not facts.never_looked:
         found.append(
@@ -144,6 +149,33 @@ def may_attest(facts: AttestFacts) -> Decision:
         found.append(
             Reason("reason_required", "To say that an item does not apply needs a reason.", "Fill in the comment.")
         )
+    return decide(found)
+
+
+def may_assign(facts: AssignFacts) -> Decision:
+    """Whether the person may say whose these checklist items are: whoever holds a role may, but only to somebody who
+    could tick them."""
+    found: list[Reason] = []
+    if not facts.actor_roles:
+        found.append(
+            Reason(
+                "not_a_role_holder",
+                "Checklist items are assigned by people who hold a role in this plan.",
+                "/rollout contacts names them.",
+            )
+        )
+    for key in facts.unknown:
+        found.append(Reason("unknown_item", f"There is no checklist item {key[:60]!r}.", "/rollout checklist"))
+    for title in facts.by_the_bot:
+        found.append(Reason("not_attestable", f"“{title}” is done by the bot, and nobody's.", "/rollout checklist"))
+    for title, roles in facts.unfit:
+        found.append(
+            Reason("owner_unfit", f"“{title}” is ticked by {either(roles)}; that person is not.", "Choose one of them.")
+        )
+    if facts.nothing:
+        found.append(Reason("missing_argument", "No item was chosen.", "Tick at least one item in the form."))
+    if facts.day_passed:
+        found.append(Reason("time_passed", "The day until which it is due has passed.", "Choose today or a later day."))
     return decide(found)
 
 
@@ -249,11 +281,15 @@ __all__ = [
     "Proceed",
     "Refuse",
     "may_approve",
+    "may_assign",
     "may_attest",
     "may_cancel_start",
+    "may_change_issue",
     "may_pause",
     "may_pin_failed",
     "may_reject",
+    "may_reopen_issue",
+    "may_resolve_issue",
     "may_resume",
     "may_retry",
     "may_roll_back",

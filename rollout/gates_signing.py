@@ -1,6 +1,6 @@
 """The pure decisions whether a person may approve or reject a stage."""
 
-from rollout.decisions import Decision, count, decide, either, listed, some_of
+from rollout.decisions import Decision, count, decide, either, held_by_issues, listed, some_of
 from rollout.facts import SignFacts
 from rollout.reasons import Reason
 from rollout.states import StageState
@@ -20,7 +20,7 @@ def may_approve(facts: SignFacts) -> Decision:
                 "role_filled", f"{titles} has all its sign-offs for {facts.stage}.", f"/rollout status {facts.stage}"
             )
         )
-    return decide([*found, *_in_review(facts, "approve"), *_evidence(facts), *_criteria(facts)])
+    return decide([*found, *_in_review(facts, "approve"), *_evidence(facts), *_criteria(facts), *_issues(facts)])
 
 
 def may_reject(facts: SignFacts) -> Decision:
@@ -75,6 +75,13 @@ def _criteria(facts: SignFacts) -> list[Reason]:
     steps = f"mend it and /rollout recheck {facts.stage}, or /rollout rollback {facts.stage}"
     override = f"; or /rollout override {facts.stage}, with a second person" if facts.overridable else ""
     return [Reason("criteria_unmet", f"{said}{some_of(facts.unmet, 5)}", f"Look at it: {steps}{override}.")]
+
+
+def _issues(facts: SignFacts) -> list[Reason]:
+    """Nobody accepts a stage while issues that hold it are open. To reject it is possible all the same."""
+    if not facts.issues_open or not (facts.state is StageState.REVIEW or facts.again):
+        return []
+    return [held_by_issues(facts.stage, facts.issues_open)]
 
 
 def _in_review(facts: SignFacts, verb: str) -> list[Reason]:

@@ -4,6 +4,7 @@ Durations are seconds. People and groups are Slack ids. What a single field may 
 a plan fit each other is ``rollout.plancheck``'s question.
 """
 
+from datetime import time
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -40,6 +41,8 @@ Sentence = Annotated[str, Field(max_length=400)]
 Source = Annotated[str, Field(max_length=20)]
 Kind = Literal["cluster", "job"]
 Tag = Annotated[str, Field(pattern=r"^[^=\s][^=]*=.*$", description="a tag such as team=orders or env=prod*")]
+#: Which open issues count: the critical ones, those about data, or all.
+Issues = Literal["critical", "data", "all"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 #: Pattern -> what it stands for, for messages to people.
@@ -159,14 +162,16 @@ class WorkspaceLimit(Part):
 
 
 class Criterion(Part):
-    """A line that decides go or no-go of a stage: by a registered check, or by the people who sign."""
+    """A line that decides go or no-go of a stage: by a registered check, by counting the issues that were found on the
+    way and are open, or by the people who sign."""
 
     key: ItemKey
     title: Title
     done_when: Sentence = ""
     source: Source
-    by: Literal["check", "person"] = "person"
+    by: Literal["check", "issues", "person"] = "person"
     check: str | None = None
+    issues: Issues | None = None  # with by: issues, which ones must all be resolved
 
 
 class Stage(Part):
@@ -211,7 +216,8 @@ class Item(Part):
 
 
 class SummaryLine(Part):
-    """One line of the final summary. Never ticked: it holds when its items are done and its stages have passed."""
+    """One line of the final summary. Never ticked: it holds when its items are done, its stages have passed and none of
+    the issues that it counts is open."""
 
     key: ItemKey
     phase: Annotated[str, Field(min_length=1, max_length=60)]
@@ -219,6 +225,7 @@ class SummaryLine(Part):
     source: Source
     items: tuple[ItemKey, ...] = ()
     stages: tuple[StageKey, ...] = ()
+    issues: Issues | None = None
 
 
 class Report(Part):
@@ -233,6 +240,16 @@ class Reports(Part):
 
     daily: Report = Report(cron="0 9 * * mon-sun")
     bake: Report = Report(cron="0 * * * mon-sun")
+
+
+class Reminders(Part):
+    """When people are reminded of what waits for them, by at most one direct message a day: after ``at`` and before
+    ``until``, on the clock of ``zone``; at the weekend only where it is said."""
+
+    at: TimeOfDay = time(9)
+    until: TimeOfDay = time(18)
+    zone: Zone = "UTC"
+    weekends: bool = False
 
 
 class Contact(Part):
@@ -282,6 +299,7 @@ class Plan(Part):
     rollback_when: tuple[Criterion, ...] = ()  # what should make somebody roll back
     summary: tuple[SummaryLine, ...] = ()
     reports: Reports = Reports()
+    reminders: Reminders = Reminders()
     contacts: tuple[Contact, ...] = ()
     escalation: Escalation | None = None  # None: nobody is named beyond the first message
     override: Override | None = None  # None: nobody may

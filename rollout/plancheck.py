@@ -13,6 +13,7 @@ from rollout.people import unfilled
 from rollout.yamlmarks import Node, Problem, nearest
 
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::(\d\d))?", re.ASCII)
+_CLOCK: Final = re.compile(r"\d\d:\d\d(?::\d\d)?", re.ASCII)
 #: What the models read as false.
 _NO: Final = frozenset({"false", "no", "off", "n", "f", "0"})
 
@@ -33,6 +34,7 @@ def cross_references(plan: Node, checks: Collection[str], file: str) -> Iterator
     yield from _overrides(plan)
     yield from _escalation(plan)
     yield from _freezes(plan)
+    yield from _reminders(plan.get("reminders"))
     yield from _selections(plan, file)
     yield from _items(plan)
     yield from _repeats(plan)
@@ -92,6 +94,11 @@ def _unknown_words(plan: Node, checks: Collection[str]) -> Iterator[Problem]:
             yield thing.problem("it is done by a check, but by which is not said", f"check: {_one_of('check', checks)}")
         elif thing.get("by").text != "check" and named.text:
             yield named.problem("a check is named, but it is not done by a check", "by: check, or no check")
+        counted = thing.get("issues")
+        if thing.get("by").text == "issues" and not counted.text:
+            yield thing.problem("it is done by issues, but by which is not said", "issues: critical, data or all")
+        elif thing.get("by").text != "issues" and counted.text:
+            yield counted.problem("issues are named, but it is not done by them", "by: issues, or no issues")
 
 
 def _roles(plan: Node, file: str) -> Iterator[Problem]:
@@ -195,6 +202,14 @@ def _freezes(plan: Node) -> Iterator[Problem]:
         begin, end = (_MOMENT.fullmatch(freeze.get(word).text) for word in ("from", "to"))
         if begin and end and end.groups("00") <= begin.groups("00"):
             yield freeze.get("to").problem("this freeze ends before it begins", "a moment after `from`")
+
+
+def _reminders(reminders: Node) -> Iterator[Problem]:
+    """A day in which nobody is ever reminded. What is left out has the defaults of ``rollout.plan.Reminders``."""
+    at, until = reminders.get("at").text or "09:00", reminders.get("until").text or "18:00"
+    if _CLOCK.fullmatch(at) and _CLOCK.fullmatch(until) and until <= at:
+        place = reminders.get("until") if reminders.get("until").text else reminders.get("at")
+        yield place.problem("reminders would end before they begin", "an `until` after `at` on the same day")
 
 
 def _windows(windows: Iterable[Node]) -> Iterator[Problem]:

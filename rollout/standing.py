@@ -6,11 +6,12 @@ present generation (DESIGN 5, invariant 11).
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from rollout.comparing import Compared
 from rollout.conditions import SIGN_OFF, Waiver, counting
+from rollout.issues import Issue, counted, upto
 from rollout.people import members
 from rollout.plan import Item as PlanItem
 from rollout.plan import Plan, RoleKey
@@ -219,6 +220,16 @@ class ItemStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class Assigned:
+    """Whose a checklist item is, and until which day (of the plan's zone) it is due."""
+
+    owner: str
+    due: date | None
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Pin:
     """A target that stays on the old runtime, with who answers for it."""
 
@@ -257,6 +268,9 @@ class Standing:
     orphans: int = 0  # of those, on the source runtime: nobody would move them
     overlaps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # stage -> what another one selects as well
     pins: tuple[Pin, ...] = ()
+    issues: tuple[Issue, ...] = ()  # the open ones, oldest first
+    issues_resolved: int = 0
+    assigned: Mapping[str, Assigned] = field(default_factory=dict)  # item -> whose it is
 
     def stage(self, key: str) -> StageStanding:
         """The stage of that key. Raises KeyError."""
@@ -312,6 +326,23 @@ class Standing:
     def is_open(self, item: str) -> bool:
         found = self.items.get(item)
         return found is None or found.state is ItemState.OPEN
+
+    def issues_of(self, key: str) -> tuple[Issue, ...]:
+        """Open issues of the stage, of those before it and of the whole rollout."""
+        return upto(self.issues, key, [s.key for s in self.plan.stages])
+
+    def issues_holding_start(self, key: str) -> tuple[Issue, ...]:
+        """Open critical issues without which the stage must not begin."""
+        return counted(self.issues_of(key), "critical")
+
+    def issues_holding_review(self, key: str) -> tuple[Issue, ...]:
+        """Open issues with which the stage cannot pass: the critical ones, and what its criteria count."""
+        of = self.issues_of(key)
+        found = {i.number: i for i in counted(of, "critical")}
+        for criterion in self.plan.stage(key).criteria:
+            if criterion.issues is not None:
+                found |= {i.number: i for i in counted(of, criterion.issues)}
+        return tuple(found[number] for number in sorted(found))
 
     def candidates(self) -> dict[str, frozenset[str]]:
         """Role -> people who are known to be available."""

@@ -7,13 +7,13 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from storage.models import GroupMember, KnownPerson, Rollout
+from storage.models import GroupMember, Issue, KnownPerson, Rollout
 from storage.plans import plan_of
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """User ids and group ids that plans name."""
+    """User ids and group ids that plans name, and the owners of open issues."""
 
     people: frozenset[str]
     groups: frozenset[str]
@@ -23,7 +23,10 @@ def named(session: Session) -> Named:
     """Whom the plans of all open rollouts name."""
     plans = [plan_of(rollout) for rollout in session.scalars(select(Rollout).where(Rollout.open))]
     roles = [role for plan in plans for role in plan.roles.values()]
-    return Named(frozenset(u for r in roles for u in r.members), frozenset(g for r in roles for g in r.groups))
+    # Only who is known to be a full member of the team is ever sent a direct message.
+    owners = select(Issue.owner).join(Rollout, Rollout.id == Issue.rollout_id).where(Rollout.open, Issue.open)
+    people = frozenset(u for r in roles for u in r.members) | frozenset(session.scalars(owners.distinct()))
+    return Named(people, frozenset(g for r in roles for g in r.groups))
 
 
 def members(session: Session, groups: Collection[str]) -> frozenset[str]:

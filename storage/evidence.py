@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from rollout.amend import terms
 from rollout.digest import canonical
 from rollout.standing import Finding
+from storage import issues
 from storage.database import Database
 from storage.models import Evidence, Override, Rollout, Stage, Target
 from storage.plans import plan_of
@@ -31,7 +32,8 @@ class Bundle:
 def freeze(session: Session, stage: Stage) -> Bundle:
     """The bundle of a stage from what is stored of it now: change set, what the plan asks of it, verdicts and pins.
 
-    Never times or measurements: a look that finds the same again keeps the digest.
+    Never times or measurements: a look that finds the same again keeps the digest. Of issues, those that are or were
+    critical, so that who signed before one of them was found signs again.
     """
     rows = session.execute(
         select(Evidence.criterion, Evidence.verdict, Evidence.reason_code)
@@ -56,6 +58,7 @@ def freeze(session: Session, stage: Stage) -> Bundle:
             "plan": terms(plan, stage.key),  # not the whole plan: a new contact makes no sign-off stale
             "verdicts": {key: found[key] for key in checked if key in found},
             "pins": [list(p) for p in pins],
+            **_issues(session, stage),
         }
     )
     return with_overrides(text, overrides(session, stage, text))
@@ -95,7 +98,32 @@ def with_overrides(text: str, overrides: Sequence[str]) -> Bundle:
     if overrides:
         said["overrides"] = list(overrides)
     made = canonical(said)
-    return Bundle(made, hashlib.sha256(made.encode()).hexdigest())
+    return _bundle(made)
+
+
+def _issues(session: Session, stage: Stage) -> dict[str, Any]:
+    """Nothing where there is none: a bundle without issues is as it always was."""
+    found = issues.critical_until(session, stage)
+    return {"issues": found} if found else {}
+
+
+def _bundle(text: str) -> Bundle:
+    return Bundle(text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def with_issues(session: Session, stage: Stage) -> Bundle | None:
+    """The frozen bundle with the critical issues of now; None when that changes nothing, or it cannot be relied on.
+
+    Only they are renewed: freezing the rest anew would take over what was altered since. Overrides were of the bundle
+    without them, and go.
+    """
+    text = stage.evidence_text
+    if text is None or _bundle(text).digest != stage.evidence_digest:
+        return None
+    frozen = {key: value for key, value in json.loads(text).items() if key != "issues"}
+    renewed = canonical({**frozen, **_issues(session, stage)})
+    made = with_overrides(renewed, overrides(session, stage, renewed))
+    return made if made.digest != stage.evidence_digest else None
 
 
 def doubt(stage: Stage, findings: Mapping[str, Finding]) -> str | None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from rollout.change import SUPPORTS
 from rollout.comparing import Compared
 from rollout.standing import (
+    Assigned,
     Finding,
     ItemStanding,
     Pin,
@@ -20,7 +21,7 @@ from rollout.standing import (
     WorkspaceStanding,
 )
 from rollout.states import ACTION_BAD, ACTION_ENDED, ActionKind, ActionState
-from storage import comparing, evidence, managed, open_escalations, rates, signatures, tallies, waivers
+from storage import comparing, evidence, issues, managed, open_escalations, rates, signatures, tallies, waivers
 from storage.actions import is_shared
 from storage.attempts import is_newest_bad
 from storage.database import keyring_of
@@ -28,6 +29,7 @@ from storage.dryrun import change_set, digest_of, in_change_set
 from storage.keyring import Keyring
 from storage.models import (
     Action,
+    Assignment,
     Evidence,
     GroupMember,
     Item,
@@ -123,6 +125,12 @@ def standing(session: Session, rollout: Rollout) -> Standing:
         orphans=_orphans(session, rollout.id, plan.runtimes.source) if unassigned else 0,
         overlaps=_overlaps(session, rollout.id),
         pins=_pins(session, rollout.id),
+        issues=issues.still_open(session, rollout.id),
+        issues_resolved=issues.resolved(session, rollout.id),
+        assigned={
+            a.key: Assigned(a.owner, a.due, a.by, a.at)
+            for a in session.execute(select(Assignment).where(Assignment.rollout_id == rollout.id)).scalars()
+        },
     )
 
 

@@ -120,6 +120,9 @@ def pass_stage(act: Act, stage: Stage) -> list[str]:
         stage_id=stage.id,
         repeat=True,
     )
+    if not act.plan.after(stage.key):
+        key = f"final_summary:{stage.id}:{stage.generation}"
+        post(act.session, act.now, key, "final_summary", rollout_id=stage.rollout_id, repeat=True)
     # What the stage was the last to use is finished after a fresh look.
     workspaces = act.plan.stage(stage.key).targets.workspaces
     act.session.execute(update(Workspace).where(Workspace.key.in_(workspaces)).values(look_wanted_at=act.now))

@@ -1,6 +1,6 @@
 """The tables of a rollout. Instants are of the calendar (deadlines, events) or of the machine (leases, waits)."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
@@ -299,6 +299,75 @@ class Item(Base):
     comment: Mapped[str] = mapped_column(Text, default="")
     at: Mapped[datetime]
     __table_args__ = (UniqueConstraint("rollout_id", "key"),)
+
+
+class Assignment(Base):
+    """Whose a checklist item is, and until which day it is due. No row: nobody's."""
+
+    __tablename__ = "assignment"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    rollout_id: Mapped[int] = mapped_column(ForeignKey("rollout.id"))
+    key: Mapped[str] = mapped_column(Key)
+    owner: Mapped[str] = mapped_column(Key)
+    due: Mapped[date | None]  # a day of the plan's zone
+    by: Mapped[str] = mapped_column(Key)
+    at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("rollout_id", "key"),)
+
+
+class Issue(Base):
+    """Something that was found on the way. ``number`` counts within the rollout.
+
+    ``ever_critical`` stays, so that what people signed can be told from what was lowered since. ``message`` is the
+    channel and ts of the message that it was made from: one message becomes one issue.
+    """
+
+    __tablename__ = "issue"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    rollout_id: Mapped[int] = mapped_column(ForeignKey("rollout.id"))
+    number: Mapped[int]
+    stage_key: Mapped[str | None] = mapped_column(Key)
+    target_id: Mapped[int | None] = mapped_column(ForeignKey("target.id"))
+    title: Mapped[str] = mapped_column(Text)
+    about: Mapped[str] = mapped_column(String(20))
+    critical: Mapped[bool]
+    ever_critical: Mapped[bool]
+    owner: Mapped[str] = mapped_column(Key)
+    reporter: Mapped[str] = mapped_column(Key)
+    comment: Mapped[str] = mapped_column(Text, default="")
+    message: Mapped[str | None] = mapped_column(Key)
+    permalink: Mapped[str | None] = mapped_column(Text)
+    open: Mapped[bool] = mapped_column(default=True)
+    cause: Mapped[str] = mapped_column(Text, default="")
+    fix: Mapped[str] = mapped_column(Text, default="")
+    resolved_by: Mapped[str | None] = mapped_column(Key)
+    resolved_at: Mapped[datetime | None]
+    reported_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(default=1)
+    __table_args__ = (
+        UniqueConstraint("rollout_id", "number"),
+        UniqueConstraint("rollout_id", "message"),
+        Index("ix_issue_rollout_id_open", "rollout_id", "open"),
+    )
+
+
+class Reminder(Base):
+    """That a person was reminded on that day: at most one row a day, committed with its outbox row."""
+
+    __tablename__ = "reminder"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(Key)
+    day: Mapped[date]
+    at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("user_id", "day"),)
+
+
+class Unreminded(Base):
+    """A person who does not want to be reminded."""
+
+    __tablename__ = "unreminded"
+    user_id: Mapped[str] = mapped_column(Key, primary_key=True)
+    since: Mapped[datetime]
 
 
 class Evidence(Base):

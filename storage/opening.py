@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from rollout.plan import Plan
 from rollout.planfile import canonical, digest
 from rollout.states import StageState
 from storage.database import Database
-from storage.models import Event, Item, PlanRevision, Rollout, ScheduledStart, Stage, Target, Workspace
+from storage.models import Event, Issue, Item, PlanRevision, Rollout, ScheduledStart, Stage, Target, Workspace
 from storage.plans import plan_of
 from storage.record import ENGINE, event, post
 
@@ -53,6 +53,8 @@ def _keep_in_step(session: Session, plan: Plan, now: datetime) -> bool:
     rollout.channel = plan.channel
     rollout.file_digest = None
     _drop_scheduled(session, rollout, now)
+    # Issues stay: their targets are found anew, and they go by the name of their stage.
+    session.execute(update(Issue).where(Issue.rollout_id == rollout.id).values(target_id=None))
     for model in (Stage, Target, Item):
         session.execute(delete(model).where(model.rollout_id == rollout.id))
     _stages(session, plan, rollout.id)

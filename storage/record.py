@@ -65,12 +65,12 @@ def post(
     key: str,
     kind: str,
     *,
-    rollout_id: int,
+    rollout_id: int | None,
     stage_id: int | None = None,
     ids: Mapping[str, Any] | None = None,
     repeat: bool = False,
 ) -> bool:
-    """Queue a message to post, once per ``key``; False when it was queued before.
+    """Queue a message to post, once per ``key``; False when it was queued before. One to a person has no rollout.
 
     ``repeat`` says what happens when a crash leaves its sending unknown: True (decisions, failures) sends it again,
     marked as a repetition; False (summaries) leaves it to the next due time.

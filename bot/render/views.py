@@ -9,7 +9,7 @@ from bot.render.blocks import Place, render
 from bot.render.figures import Json, note, section
 from bot.render.messages import document
 from bot.render.text import bare
-from commands.reply import Choice, Form, Input, Moment, PersonInput, Reply, Request, TextInput
+from commands.reply import Choice, DayInput, Form, Input, Moment, PersonInput, Reply, Request, TextInput
 
 #: What callback and block ids of ours begin with.
 FORM = "form"
@@ -89,6 +89,10 @@ def _input(question: Input) -> list[Json]:
         element = _text(question)
     elif isinstance(question, Moment):
         element = {"type": "datetimepicker"}
+    elif isinstance(question, DayInput):
+        element = {"type": "datepicker"}
+        if question.initial:
+            element["initial_date"] = question.initial
     elif isinstance(question, PersonInput):
         element = {"type": "users_select"}
         if question.initial:
@@ -173,6 +177,8 @@ def typed_values(state: Mapping[str, Any]) -> dict[str, Any]:
                     value = entry.get("selected_user")
                 case "static_select" | "radio_buttons":
                     value = (entry.get("selected_option") or {}).get("value")
+                case "datepicker":
+                    value = entry.get("selected_date")
                 case "datetimepicker":
                     value = entry.get("selected_date_time")
                 case _:

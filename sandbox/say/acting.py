@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sandbox.say import entering, finding, text
+from sandbox.say import entering, finding
+from sandbox.say import text as said
 from sandbox.say.client import Json, Page, Trouble
 from sandbox.say.finding import Button, Field
 from sandbox.say.inline import Names, words
@@ -45,6 +46,26 @@ class Stage:
     def _top(self) -> Json | None:
         views = self.page.views()
         return views[-1] if views else None
+
+    def shortcut(self, wanted: str, text: str | None) -> Answer | None:
+        """Choose a shortcut of the app by name in the menu of a message: of the newest one that holds ``text``."""
+        offered = {str(s["name"]): str(s["callback_id"]) for s in self.page.state().get("shortcuts") or []}
+        fits = [name for name in offered if name.casefold() == wanted.casefold()] or [
+            name for name in offered if wanted.casefold() in name.casefold()
+        ]
+        if len(fits) != 1:
+            raise Trouble(f"no message shortcut {wanted!r}; there are: {', '.join(offered) or 'none'}")
+        messages = self.page.messages(self.channel)
+        for parent in [m for m in messages if m.get("replies")]:
+            messages += [m for m in self.page.messages(self.channel, parent["ts"]) if m["ts"] != parent["ts"]]
+        shown = [m for m in messages if not m.get("ephemeral")]
+        if text is not None:
+            shown = [m for m in shown if text.casefold() in "\n".join(said.message(m, self.names)).casefold()]
+        if not shown:
+            raise Trouble(f"no message in {self.channel} holds {text!r}" if text else f"{self.channel} has no message")
+        message = max(shown, key=lambda m: float(m["ts"]))
+        made = self.page.post("shortcut", channel=message["channel"], ts=message["ts"], callback_id=offered[fits[0]])
+        return settle(self.page, str(made["request"]), self.wait, self.still)
 
     def _places(self) -> Iterator[tuple[Json, Json]]:
         """(thing, container) in the order in which a press looks for its button."""
@@ -154,7 +175,7 @@ class Stage:
             if answer and answer.error:
                 raise shown_error(answer.error)
         view = self._top() or top
-        if "submit" not in text.view_buttons(view, self.names):
+        if "submit" not in said.view_buttons(view, self.names):
             there = finding.listed([b.name for b in finding.buttons(view, {"view": view["id"]}, self.names)])
             raise Trouble(f"this dialog has nothing to submit; there are: {there}")
         return self._send(str(view["id"]))

@@ -43,13 +43,20 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--read", metavar="CHANNEL", help="print a channel with its threads")
     parser.add_argument("--click", metavar="TEXT", help="press a button")
     parser.add_argument("--select", action="append", default=[], metavar="LABEL=OPTION", help="choose; may be repeated")
+    parser.add_argument("--shortcut", metavar="NAME", help="choose a shortcut of the app in a message's menu")
+    parser.add_argument("--on", metavar="TEXT", help="with --shortcut: the newest message that holds TEXT (the newest)")
     parser.add_argument("--submit", nargs="*", metavar="LABEL=VALUE", help="fill the top dialog and submit it")
     found = parser.parse_args(given)
     wishes = [bool(found.text), bool(found.read), found.click is not None, found.submit is not None]
-    if sum(wishes) > 1 or ((found.text or found.read) and (found.select or found.home)):
-        parser.error("one thing a call: a text, --read, --home, --click or --submit (--select may go before a press)")
+    wishes.append(found.shortcut is not None)
+    if sum(wishes) > 1 or ((found.text or found.read or found.shortcut) and (found.select or found.home)):
+        parser.error(
+            "one thing a call: a text, --read, --home, --click, --shortcut or --submit (--select may go before a press)"
+        )
+    if found.on is not None and found.shortcut is None:
+        parser.error("--on names the message of a --shortcut")
     if not (any(wishes) or found.select or found.home):
-        parser.error("say what to do: a text, --click, --select, --submit, --home or --read")
+        parser.error("say what to do: a text, --click, --select, --shortcut, --submit, --home or --read")
     return found
 
 
@@ -83,6 +90,8 @@ def _run(arguments: argparse.Namespace, page: Page) -> int:
         answer = stage.say(" ".join(arguments.text))
     elif arguments.click is not None:
         answer = stage.click(arguments.click)
+    elif arguments.shortcut is not None:
+        answer = stage.shortcut(arguments.shortcut, arguments.on)
     elif arguments.submit is not None:
         answer = stage.submit(arguments.submit)
     if answer is None:

@@ -107,6 +107,24 @@ def act(ws: Workspace, person: Person, container: Json, body: Json) -> Json | No
     return request
 
 
+def shortcut(ws: Workspace, person: Person, channel: str, ts: str, callback_id: str) -> Json:
+    """A person chooses one of the app's shortcuts in the menu of a message. There is no such menu on a private one."""
+    if not ws.manifest.interactivity:
+        raise PageError("This app is not configured to handle interactive responses.")
+    if callback_id not in ws.manifest.shortcuts or "commands" not in ws.manifest.scopes:
+        raise PageError(f"The app has no message shortcut {callback_id!r}.", 404)
+    message = ws.messages.get(channel, ts)
+    if message is None or message["deleted"] or message["to"] or not ws.seats.sees(person, channel):
+        raise PageError("There is no such message with a menu.", 404)
+    request = ws.requests.open(person.id, person.key, "shortcut")
+    trigger = ws.handles.trigger(person.id, request["id"], None)
+    answer_to = ws.handles.response_url(person.id, request["id"], channel, None)
+    payload = payloads.shortcut(ws, person, message, callback_id, trigger, answer_to, ws.messages.stamp())
+    parcel = Parcel("interactive", payload, accepts_response=False)
+    _deliver(ws, request, parcel, lambda outcome: acks.action(ws, request, None, outcome))
+    return request
+
+
 def _waits(block: Json) -> bool:
     """Whether the bot hears of this block's element only when everything is submitted."""
     return bool(block["type"] == "input" and not block.get("dispatch_action"))

@@ -46,6 +46,15 @@ class Command:
 
 
 @dataclass(frozen=True)
+class Shortcut:
+    """One shortcut of messages as declared; global ones are not played."""
+
+    name: str
+    callback_id: str
+    description: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The parts of a manifest that rule what the app may do."""
 
@@ -57,6 +66,7 @@ class Manifest:
     people_may_write: bool
     bot_events: tuple[str, ...]
     interactivity: bool
+    shortcuts: dict[str, Shortcut]  # of messages, by callback_id
 
     @property
     def verbs(self) -> list[str]:
@@ -95,4 +105,9 @@ def load(source: Path | dict[str, Any] | None = None) -> Manifest:
         and not app_home.get("messages_tab_read_only_enabled"),
         bot_events=tuple((settings.get("event_subscriptions") or {}).get("bot_events") or ()),
         interactivity=bool((settings.get("interactivity") or {}).get("is_enabled")),
+        shortcuts={
+            item["callback_id"]: Shortcut(item["name"], item["callback_id"], item["description"])
+            for item in features.get("shortcuts") or []
+            if item["type"] == "message"
+        },
     )

@@ -82,6 +82,10 @@ class Page:
                 for c in ws.manifest.commands.values()
             ],
             "verbs": ws.manifest.verbs,
+            "shortcuts": [
+                {"callback_id": s.callback_id, "name": s.name, "description": s.description}
+                for s in ws.manifest.shortcuts.values()
+            ],
             "groups": [{"id": group.id, "handle": group.handle} for group in ws.cast.groups.values()],
             "bot": {
                 "user_id": ws.cast.bot_user,
@@ -173,6 +177,14 @@ class Page:
             raise PageError('"container" must say where: a message, a view or the home.')
         done = acts.act(self.ws, me, container, body)
         return {"request": done["id"] if done else None}
+
+    async def shortcut(self, body: Json) -> Json:
+        """POST /sandbox/shortcut."""
+        me = self.ws.person(body.get("as"))
+        channel, ts, callback_id = self.ws.channel_id(body.get("channel"), me), body.get("ts"), body.get("callback_id")
+        if not isinstance(ts, str) or not isinstance(callback_id, str):
+            raise PageError('"ts" must name a message, and "callback_id" a shortcut.')
+        return {"request": acts.shortcut(self.ws, me, channel, ts, callback_id)["id"]}
 
     async def input(self, body: Json) -> Json:
         """POST /sandbox/input."""

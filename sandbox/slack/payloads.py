@@ -81,6 +81,24 @@ def message_action(
     return payload
 
 
+def shortcut(
+    ws: Workspace, person: Person, record: Json, callback_id: str, trigger: str, answer_to: str, moment: str
+) -> Json:
+    """message_action: a shortcut on a message. The message comes along as the channel shows it, also from where the bot
+    is not; a link to it does not."""
+    channel = record["channel"]
+    return {
+        **_interaction(ws, "message_action", person, ws.cast.team.id),
+        "action_ts": moment,
+        "channel": {"id": channel, "name": ws.channel_name(channel)},
+        "callback_id": callback_id,
+        "trigger_id": trigger,
+        "response_url": f"{ws.url}/response/{answer_to}",
+        "message_ts": record["ts"],
+        "message": posting.described(ws, record),
+    }
+
+
 def view_action(ws: Workspace, person: Person, view: Json, actions: list[Json], trigger: str) -> Json:
     """block_actions in a modal or on the Home."""
     return {

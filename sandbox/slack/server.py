@@ -103,6 +103,7 @@ def application(ws: Workspace) -> Starlette:
         Route("/sandbox/kill", page.doing(page.killing.kill), methods=post),
         Route("/sandbox/command", page.doing(page.command), methods=post),
         Route("/sandbox/act", page.doing(page.act), methods=post),
+        Route("/sandbox/shortcut", page.doing(page.shortcut), methods=post),
         Route("/sandbox/input", page.doing(page.input), methods=post),
         Route("/sandbox/submit", page.doing(page.submit), methods=post),
         Route("/sandbox/close", page.doing(page.close), methods=post),

@@ -15,7 +15,9 @@ from sandbox.slack.server import Slack, running
 from storage import outbox
 from storage.database import Database
 from storage.models import Card, Outbox
-from tests.bot.desk import desk
+from storage.record import post
+from tests.bot.desk import Desk, desk
+from tests.bot.harness import NOW, PEOPLE
 
 
 @pytest.fixture
@@ -224,3 +226,36 @@ def test_an_error_in_a_document_does_not_stop_the_others(
     it.post("b")
     it.run()
     assert len(it.seen()) == 1
+
+
+def remind(it: Desk, *users: str) -> None:
+    with it.database.write() as session:
+        for user in users:
+            post(session, NOW, f"r:{user}", "reminder", rollout_id=None, ids={"user": user})
+
+
+def direct(slack: Slack, person: str) -> list[dict[str, Any]]:
+    me = slack.get("state", **{"as": person})["me"]
+    return list(slack.get("messages", **{"as": person, "channel": me["dm"]})["messages"])
+
+
+def test_a_reminder_goes_to_its_person_alone(slack: Slack, either: Database) -> None:
+    it = desk(slack, either)
+    remind(it, PEOPLE["qa"])
+    it.run()
+    assert len(direct(slack, "qa")) == 1
+    assert (direct(slack, "devops"), it.seen()) == ([], [])
+
+
+def test_a_person_whom_slack_does_not_reach_holds_back_nobody_for_long(slack: Slack, either: Database) -> None:
+    it = desk(slack, either)
+    remind(it, "U0NOSUCH01", PEOPLE["qa"])
+    it.post("a")
+    for _ in range(6):
+        it.run()
+        with it.database.write() as session:
+            session.query(Outbox).update({Outbox.not_before: None})
+    it.run()
+    assert [m["text"][:13] for m in it.seen()] == ["daily_summary"]
+    assert [letter.state for letter in it.letters()] == ["dropped", "sent", "sent"]
+    assert len(direct(slack, "qa")) == 1

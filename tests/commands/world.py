@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 
 from commands.door import Door
 from commands.grammar import parse
-from commands.reply import Actor, Form, Input, Moment, PersonInput, Reply, Request, Surface, TextInput
+from commands.reply import Actor, DayInput, Form, Input, Moment, PersonInput, Reply, Request, Surface, TextInput
 from rollout.plan import Plan
 from rollout.planfile import canonical, digest
 from rollout.planfile import parse as parse_plan
@@ -70,7 +70,7 @@ def change(restarts: bool = False) -> dict[str, Any]:
 
 def _initial(question: Input) -> object:
     """What a field of a form holds when nobody touched it."""
-    if isinstance(question, TextInput | Moment | PersonInput):
+    if isinstance(question, TextInput | Moment | DayInput | PersonInput):
         return question.initial
     return list(question.initial) if question.many else next(iter(question.initial), "")
 

@@ -114,7 +114,7 @@ def test_the_hourly_look_is_taken_once_per_hour_and_only_while_a_stage_bakes(dat
     assert [period for _, period in looks] == ["2026-11-23T09:00+0000", "2026-11-23T10:00+0000"]
     with database.read() as session:
         fences = session.execute(select(Fence)).scalars().all()
-    assert len(fences) == 3, "two looks and one daily summary"
+    assert len(fences) == 4, "two looks, one daily summary and one round of reminders"
 
 
 def test_when_the_clocks_go_back_the_summary_of_the_repeated_hour_is_posted_once(migrated_url: str) -> None:

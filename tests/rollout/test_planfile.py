@@ -332,6 +332,28 @@ MISTAKES: list[tuple[str, str, str, str, str]] = [
     # checks
     ("        check: targets_settled\n", "", "stages[0].criteria[0]", "by which is not said", "check: one of"),
     ("        by: check\n", "", "stages[0].criteria[0].check", "not done by a check", "by: check, or no check"),
+    (
+        "key: settled\n        title: At rest\n        source: S1/1\n"
+        "        by: check\n        check: targets_settled\n",
+        "key: settled\n        title: At rest\n        source: S1/1\n        by: issues\n",
+        "stages[0].criteria[0]",
+        "by issues, but by which",
+        "critical, data or all",
+    ),
+    (
+        "        by: check\n        check: targets_settled\n",
+        "        issues: critical\n",
+        "stages[0].criteria[0].issues",
+        "not done by them",
+        "by: issues, or no issues",
+    ),
+    (
+        "title: A small plan",
+        "title: A small plan\nreminders: {at: '18:00'}",
+        "reminders.at",
+        "end before they begin",
+        "an `until` after",
+    ),
     # keys
     ("key: third", "key: first", "stages[2].key", "the key 'first' is taken", "there once"),
     ("key: tried", "key: agreed", "checklist[1].key", "the key 'agreed' is taken", "there once"),

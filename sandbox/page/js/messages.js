@@ -1,6 +1,7 @@
 /* Messages -> elements, kept by their ts: an unchanged message keeps its element, so nothing jumps while others change. */
 import { h } from "./dom.js";
 import { contextFor } from "./acting.js";
+import { moreActions } from "./shortcuts.js";
 import { renderBlocks } from "./blocks/render.js";
 import { fileLink } from "./files.js";
 import { app, hueOf, initials, marksOf, personById, userName } from "./state.js";
@@ -169,21 +170,24 @@ function draw(message, joined, options) {
             h("span", { "aria-hidden": "true" }, " ›"),
           ),
     ),
-    options.thread || message.ephemeral
+    message.ephemeral
       ? null
       : h(
           "div.hover-tools",
           {},
-          h(
-            "button",
-            {
-              type: "button",
-              "aria-label": "Reply in thread",
-              title: "Reply in thread",
-              onclick: () => options.onThread(message.ts),
-            },
-            "Reply",
-          ),
+          options.thread
+            ? null
+            : h(
+                "button",
+                {
+                  type: "button",
+                  "aria-label": "Reply in thread",
+                  title: "Reply in thread",
+                  onclick: () => options.onThread(message.ts),
+                },
+                "Reply",
+              ),
+          moreActions(message),
         ),
   );
 }

@@ -11,6 +11,7 @@ export const app = {
   channels: [],
   commands: [],
   verbs: [],
+  shortcuts: [], // of messages: {callback_id, name, description}
   bot: { name: "rollout", connected: false },
   unread: new Set(),
 };
@@ -23,6 +24,7 @@ export async function loadState() {
   app.channels = state.channels || [];
   app.commands = state.commands || [];
   app.verbs = (state.verbs || []).filter((verb) => /^[a-z]/.test(verb));
+  app.shortcuts = state.shortcuts || [];
   app.bot = state.bot || app.bot;
   app.team = state.team || null;
   app.me = state.me || app.people.find((person) => person.key === app.as) || app.people[0] || null;

@@ -259,3 +259,21 @@ class _Nothing:
     """A fleet that cannot be reached."""
 
     url = "http://127.0.0.1:9"
+
+
+def test_the_menu_of_a_message_has_the_apps_shortcuts_and_works_by_keyboard(visit: Open, seen: list[Json]) -> None:
+    page = visit("devops")
+    send(page, "the nightly export failed")
+    message = page.locator("[data-testid=message]", has_text="the nightly export failed").last
+    message.hover()
+    more = message.get_by_test_id("more-actions")
+    more.get_by_role("button", name="More actions").or_(more).first.focus()
+    page.keyboard.press("Enter")
+    item = message.get_by_role("menuitem")
+    assert "Report as an issue" in item.inner_text()
+    page.keyboard.press("Escape")
+    assert item.is_hidden()
+    page.keyboard.press("Enter")
+    item.click()
+    page.get_by_test_id("modal").get_by_text("About: the nightly export failed").wait_for()
+    assert seen[-1]["type"] == "message_action"

@@ -69,6 +69,15 @@ def build(client: WebClient) -> tuple[App, list[Json]]:
                 ],
             )
 
+    @app.message_shortcut("report_issue")
+    def report(ack: Ack, body: Json, client: WebClient) -> None:
+        seen.append(body)
+        ack()
+        shown = section(f"About: {body['message']['text']}")
+        client.views_open(
+            trigger_id=body["trigger_id"], view={"type": "modal", "title": plain("Report"), "blocks": [shown]}
+        )
+
     @app.action("more_status")
     def more(ack: Ack, body: Json, respond: Respond) -> None:
         seen.append(body)

@@ -172,3 +172,16 @@ def test_says_what_to_do_when_nothing_listens(free_port: int, local: Local) -> N
     done = local.say("--port", str(free_port), "--as", "qa", "/rollout")
     assert done.returncode == 1
     assert done.stderr == f"Nothing answers on http://127.0.0.1:{free_port}. Start the sandbox with: make sandbox\n"
+
+
+def test_plays_a_shortcut_on_the_message_that_is_named(local: Local, seen: list[Json]) -> None:
+    for text in ("orders are late", "lunch?"):
+        local.say("--as", "product-owner", text)
+    done = local.say("--as", "product-owner", "--shortcut", "report", "--on", "orders ARE")
+    assert (done.returncode, "About: orders are late" in done.stdout) == (0, True), done.stderr
+    assert [body["type"] for body in seen] == ["message_action"]
+    assert local.say("--as", "product-owner", "--click", "close").returncode == 0
+    unknown = local.say("--as", "product-owner", "--shortcut", "archive")
+    assert (unknown.returncode, "there are: Report as an issue" in unknown.stderr) == (1, True)
+    nothing = local.say("--as", "product-owner", "--shortcut", "report", "--on", "no such words")
+    assert (nothing.returncode, "no message in" in nothing.stderr) == (1, True)
