@@ -23,6 +23,7 @@ from commands.reply import (
 )
 from commands.shown import facts_age, progress, situation, targets_words
 from commands.words import STATE, icon, listed
+from rollout import teams
 from rollout.standing import HAS_CHANGES, StageStanding, Standing
 from rollout.states import ActionKind
 
@@ -46,6 +47,7 @@ def rollout_blocks(standing: Standing, actor: str, roles: frozenset[str], now: d
     blocks: list[Block] = [Heading(standing.plan.title), *situation(standing, now)]
     mine = outlook.waits_for(standing, actor, roles, now)
     titles = [standing.plan.roles[r].title for r in standing.plan.roles if r in roles]
+    titles += [f"in {team.title}" for key, team in standing.plan.teams.items() if teams.member_of(key) in roles][:5]
     who = f"You are {listed(titles)}." if titles else "You hold no role in this plan: you can look, but not act."
     waiting: Sequence[Line] = mine or (line(Icon("ok"), " Nothing waits for you now."),)
     blocks.append(Paragraph((line(Strong("What waits for you")), *waiting, line(who))))

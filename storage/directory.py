@@ -23,7 +23,11 @@ def named(session: Session) -> Named:
     """Whom the plans of all open rollouts name."""
     plans = [plan_of(rollout) for rollout in session.scalars(select(Rollout).where(Rollout.open))]
     roles = [role for plan in plans for role in plan.roles.values()]
-    return Named(frozenset(u for r in roles for u in r.members), frozenset(g for r in roles for g in r.groups))
+    teams = [team for plan in plans for team in plan.teams.values()]
+    return Named(
+        frozenset(u for r in (*roles, *teams) for u in r.members),
+        frozenset(g for r in roles for g in r.groups) | {team.group for team in teams if team.group is not None},
+    )
 
 
 def members(session: Session, groups: Collection[str]) -> frozenset[str]:

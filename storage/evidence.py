@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 
 from rollout.digest import canonical
 from rollout.standing import Finding
+from rollout.teams import TeamPart
+from storage import teams
 from storage.database import Database
 from storage.models import Evidence, Rollout, Stage, Target
 from storage.plans import plan_of
@@ -38,7 +40,8 @@ def freeze(session: Session, stage: Stage) -> Bundle:
         .order_by(Evidence.id)
     )
     found = {criterion: [str(verdict), code] for criterion, verdict, code in rows}  # the newest one wins
-    checked = [c.key for c in plan_of(stage.rollout).stage(stage.key).criteria if c.check is not None]
+    planned = plan_of(stage.rollout).stage(stage.key)
+    checked = [c.key for c in planned.criteria if c.check is not None]
     pins = session.execute(
         select(Target.workspace, Target.kind, Target.object_id)
         .where(
@@ -54,15 +57,16 @@ def freeze(session: Session, stage: Stage) -> Bundle:
             "plan": stage.rollout.revision.digest,
             "verdicts": {key: found[key] for key in checked if key in found},
             "pins": [list(p) for p in pins],
+            **({"teams": teams.frozen_parts(session, stage)} if planned.each_team else {}),
         }
     )
     return Bundle(text, hashlib.sha256(text.encode()).hexdigest())
 
 
-def doubt(stage: Stage, findings: Mapping[str, Finding]) -> str | None:
+def doubt(stage: Stage, findings: Mapping[str, Finding], parts: Mapping[str, TeamPart] | None = None) -> str | None:
     """Why the frozen evidence of a stage cannot be relied on, as a sentence; None when all of it fits together.
 
-    ``findings`` are the newest ones of the stage's present generation.
+    ``findings`` are the newest ones of the stage's present generation; ``parts`` what belongs to which team.
     """
     if stage.evidence_digest is None:
         return "there is no frozen evidence"
@@ -81,6 +85,10 @@ def doubt(stage: Stage, findings: Mapping[str, Finding]) -> str | None:
         now = findings.get(key)
         if now is None or [str(now.verdict), now.reason_code] != said:
             return f"what was found for {key} is no longer what was frozen"
+    divided = teams.frozen(stage)
+    if divided is not None and parts is not None:
+        if {k: [p.targets + p.left] for k, p in parts.items()} != {k: list(said[:1]) for k, said in divided.items()}:
+            return "which target belongs to which team is not what was frozen"
     return None
 
 

@@ -23,7 +23,7 @@ from rollout.states import WORK_OF, ActionKind, StageState
 from storage import attempts, dryrun, managed, tallies
 from storage.acting import Act, Who, acting, stale
 from storage.database import Database
-from storage.models import Action, ScheduledStart, Stage, Workspace
+from storage.models import Action, ScheduledStart, Stage, Target, Workspace
 from storage.record import event, post, touch_card
 from storage.transitions import move
 
@@ -82,6 +82,8 @@ def begin(act: Act, stage_key: str, confirm: str) -> Started | Refuse:
     frozen = [(p.target_id, p.workspace, p.change.to_json()) for p in planned]
     # What repositories own is backed up as well, and changed by them.
     owned = [(t.id, t.workspace, None) for t in managed.to_back_up(session, rollout_id, stage_key)]
+    teams = select(Target.id, Target.team).where(Target.rollout_id == rollout_id, Target.team.is_not(None))
+    whose = dict(session.execute(teams.where(Target.stage_key == stage_key)).tuples().all())
     attempts.insert_actions(
         session,
         (
@@ -94,6 +96,7 @@ def begin(act: Act, stage_key: str, confirm: str) -> Started | Refuse:
                 "kind": ActionKind.BACKUP,
                 "attempt": 1,
                 "change": change,
+                "team": whose.get(target_id),
                 "created_at": now,
             }
             for target_id, workspace, change in (*frozen, *owned)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from rollout import gates
+from rollout import gates, teams
 from rollout.facts import AttestFacts
 from rollout.gates import Refuse
 from rollout.plan import Item as PlanItem
@@ -62,7 +62,7 @@ def attest(
 ) -> Attested | Refuse:
     """Say where these items stand; all of them or none."""
     with acting(database, who, now, rollout_id) as act:
-        decision = gates.may_attest(attest_facts(act.plan, act.roles, keys, state, comment))
+        decision = gates.may_attest(attest_facts(act.plan, teams.plain(act.roles), keys, state, comment))
         if isinstance(decision, Refuse):
             return decision
         rows = {
