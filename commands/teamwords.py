@@ -90,7 +90,7 @@ def division(standing: Standing, stage: StageStanding) -> list[Line]:
 
 
 def sign_off_line(standing: Standing, stage: StageStanding) -> Line:
-    """Who signed in which role, who rejected, and which roles are still missing. What teams sign has lines of its own."""
+    """Who signed in which role, who rejected, which roles are still missing. What teams sign stands apart."""
     titles = standing.titles()
     parts: list[Part] = ["Sign-offs: "]
     given = [s for s in stage.grants if not s.team]

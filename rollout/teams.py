@@ -82,7 +82,7 @@ def places(stage: Stage, parts: Iterable[TeamPart]) -> dict[str, int]:
     """Place -> how many sign there.
 
     Where a role signs by team, each team that has targets to sign for gives one sign-off. The number of the role itself
-    is for what belongs to no team: it falls away where everything belongs to one, and is all there is where nothing does.
+    is for what belongs to no team: it falls away where everything belongs to one.
     """
     signing = [p.key for p in parts if p.key and p.targets]
     rest = any(not p.key and p.targets for p in parts)

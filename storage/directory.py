@@ -25,7 +25,7 @@ def named(session: Session) -> Named:
     roles = [role for plan in plans for role in plan.roles.values()]
     teams = [team for plan in plans for team in plan.teams.values()]
     return Named(
-        frozenset(u for r in (*roles, *teams) for u in r.members),
+        frozenset(u for r in roles for u in r.members) | {u for team in teams for u in team.members},
         frozenset(g for r in roles for g in r.groups) | {team.group for team in teams if team.group is not None},
     )
 

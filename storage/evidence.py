@@ -86,9 +86,9 @@ def doubt(stage: Stage, findings: Mapping[str, Finding], parts: Mapping[str, Tea
         if now is None or [str(now.verdict), now.reason_code] != said:
             return f"what was found for {key} is no longer what was frozen"
     divided = teams.frozen(stage)
-    if divided is not None and parts is not None:
-        if {k: [p.targets + p.left] for k, p in parts.items()} != {k: list(said[:1]) for k, said in divided.items()}:
-            return "which target belongs to which team is not what was frozen"
+    total = {key: p.targets + p.left for key, p in (parts or {}).items()}
+    if divided is not None and parts is not None and total != {key: said[0] for key, said in divided.items()}:
+        return "which target belongs to which team is not what was frozen"
     return None
 
 

@@ -97,7 +97,7 @@ def _left(stage: Stage, until: datetime | None) -> ColumnElement[bool]:
     reverted = select(Action.target_id).where(
         Action.stage_id == stage.id, Action.generation == stage.generation, Action.kind == ActionKind.REVERT
     )
-    pinned = Target.pinned_reason.is_not(None)
+    pinned: ColumnElement[bool] = Target.pinned_reason.is_not(None)
     if until is not None:  # what was left behind after the stage had passed changes nothing about what was signed
         reverted = reverted.where(Action.created_at <= until)
         pinned = and_(pinned, Target.pinned_at <= until)
