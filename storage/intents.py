@@ -83,7 +83,7 @@ def begin(act: Act, stage_key: str, confirm: str) -> Started | Refuse:
     # What repositories own is backed up as well, and changed by them.
     owned = [(t.id, t.workspace, None) for t in managed.to_back_up(session, rollout_id, stage_key)]
     teams = select(Target.id, Target.team).where(Target.rollout_id == rollout_id, Target.team.is_not(None))
-    whose = dict(session.execute(teams.where(Target.stage_key == stage_key)).tuples().all())
+    whose = {row.id: row.team for row in session.execute(teams.where(Target.stage_key == stage_key))}
     attempts.insert_actions(
         session,
         (

@@ -56,7 +56,13 @@ def test_a_plan_with_teams_is_read_and_survives_being_stored() -> None:
     [
         ("tags: [team=billing]", "tag: [team=billing]", "teams.billing.select.tag", "not a known word", "did you mean"),
         ("    group: S0BILLING\n", "", "teams.billing", "the team billing has no people", "teams.billing.group"),
-        ("workspaces: [prod],", "workspaces: [prd],", "teams.search.select.workspaces[0]", "no workspace 'prd'", "prod"),
+        (
+            "workspaces: [prod],",
+            "workspaces: [prd],",
+            "teams.search.select.workspaces[0]",
+            "no workspace 'prd'",
+            "prod",
+        ),
         ("{tags: [team=billing]}", "{}", "teams.billing.select", "would own everything", "tags: [team=billing]"),
         (
             "{tags: [team=billing]}",
@@ -65,9 +71,21 @@ def test_a_plan_with_teams_is_read_and_survives_being_stored() -> None:
             "billing selects 'search-*' as well: one target would be in two teams, billing and search",
             "one of the two teams",
         ),
-        ("{developer: 1, qa: 1}", "{qa: 1}", "stages[0].each_team.developer", "what belongs to no team", "developer: 1"),
+        (
+            "{developer: 1, qa: 1}",
+            "{qa: 1}",
+            "stages[0].each_team.developer",
+            "what belongs to no team",
+            "developer: 1",
+        ),
         ("each_team: {developer:", "each_team: {dev:", "stages[0].each_team.dev", "no role 'dev'", "developer"),
-        ("{after: 2d, unsigned: pin}", "{unsigned: pin}", "stages[0].each_team.developer", "after how long", "after: 2d"),
+        (
+            "{after: 2d, unsigned: pin}",
+            "{unsigned: pin}",
+            "stages[0].each_team.developer",
+            "after how long",
+            "after: 2d",
+        ),
         ("unsigned: pin", "unsigned: drop", "stages[0].each_team.developer.unsigned", "'drop'", "block, pin"),
         ("S0BILLING", "billing-devs", "teams.billing.group", "cannot stand here", "user group id"),
     ],
