@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from commands import card as cards
-from commands import compared, download, drifted, outlook, report, teamnews, teamwords
+from commands import compared, download, drifted, outlook, ownernews, report, teamnews, teamwords
 from commands.reply import (
     At,
     Block,
@@ -62,6 +62,8 @@ def document(
         return _start(standing, kind, ids)
     make = _OF_STAGE.get(kind)
     stage = next((s for s in standing.stages if s.key == stage_key), None)
+    if kind in ownernews.KINDS:
+        return ownernews.document(session, standing, stage, ids, now, kind) if stage is not None else None
     if kind in teamnews.KINDS:
         return teamnews.document(session, standing, stage, ids, kind) if stage is not None else None
     return make(session, standing, stage, ids, now) if make is not None and stage is not None else None

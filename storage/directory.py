@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from rollout.placeholders import WORD
 from storage.models import GroupMember, KnownPerson, Rollout
 from storage.plans import plan_of
 
@@ -23,10 +24,13 @@ def named(session: Session) -> Named:
     """Whom the plans of all open rollouts name."""
     plans = [plan_of(rollout) for rollout in session.scalars(select(Rollout).where(Rollout.open))]
     roles = [role for plan in plans for role in plan.roles.values()]
-    teams = [team for plan in plans for team in plan.teams.values()]
+    # Only where teams sign: a group that nobody asks for must not keep people from being recognised.
+    signing = [plan for plan in plans if any(stage.each_team for stage in plan.stages)]
+    teams = [team for plan in signing for team in plan.teams.values()]
     return Named(
         frozenset(u for r in roles for u in r.members) | {u for team in teams for u in team.members},
-        frozenset(g for r in roles for g in r.groups) | {team.group for team in teams if team.group is not None},
+        frozenset(g for r in roles for g in r.groups)
+        | {team.group for team in teams if team.group is not None and WORD not in team.group},
     )
 
 

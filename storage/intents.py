@@ -20,7 +20,7 @@ from rollout.gatefacts import pause_facts, resume_facts, retry_facts, start_fact
 from rollout.gates import Refuse
 from rollout.reasons import Reason
 from rollout.states import WORK_OF, ActionKind, StageState
-from storage import attempts, dryrun, managed, tallies
+from storage import attempts, dryrun, managed, owners, tallies
 from storage.acting import Act, Who, acting, stale
 from storage.database import Database
 from storage.models import Action, ScheduledStart, Stage, Target, Workspace
@@ -102,6 +102,8 @@ def begin(act: Act, stage_key: str, confirm: str) -> Started | Refuse:
             for target_id, workspace, change in (*frozen, *owned)
         ),
     )
+    if act.plan.owner_notice:
+        owners.note(session, stage, [target_id for target_id, _, _ in (*frozen, *owned)], now)
     targets = len(dryrun.targets_of(planned))
     first = f", {len(planned) - targets} supports first" if len(planned) > targets else ""
     sentence = f"started {stage_key}: {targets} targets{first}, change set {digest[:8]}"
