@@ -154,7 +154,7 @@ def _teams(proposal: Proposal) -> Iterator[str]:
     yield "# Teams, by tags and else by owners. They sign for their own targets in stages that say so:"
     yield "#   sign_offs: {developer: 1}    # for what belongs to no team"
     yield "#   each_team: {developer: {after: 2d, unsigned: block}}    # or: pin, what nobody signed goes back"
-    yield "# Until then their groups may stay as they are. `members` (user ids) will do; `channel` is where they hear of it."
+    yield "# Until then their groups may stay as they are. `members` are user ids; `channel` is where they are told."
     yield "teams:"
     for p in found:
         yield f"  {p.key}: # {_count(p.targets, 'target')} on the old runtime"

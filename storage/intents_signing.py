@@ -190,6 +190,9 @@ def _wrong_role(act: Act, stage_key: str, role: str, held: Sequence[str]) -> Rea
     if team and role not in held:
         sentence = f"You are not in the team {act.plan.teams[team].title if team in act.plan.teams else team[:40]}."
         return Reason("not_in_team", sentence, "Its own people sign for it; /rollout contacts names whom to ask.")
+    if role in held and role in act.standing.stage(stage_key).lacking(act.standing.required(stage_key)):
+        sentence = f"You signed {stage_key} already: one person counts once for each of their teams, and not besides."
+        return Reason("already_signed", sentence, f"Ask another {title} to type /rollout approve {stage_key}")
     if role in held:
         return Reason("role_filled", f"{title} has all its sign-offs for {stage_key}.", f"/rollout status {stage_key}")
     mine = " or ".join(titles[r] for r in held)
