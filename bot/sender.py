@@ -47,12 +47,15 @@ BROADCAST: Final = frozenset(
         "rollback_wanted",
         "roles_wanted",
         "issue_reported",
+        "team_pinned",
     }
 )
-#: What goes to one person. It is said once or not at all, and holds back no channel.
-DIRECT: Final = frozenset({reminding.KIND})
 #: What is said anew at its next due time: the newest one says it all.
 SUMMARIES: Final = frozenset({"daily_summary"})
+#: How the ids of people begin.
+_PEOPLE: Final = ("U", "W")
+#: What is for one person only.
+PERSONAL: Final = frozenset({"owner_notice", reminding.KIND})
 #: A message that Slack refuses for its own sake must not hold back the others for ever.
 _REFUSALS: Final = 5
 
@@ -166,8 +169,8 @@ class Sender:
 
     def _where(self, session: Session, letter: Letter) -> tuple[str | None, str | None, bool]:
         """Channel and thread of a message, and whether it should wait for the card that its thread hangs on."""
-        if letter.kind in DIRECT:
-            return str(letter.ids.get("user") or "") or None, None, False
+        if letter.ids.get("to"):
+            return str(letter.ids["to"]), None, False  # a team's own channel, or one person
         if letter.stage_id is not None:
             card = cards.of_stage(session, letter.stage_id)
             if card is not None:
@@ -195,7 +198,7 @@ class Sender:
                 outbox.drop(session, letter, "there is nothing to say any more")
             return
         try:
-            if letter.kind not in DIRECT:  # a person is no channel; the directory says that they are of our team
+            if not channel.startswith(_PEOPLE):  # the directory says that they are of our team
                 refuse_shared(self._internal, channel)
             self._pace.used(channel)
             if reply.file is not None:
@@ -244,11 +247,13 @@ class Sender:
         with self._database.write() as session:
             if isinstance(error, Unknown):
                 outbox.unknown(session, letter, at, str(error))
-            elif (
-                isinstance(error, Refused)
-                and (name not in ADVICE or letter.kind in DIRECT)
-                and letter.attempts >= _REFUSALS
-            ):
+            elif isinstance(error, Refused) and letter.ids.get("to"):
+                # It must not hold back what comes after it. What is for one person is not told to all instead.
+                if letter.kind in PERSONAL:
+                    outbox.drop(session, letter, str(error))
+                else:
+                    outbox.elsewhere(session, letter, at, str(error))
+            elif isinstance(error, Refused) and name not in ADVICE and letter.attempts >= _REFUSALS:
                 outbox.drop(session, letter, str(error))
             else:
                 outbox.later(session, letter, at, str(error))

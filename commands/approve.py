@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from commands import card, issues, pins
+from commands import card, issues, pins, teampart, teamwords
 from commands.call import Call, Refused, refused
 from commands.reply import (
     Block,
@@ -23,12 +23,15 @@ from commands.reply import (
 )
 from commands.shown import targets_words
 from commands.start import check_version
-from commands.words import doing, listed, sign_off_line
-from rollout import gates
+from commands.teamwords import sign_off_line
+from commands.words import doing, listed
+from rollout import gates, teams
 from rollout.gatefacts import sign_facts
 from rollout.standing import StageStanding
 from rollout.states import StageState
 from storage import intents_signing
+
+_TEAMS = 5
 
 
 def approve(call: Call) -> Reply:
@@ -54,14 +57,14 @@ def approve(call: Call) -> Reply:
     )
     if isinstance(done, gates.Refuse):
         raise Refused(done.reasons, stage.key)
-    title = call.plan.roles[done.role].title
     titles = call.standing.titles()
+    title = titles.get(done.role, done.role)
     if done.passed:
         said = f"{stage.key} has passed: yours was the last sign-off."
         following = f"/rollout start {done.opened[0]} comes next." if done.opened else _after_last(call, stage)
         buttons = [call.button(f"Plan {done.opened[0]}", "plan", stage=done.opened[0])] if done.opened else []
         return _done(said, following, buttons)
-    missing = listed([titles.get(r, r) for r in done.lacking])
+    missing = listed(teamwords.missing(call.standing, done.lacking))
     still = f"Still missing: {missing}." if missing else "A rejection still holds it (stage_rejected)."
     return _done(f"You approved {stage.key} as {title}.", still, [call.button("Status", "status", stage=stage.key)])
 
@@ -87,7 +90,7 @@ def reject(call: Call) -> Reply:
     )
     if isinstance(done, gates.Refuse):
         raise Refused(done.reasons, stage.key)
-    title = call.plan.roles[done.role].title
+    title = call.standing.titles().get(done.role, done.role)
     return _done(
         f"You rejected {stage.key} as {title}.",
         f"It stays in review until you or another {title} approves it; /rollout rollback {stage.key} puts it back.",
@@ -128,7 +131,7 @@ def _approve_form(call: Call, stage: StageStanding, open_roles: Sequence[str]) -
     inputs.append(TextInput("comment", "Comment", multiline=True, max_length=500))
     asked, more = pins.asked(call, stage.key)
     inputs += more
-    shown = _what_is_signed(call, stage, best if len(open_roles) == 1 else None)
+    shown = _what_is_signed(call, stage, open_roles)
     body = (*shown, *asked, *_consequence(call, stage, best))
     arguments: dict[str, Any] = {"rollout": call.standing.id, "stage": stage.key, "version": stage.version}
     if len(open_roles) == 1:
@@ -147,7 +150,7 @@ def _reject_form(call: Call, stage: StageStanding, held: Sequence[str]) -> Reply
         TextInput("reason", "What is wrong?", required=True, multiline=True, initial=call.reason[:500], max_length=500)
     )
     body = (
-        *_what_is_signed(call, stage, None, accepting=False),
+        *_what_is_signed(call, stage, held, accepting=False),
         Paragraph((line("A rejection holds the stage until you, or another person of your role, approves it."),)),
     )
     arguments = {"rollout": call.standing.id, "stage": stage.key, "version": stage.version}
@@ -158,9 +161,8 @@ def _reject_form(call: Call, stage: StageStanding, held: Sequence[str]) -> Reply
 def _consequence(call: Call, stage: StageStanding, role: str) -> tuple[Block, ...]:
     """In plain words what the sign-off leads to, so that nobody passes a stage unaware."""
     lacking = stage.lacking(call.standing.required(stage.key))
-    titles = call.standing.titles()
     rest = {r: n - (1 if r == role else 0) for r, n in lacking.items()}
-    missing = [titles.get(r, r) for r, n in rest.items() if n > 0]
+    missing = teamwords.missing(call.standing, {r: 1 for r, n in rest.items() if n > 0})
     if missing:
         return (Paragraph((line(f"After yours it still needs {listed(missing)}."),)),)
     after = call.plan.after(stage.key)
@@ -170,25 +172,36 @@ def _consequence(call: Call, stage: StageStanding, role: str) -> tuple[Block, ..
     )
 
 
-def _what_is_signed(call: Call, stage: StageStanding, role: str | None, accepting: bool = True) -> tuple[Block, ...]:
+def _what_is_signed(
+    call: Call, stage: StageStanding, places: Sequence[str], accepting: bool = True
+) -> tuple[Block, ...]:
+    """What a person signs in one of these places: the whole stage, or what belongs to their team."""
     standing = call.standing
     after = call.plan.after(stage.key)
     name = stage.key.capitalize()
     then = f"{after[0].key} may then be started" if after else "it is the last stage"
     asked = f"{name} has finished: accept it; {then}." if accepting else f"{name} has finished; you do not accept it."
+    mine = list(dict.fromkeys(team for p in places if (team := teams.team_of(p))))
+    only_teams = bool(mine) and all(teams.team_of(p) for p in places)
     head = [line(Strong(asked)), line(targets_words(stage).capitalize() + ".")]
-    if role is not None:
-        head.append(line(f"You sign as {standing.titles().get(role, role)}."))
-    blocks: list[Block] = [Paragraph(tuple(head)), *card.criteria(standing, stage), *card.runs(standing, stage)]
+    if accepting and len(places) == 1:
+        head.append(line(f"You sign as {standing.titles().get(places[0], places[0])}."))
+    blocks: list[Block] = [Paragraph(tuple(head))]
     with call.database.read() as session:
-        blocks += card.failures(session, stage)
+        for team in mine[:_TEAMS]:
+            blocks += teampart.part(session, standing, stage, team)
+        blocks += card.criteria(standing, stage)
+        blocks += card.runs(standing, stage)
+        blocks += [] if only_teams else card.failures(session, stage)  # a team is shown its own
     blocks += issues.of_stage(standing, stage, 10)
-    if stage.pinned:
+    if stage.pinned and not only_teams:
         blocks += pins.listed(standing, tuple(p for p in standing.pins if p.stage == stage.key))
     if stage.signatures:
-        blocks.append(Paragraph((sign_off_line(standing, stage),)))
+        said = (sign_off_line(standing, stage), *teamwords.lines(standing, stage))
+        blocks.append(Paragraph(said))
     digest = (stage.change_set_digest or "")[:8]
-    blocks.append(Note(line(f"Change set {digest} · evidence {(stage.evidence_digest or '-')[:8]}")))
+    evidence = stage.evidence_of(mine[0]) if only_teams and len(mine) == 1 else stage.evidence_digest
+    blocks.append(Note(line(f"Change set {digest} · evidence {(evidence or '-')[:8]}")))
     return tuple(blocks)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from commands import outlook, teamwords
 from commands.call import Call, Refused
 from commands.reply import (
     Block,
@@ -26,8 +27,9 @@ from commands.reply import (
 )
 from commands.report import checklist_words
 from commands.shown import pages
+from commands.teamwords import sign_off_line
 from commands.words import count, listed, short
-from rollout import awaited, gates
+from rollout import awaited, gates, teams
 from rollout.plan import Item
 from rollout.standing import Standing
 from rollout.states import ItemState, StageState
@@ -59,6 +61,7 @@ def checklist(call: Call) -> Reply:
         blocks.append(Paragraph((line(Icon("blocked"), Strong(text)),)))
     else:
         blocks.append(Paragraph((line(checklist_words(call.standing)),)))
+    blocks += _unsigned(call, key)
     page = min(call.page, max((len(items) - 1) // _A_PAGE, 0))
     shown = items[page * _A_PAGE : (page + 1) * _A_PAGE]
     for item in shown:
@@ -68,7 +71,7 @@ def checklist(call: Call) -> Reply:
         blocks.append(Paragraph(tuple(_lines(call, item, item.key in blocking)), button if own else None))
     at: dict[str, Any] = {"stage": call.stage_key} if call.stage_key else {}
     buttons: list[Button] = []
-    if call.roles:
+    if teams.plain(call.roles):
         mark = _markable(call, items, False)
         if mark:
             buttons.append(call.button("Mark done…", "mark", "primary", page=page, **at))
@@ -78,8 +81,21 @@ def checklist(call: Call) -> Reply:
     turn = pages(call, "checklist", len(items), _A_PAGE, **at)
     blocks.append(Buttons((*buttons, *turn.buttons, call.button("Status", "status"))))
     note = f"{page * _A_PAGE + 1}-{page * _A_PAGE + len(shown)} of {count(len(items), 'item')}."
-    blocks.append(Note(line(note, "" if call.roles else " You hold no role in this plan, so you cannot tick.")))
+    blocks.append(
+        Note(line(note, "" if teams.plain(call.roles) else " You hold no role in this plan, so you cannot tick."))
+    )
     return Reply(f"Checklist{of}: {checklist_words(call.standing)}", tuple(blocks), share=True)
+
+
+def _unsigned(call: Call, key: str | None) -> list[Block]:
+    """Where a stage waits for sign-offs: whose, and the button."""
+    stage = call.standing.stage(key) if key is not None else None
+    if stage is None or stage.state is not StageState.REVIEW:
+        return []
+    said = (sign_off_line(call.standing, stage), *teamwords.lines(call.standing, stage))
+    wanted = outlook.next_buttons(call.standing, stage, call.now, (call.actor, call.roles))
+    buttons = tuple(b for b in wanted if b.verb == "approve")
+    return [Paragraph(said), *([Buttons(buttons)] if buttons else [])]
 
 
 def ordered(call: Call) -> list[Item]:
@@ -174,7 +190,9 @@ def unmark(call: Call) -> Reply:
 def _form(call: Call, verb: str, closed: bool) -> Reply:
     items = _markable(call, ordered(call), closed)
     if not items:
-        decision = gates.may_attest(intents_items.attest_facts(call.plan, call.roles, (), ItemState.DONE, ""))
+        decision = gates.may_attest(
+            intents_items.attest_facts(call.plan, teams.plain(call.roles), (), ItemState.DONE, "")
+        )
         call.proceed(decision)
     options = tuple((i.key, i.title) for i in items[:_OPTIONS])
     word = "Un-tick" if closed else "Mark done"

@@ -7,6 +7,7 @@ from rollout.people import members
 from rollout.plan import Plan
 
 _PEOPLE = 8
+_TEAMS = 20
 
 
 def contacts(call: Call) -> Reply:
@@ -30,12 +31,28 @@ def contacts(call: Call) -> Reply:
             parts.append(f" and {len(held) - _PEOPLE} more")
         roles.append(tuple(parts))
     blocks.append(Paragraph((line(Strong("Roles")), *roles)))
+    if plan.teams:
+        blocks.append(Paragraph((line(Strong("Teams")), *_teams(call))))
     caps = plan.capabilities
     for verb, allowed in (("start", caps.start), ("roll back", caps.rollback), ("pause", caps.pause)):
         titles = listed([plan.roles[r].title for r in allowed if r in plan.roles], "or")
         blocks.append(Note(line(Icon("info"), f" May {verb}: {titles}")))
     blocks.append(Buttons((call.button("Status", "status"),)))
     return Reply("Contacts and roles.", tuple(blocks), share=True)
+
+
+def _teams(call: Call) -> list[Line]:
+    found: list[Line] = []
+    for team in list(call.plan.teams.values())[:_TEAMS]:
+        people = sorted({*team.members, *call.standing.groups.get(team.group or "", ())})
+        parts: list[Part] = [Strong(team.title), ": "]
+        for index, user in enumerate(people[:_PEOPLE]):
+            parts += [", " if index else "", Person(user)]
+        more = f" and {len(people) - _PEOPLE} more" if len(people) > _PEOPLE else ""
+        found.append((*parts, more if people else "nobody"))
+    if len(call.plan.teams) > _TEAMS:
+        found.append(line(f"and {len(call.plan.teams) - _TEAMS} more, in the plan file"))
+    return found
 
 
 def contact_lines(plan: Plan, most: int) -> list[Line]:

@@ -8,7 +8,21 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from commands import amendment, compared, download, drifted, escalation, finalsummary, issue, outlook, override, report
+from commands import (
+    amendment,
+    compared,
+    download,
+    drifted,
+    escalation,
+    finalsummary,
+    issue,
+    outlook,
+    override,
+    ownernews,
+    report,
+    teamnews,
+    teamwords,
+)
 from commands import card as cards
 from commands.reply import (
     At,
@@ -27,7 +41,9 @@ from commands.reply import (
     line,
 )
 from commands.shown import backups_line, targets_words
-from commands.words import count, short, sign_off_line
+from commands.teamwords import sign_off_line
+from commands.words import count, short
+from rollout import teams
 from rollout.people import members
 from rollout.standing import StageStanding, Standing
 from rollout.states import ActionKind, StageState
@@ -68,6 +84,10 @@ def document(
         return _start(standing, kind, ids)
     make = _OF_STAGE.get(kind)
     stage = next((s for s in standing.stages if s.key == stage_key), None)
+    if kind in ownernews.KINDS:
+        return ownernews.document(session, standing, stage, ids, now, kind) if stage is not None else None
+    if kind in teamnews.KINDS:
+        return teamnews.document(session, standing, stage, ids, kind) if stage is not None else None
     return make(session, standing, stage, ids, now) if make is not None and stage is not None else None
 
 
@@ -133,12 +153,15 @@ def _wanted(standing: Standing, stage: StageStanding) -> list[Line]:
     titles, people = standing.titles(), members(standing.plan, standing.groups)
     signed = {s.user_id for s in stage.grants} | {stage.started_by or ""}
     lines: list[Line] = [line(Strong("Wanted"), f": type /rollout approve {stage.key} or press the button")]
-    for role, number in list(stage.lacking(standing.required(stage.key)).items())[:10]:
+    lacking = stage.lacking(standing.required(stage.key))
+    for role, number in [(p, n) for p, n in lacking.items() if not teams.team_of(p)][:10]:
         parts: list[Part] = [f"{titles.get(role, role)}{f' ×{number}' if number > 1 else ''}: "]
         held = sorted((people.get(role, frozenset()) & standing.available) - signed)
         for index, user in enumerate(held[:_MENTIONS]):
             parts += [" or " if index else "", Person(user)]
         lines.append(tuple(parts))
+    # Teams are asked where they are: in their channels.
+    lines += teamwords.lines(standing, stage)
     if stage.signatures:
         lines.append(sign_off_line(standing, stage))
     return lines
@@ -180,6 +203,7 @@ def _stage_passed(
     lines = (
         line(Icon("ok"), " ", Strong(said), f" {targets_words(stage).capitalize()}."),
         sign_off_line(standing, stage),
+        *teamwords.lines(standing, stage),
         line(following),
     )
     # The place of this very event, not the end of the chain: what is said again later must name the same head.

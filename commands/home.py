@@ -26,7 +26,7 @@ from commands.reply import (
 )
 from commands.shown import facts_age, progress, situation, targets_words
 from commands.words import STATE, icon, listed
-from rollout import awaited
+from rollout import awaited, teams
 from rollout.standing import HAS_CHANGES, StageStanding, Standing
 from rollout.states import ActionKind
 
@@ -56,6 +56,7 @@ def rollout_blocks(
     # Stages to sign are among the lines, and have their buttons below.
     assigned = replace(awaited.of(standing, actor, roles), stages=())
     titles = [standing.plan.roles[r].title for r in standing.plan.roles if r in roles]
+    titles += [f"in {team.title}" for key, team in standing.plan.teams.items() if teams.member_of(key) in roles][:5]
     who = f"You are {listed(titles)}." if titles else "You hold no role in this plan: you can look, but not act."
     nothing = () if assigned else (line(Icon("ok"), " Nothing waits for you now."),)
     waiting: Sequence[Line] = mine or nothing

@@ -3,9 +3,10 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from commands import teamwords
 from commands.reply import At, Button, Icon, Line, Person, Strong, line
 from commands.words import count, doing, icon, listed, short
-from rollout import conditions, gates
+from rollout import conditions, gates, teams
 from rollout.gatefacts import sign_facts, start_facts
 from rollout.gates import Proceed, Refuse
 from rollout.reasons import Reason
@@ -65,7 +66,7 @@ def holds(standing: Standing, now: datetime) -> list[Line]:
             said = f" {unmet.title}: {unmet.sentence[:300]} (criteria_unmet)"
             found.append(line(Icon("warning"), said))
         for s in stage.rejections:
-            title = standing.titles().get(s.role, s.role)
+            title = standing.titles().get(s.place, s.place)
             found.append(
                 line(
                     Icon("warning"),
@@ -81,10 +82,9 @@ def passed_in_name_only(standing: Standing, stage: StageStanding) -> Line | None
     """Why a stage whose state says passed does not count; None when it does, or says nothing of the kind."""
     if stage.state is not StageState.PASSED or standing.has_passed(stage.key):
         return None
-    titles = standing.titles()
     why = stage.evidence_doubt
     if not why:
-        lacking = [titles.get(r, r) for r in stage.lacking(standing.required(stage.key))]
+        lacking = teamwords.missing(standing, stage.lacking(standing.required(stage.key)))
         why = "somebody rejected it" if stage.rejections else f"it lacks {listed(lacking)}"
         why = why if lacking or stage.rejections else "nobody signed it"
     return line(Icon("warning"), " ", Strong(stage.key), f" counts as passed, but {why}: it opens no gate.")
@@ -177,7 +177,7 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
         case StageState.REVIEW:
             lacking = stage.lacking(standing.required(stage.key))
             if stage.rejections:
-                roles = listed([titles.get(s.role, s.role) for s in stage.rejections])
+                roles = teamwords.some([titles.get(s.place, s.place) for s in stage.rejections])
                 return [
                     line(
                         f"{starters}: look into it, or ",
@@ -195,13 +195,13 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
                     for i in holding[:3]
                 ]
                 return [*lines, line("Until then nobody can approve; to reject is possible.")]
-            who = listed([titles.get(r, r) for r in lacking])
+            who = listed(teamwords.missing(standing, lacking))
             return [line(f"{who}: ", Strong(f"/rollout approve {stage.key}"), " (or reject)")]
         case StageState.PASSED:
             if stage.evidence_doubt or not stage.evidence_digest:
                 says = f" says what happened, then /rollout rollback {stage.key}"
                 return [line(f"{starters}: ", Strong(f"/rollout audit {stage.key}"), says)]
-            who = listed([titles.get(r, r) for r in stage.lacking(standing.required(stage.key))])
+            who = listed(teamwords.missing(standing, stage.lacking(standing.required(stage.key))))
             return [line(f"{who}: ", Strong(f"/rollout approve {stage.key}"), ", again")]
         case StageState.ROLLED_BACK:
             text = " with what you fixed makes it ready again."
@@ -217,7 +217,8 @@ def next_buttons(
     """What may be pressed next at a stage: by anybody (on the card), or by one ``person`` (user id, roles)."""
     at = {"rollout": standing.id, "stage": stage.key, "version": stage.version, "generation": stage.generation}
     plan, key = standing.plan, stage.key
-    roles = frozenset(person[1]) if person else frozenset(plan.roles)
+    everybody = {*plan.roles, *(teams.member_of(team) for team in plan.teams)}
+    roles = frozenset(person[1]) if person else frozenset(everybody)
 
     def can(allowed: Collection[str]) -> bool:
         return bool(roles & set(allowed))

@@ -1,6 +1,6 @@
 """``plan [STAGE]``: the dry run. Every target before and after, what is left alone and why. Changes nothing."""
 
-from commands import amendment, machines, managed, pins, supports
+from commands import amendment, machines, managed, pins, supports, teamwords
 from commands.call import Call
 from commands.reply import Block, Buttons, Code, Heading, Icon, Line, Note, Paragraph, Reply, Strong, Table, line
 from commands.shown import facts_age, pages
@@ -68,6 +68,7 @@ def _summary(call: Call, effects: dryrun.Effects, alone: list[dryrun.LeftAlone])
     elif effects.digest:
         lines.append(line("Change set ", Code(effects.digest[:8]), ": a start shows the same, or is refused."))
         lines += supports.changed(effects.supports)
+        lines += teamwords.division(call.standing, call.stage)
     lines += supports.kept(call, call.stage_key)
     lines += machines.lines(call, call.stage_key, call.plan.workspaces)
     lines += _overlaps(call)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from commands import escalation, outlook, override
+from commands import escalation, outlook, override, teamwords
 from commands.call import Call
 from commands.reply import (
     At,
@@ -19,6 +19,7 @@ from commands.reply import (
     Strong,
     line,
 )
+from commands.teamwords import sign_off_line
 from commands.words import (
     STATE,
     WORK,
@@ -29,7 +30,6 @@ from commands.words import (
     icon,
     lasting,
     listed,
-    sign_off_line,
 )
 from rollout.standing import StageStanding, Standing
 from rollout.states import ENGINE_STATES, ActionKind, StageState
@@ -69,10 +69,10 @@ def stage_lines(standing: Standing, stage: StageStanding, now: datetime) -> list
     if stage.state in {StageState.ROLLING_BACK, StageState.ROLLED_BACK}:
         pass  # what was signed no longer counts
     elif stage.state in {StageState.REVIEW, StageState.PASSED} or stage.signatures:
-        lines.append(sign_off_line(standing, stage))
+        lines += [sign_off_line(standing, stage), *teamwords.lines(standing, stage)]
     elif stage.state in {StageState.READY, *ENGINE_STATES} - {StageState.ROLLING_BACK}:
-        titles = standing.titles()
-        lines.append(line("Sign-offs needed: ", listed([titles.get(r, r) for r in standing.required(stage.key)])))
+        wanted = teamwords.missing(standing, dict.fromkeys(standing.required(stage.key), 1))
+        lines.append(line("Sign-offs needed: ", listed(wanted)))
     lines += [*escalation.looked_after(stage), *override.lines(stage)]
     if stage.begin_at is not None and not stage.started:
         by: Line = (", scheduled by ", Person(stage.begin_by)) if stage.begin_by else ()

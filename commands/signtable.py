@@ -37,10 +37,10 @@ def _rows(standing: Standing, stage: StageStanding) -> list[_Row]:
     counted = {s.id for s in stage.grants}
     lacking = stage.lacking(required)
     rows: list[_Row] = []
-    for role in [*required, *dict.fromkeys(s.role for s in stage.signatures if s.role not in required)]:
+    for role in [*required, *dict.fromkeys(s.place for s in stage.signatures if s.place not in required)]:
         title = titles.get(role, role)
         for s in stage.signatures:
-            if s.role == role:
+            if s.place == role:
                 rows.append((stage.key, title, Person(s.user_id), _day(s.at), _mark(s, s.id in counted)))
         rows += [(stage.key, title, "missing", "–", "–")] * lacking.get(role, 0)
     return rows

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from commands import machines, outlook, pins, supports
+from commands import machines, outlook, pins, supports, teamwords
 from commands import managed as managed_edits
 from commands.call import Call, Refused, refused
 from commands.reply import (
@@ -168,7 +168,6 @@ def check_start(arguments: Mapping[str, Any]) -> None:
 def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: str) -> tuple[Block, ...]:
     """What a start would do, in numbers and by its first targets."""
     plan, standing = call.plan.stage(stage.key), call.standing
-    titles = standing.titles()
     targets = dryrun.targets_of(planned)
     kinds = Counter(p.kind for p in targets)
     restarts = sum(p.change.restarts for p in targets)
@@ -202,8 +201,9 @@ def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: st
         rules.append(wait)
     if plan.bake:
         rules.append(line(f"Afterwards it bakes for {lasting_seconds(plan.bake)} before it can be approved."))
-    needed = [titles.get(r, r) + (f" ×{n}" if n > 1 else "") for r, n in plan.sign_offs.items()]
+    needed = teamwords.missing(standing, standing.required(stage.key))
     rules.append(line(f"Then it needs to be signed by {listed(needed)}, and not by you who starts it."))
+    rules += teamwords.division(standing, stage)
     first: list[Line] = [
         line(f"• {short(p.name, 60)} ({p.kind}, {p.workspace}): {change_words(p.change.to_json())}")
         for p in targets[:_FIRST]

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from commands.reply import Icon, Line, Part, Person, line
+from commands.reply import Icon, Line, line
 from rollout.pool import POOLS
 from rollout.runtime import shown
 from rollout.standing import StageStanding, Standing
@@ -125,26 +125,6 @@ def day_advice(standing: Standing, stage: StageStanding, now: datetime) -> str:
     zone = ZoneInfo(standing.plan.zone) if standing.plan.zone != "UTC" else None
     today, first = (now.astimezone(zone), begun.astimezone(zone)) if zone else (now, begun)
     return f"planned day {planned}, now day {(today.date() - first.date()).days + 1}"
-
-
-def sign_off_line(standing: Standing, stage: StageStanding) -> Line:
-    """Who signed in which role, who rejected, and which roles are still missing."""
-    titles = standing.titles()
-    parts: list[Part] = ["Sign-offs: "]
-    given = stage.grants
-    for index, s in enumerate(given[:10]):
-        parts += [", " if index else "", Person(s.user_id), f" ({titles.get(s.role, s.role)})"]
-    if len(given) > 10:
-        parts.append(f" and {len(given) - 10} more")
-    lacking = stage.lacking(standing.required(stage.key))
-    missing = [titles.get(r, r) + (f" ×{n}" if n > 1 else "") for r, n in lacking.items()]
-    if missing:
-        parts.append(("; " if given else "") + f"{listed(missing)} still missing")
-    for s in stage.doubtful[:3]:
-        parts += ["; not counted: ", Person(s.user_id), f" ({titles.get(s.role, s.role)}): {s.doubt}"]
-    for s in stage.rejections[:3]:
-        parts += ["; rejected by ", Person(s.user_id), f" ({titles.get(s.role, s.role)}): {s.comment[:200]}"]
-    return tuple(parts)
 
 
 def criteria_line(standing: Standing, stage: StageStanding) -> Line | None:

@@ -32,6 +32,7 @@ _KEYS = {
     "RoleKey": "a role",
     "StageKey": "a stage",
     "ItemKey": "an item",
+    "TeamKey": "a team",
     "WorkspaceKey": "a workspace",
 }
 #: How the values of the small types are written in a plan.

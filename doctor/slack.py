@@ -17,6 +17,9 @@ INSTALL: Final = "docs/install.md, 1. The Slack app"
 #: Slack takes no request that is signed more than 5 minutes apart.
 _SKEW, _MOST_SKEW = 60.0, 240.0
 
+#: The scope without which groups cannot be read.
+GROUPS: Final = "usergroups:read"
+
 
 @dataclass(frozen=True, slots=True)
 class Scopes:
@@ -90,9 +93,9 @@ def _scopes(have: frozenset[str] | None, wanted: Scopes, groups_named: bool) -> 
         todo = "Add them under OAuth & Permissions and install the app again; the tokens stay."
         return fail(subject, f"missing: {', '.join(lacking)}", todo)
     optional = [s for s in wanted.optional if s not in have]
-    if optional and groups_named:
+    if GROUPS in optional and groups_named:
         todo = "Add it and install the app again, or name people instead of groups in the plan."
-        return fail(subject, f"missing: {', '.join(optional)}, and a plan names user groups", todo)
+        return fail(subject, f"missing: {GROUPS}, and a plan names user groups", todo)
     more = f"; without the optional {', '.join(optional)}" if optional else ""
     return ok(subject, f"all {len(wanted.required)} of manifest.yml{more}")
 

@@ -12,6 +12,7 @@ from engine.finishing import finish_policies
 from engine.parts import Parts
 from engine.replan import proposal_of, shown_release, upgrade_of
 from engine.stored_run import stored
+from rollout import teams
 from rollout.change import Change, Found, Skip, Upgrade
 from rollout.plan import Plan
 from rollout.selection import belongs, candidate
@@ -209,6 +210,7 @@ def _sighting(plan: Plan, workspace: str, found: Found, offer: Offer) -> Sightin
         repository=about.managed.named if about.managed is not None else None,
         proposal=proposal_of(planned),
         also_in=list(where.overlaps) or None,
+        team=teams.owner(plan, candidate(workspace, found)),
     )
 
 

@@ -19,7 +19,7 @@ from engine.parts import Parts
 from engine.pool import Pool
 from rollout.states import ENGINE_STATES, WORK_OF, ActionKind, StageState
 from rollout.windows import may_touch
-from storage import actions, attempts, evidence, intents_schedule
+from storage import actions, attempts, evidence, intents_schedule, owners, teamdue
 from storage.actions import Want
 from storage.models import Rollout, Stage
 from storage.plans import plan_of
@@ -288,6 +288,9 @@ class Engine:
         # Read only: a start stays planned until an engine comes that may write.
         if not self._parts.read_only and intents_schedule.begin_due(self._parts.database, self._parts.calendar()):
             self.wake()
+        if not self._parts.read_only and teamdue.tick(self._parts.database, self._parts.calendar()):
+            self.wake()
+        owners.tick(self._parts.database, self._parts.calendar())
         schedule.tick(self._parts, look)
 
     def _tick_looks(self) -> None:

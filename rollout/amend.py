@@ -21,6 +21,7 @@ _TERMS: Final = (
     "max_run_failures",
     "override",
     "production",
+    "each_team",
 )
 #: What makes an entry of a list the same one in two plans.
 _KEYS: Final = ("key", "role")
@@ -62,7 +63,10 @@ def terms(plan: Plan, stage_key: str) -> str:
     own = {word: stage[word] for word in _TERMS}
     items = [i for i in said["checklist"] if stage_key in (i["stage"], i["blocks"])]
     override = stage["override"] or said["override"]
-    return digest({"runtimes": said["runtimes"], "stage": {**own, "override": override}, "items": items})
+    asked = {"runtimes": said["runtimes"], "stage": {**own, "override": override}, "items": items}
+    if stage["each_team"]:
+        asked["teams"] = {key: team["select"] for key, team in said["teams"].items()}
+    return digest(asked)
 
 
 def problems(wanted: Wanted) -> list[str]:

@@ -94,6 +94,12 @@ def criteria(standing: "Standing", stage_key: str) -> tuple[Unmet, ...]:
     return tuple(found)
 
 
+def may_pass(standing: "Standing", stage_key: str) -> bool:
+    """Whether the stage passes now: its sign-offs are there, and nothing holds it over which nobody could sign."""
+    held = criteria(standing, stage_key) or standing.issues_holding_review(stage_key)
+    return standing.is_accepted(stage_key) and not held
+
+
 def named(standing: "Standing", stage_key: str, word: str) -> Unmet | None:
     """The unmet condition of that name, written whole or as its key alone; None when none or several fit."""
     found = [u for u in unmet(standing, stage_key) if word in (u.condition, u.condition.partition(":")[2])]

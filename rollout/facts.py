@@ -53,6 +53,7 @@ class StartFacts:
     targets: int = 1
     overlaps: tuple[str, ...] = ()  # targets that another stage selects as well
     overrode: tuple[str, ...] = ()  # conditions that this very person passed over, or confirmed so
+    team_overlaps: tuple[str, ...] = ()  # targets that more than one team names, where each team signs
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +83,13 @@ class RetryFacts:
 
 @dataclass(frozen=True, slots=True)
 class SignFacts:
-    """May this person approve or reject the stage? ``held`` are the person's roles among the required ones."""
+    """May this person approve or reject the stage? ``held`` are the places (``rollout.teams``) where they may sign."""
 
     stage: str
     state: StageState
     actor: str
     started_by: str | None
-    held: tuple[str, ...]  # required roles that the person holds
+    held: tuple[str, ...]  # required places in which the person may sign
     open_roles: tuple[str, ...]  # of those, the ones that lack a sign-off or are held up by a rejection
     required: tuple[str, ...]  # titles, for the message
     said: str | None = None  # "granted" or "rejected": what the person said already

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from rollout import conditions
+from rollout import conditions, teams
 from rollout.facts import (
     IssueFacts,
     May,
@@ -18,7 +18,7 @@ from rollout.facts import (
 )
 from rollout.issues import Issue
 from rollout.plan import Plan
-from rollout.standing import Signature, Standing, WorkspaceStanding
+from rollout.standing import Signature, StageStanding, Standing, WorkspaceStanding
 from rollout.states import (
     ActionKind,
     Decision,
@@ -43,7 +43,7 @@ def start_facts(standing: Standing, key: str, actor: str, roles: Collection[str]
         state=stage.state,
         may=may(plan, plan.capabilities.start, roles),
         actor=actor,
-        required=plan.stage(key).sign_offs,
+        required=standing.required(key),
         candidates=standing.candidates(),
         titles=standing.titles(),
         locked=stage.locked,
@@ -60,6 +60,7 @@ def start_facts(standing: Standing, key: str, actor: str, roles: Collection[str]
         targets=stage.planned + stage.managed,
         overlaps=standing.overlaps.get(key, ()),
         overrode=tuple(w.title for w in stage.overrides if not w.doubt and actor in (w.asked_by, w.second)),
+        team_overlaps=stage.team_overlaps,
     )
 
 
@@ -78,7 +79,7 @@ def _predecessor(standing: Standing, key: str) -> Predecessor:
 
 def doubt_words(sign_off: Signature, titles: Mapping[str, str]) -> str:
     """``U0QA000001 as QA (sign_off_altered)``: a sign-off that is there and does not count, in a sentence."""
-    return f"{sign_off.user_id} as {titles.get(sign_off.role, sign_off.role)} ({sign_off.doubt})"
+    return f"{sign_off.user_id} as {titles.get(sign_off.place, sign_off.place)} ({sign_off.doubt})"
 
 
 def retry_facts(standing: Standing, key: str, roles: Collection[str]) -> RetryFacts:
@@ -103,25 +104,26 @@ def sign_facts(standing: Standing, key: str, actor: str, roles: Collection[str],
     """The facts for ``gates.may_approve`` and ``gates.may_reject``; ``doing`` says what the stage does now."""
     stage, required = standing.stage(key), standing.required(key)
     titles = standing.titles()
-    held = tuple(r for r in required if r in roles)
+    held = tuple(p for p in required if teams.holds(roles, p))
     lacking = stage.lacking(required)
-    held_up = {s.role for s in stage.rejections}
-    mine = next((s for s in stage.signatures if s.user_id == actor), None)
-    # Who approved before somebody of the same role rejected may approve again, which lifts the rejection.
-    overruled = mine is not None and any(s.role == mine.role and s.id > mine.id for s in stage.rejections)
-    stands = mine is not None and (
-        mine.decision is Decision.REJECTED
-        or (mine.evidence_digest == (stage.evidence_digest or "") and not overruled and not mine.doubt)
-    )
+    held_up = {s.place for s in stage.rejections}
+    mine = [s for s in stage.signatures if s.user_id == actor and _stands(stage, s)]
+    approved = [s.team for s in mine if s.decision is Decision.GRANTED]
+    rejected = [s.team for s in mine if s.decision is Decision.REJECTED]
+    said = None
+    if held and not _free(held, approved):
+        said = Decision.GRANTED.value
+    elif held and rejected and not [p for p in held if teams.team_of(p) not in rejected]:
+        said = Decision.REJECTED.value
     return SignFacts(
         stage=key,
         state=stage.state,
         actor=actor,
         started_by=stage.started_by,
         held=held,
-        open_roles=tuple(r for r in held if r in lacking or r in held_up),
-        required=tuple(titles.get(r, r) for r in required),
-        said=mine.decision.value if mine is not None and stands else None,
+        open_roles=tuple(p for p in _free(held, approved) if p in lacking or p in held_up),
+        required=_asked(standing, required),
+        said=said,
         doing=doing,
         elsewhere=tuple(s.key for s in standing.stages if s.state is StageState.REVIEW and s.key != key),
         titles=titles,
@@ -137,6 +139,32 @@ def issue_facts(standing: Standing, issue: Issue, actor: str, roles: Collection[
     """The facts for the gates of issues. To operate a rollout is to be able to start its stages."""
     allowed = may(standing.plan, standing.plan.capabilities.start, roles)
     return IssueFacts(issue.number, issue.open, issue.critical, actor, issue.owner, issue.reporter, allowed)
+
+
+def _stands(stage: StageStanding, sign_off: Signature) -> bool:
+    """Whether what the person said keeps them from saying it again."""
+    if sign_off.decision is Decision.REJECTED:
+        return True
+    # Who approved before somebody in the same place rejected may approve again, which lifts the rejection.
+    overruled = any(s.place == sign_off.place and s.id > sign_off.id for s in stage.rejections)
+    return not stage.is_stale(sign_off) and not overruled and not sign_off.doubt
+
+
+def _free(held: Collection[str], approved: Collection[str]) -> list[str]:
+    """The places in which a person who approved for these teams (empty: for the stage) can still count."""
+    if "" in approved:
+        return []
+    return [p for p in held if not approved or (teams.team_of(p) and teams.team_of(p) not in approved)]
+
+
+def _asked(standing: Standing, required: Collection[str]) -> tuple[str, ...]:
+    """Who signs, for a message: each role once, however many teams sign in it."""
+    titles = standing.titles()
+    found = {p: titles.get(p, p) for p in required if not teams.team_of(p)}
+    for p in required:
+        if teams.team_of(p):
+            found[f"each {teams.role_of(p)}"] = f"{titles.get(teams.role_of(p), teams.role_of(p))} of each team"
+    return tuple(found.values())
 
 
 def roll_back_facts(

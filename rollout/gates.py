@@ -75,6 +75,16 @@ def may_start(facts: StartFacts) -> Decision:
                 f"Ask somebody else who may start ({either(facts.may.roles)}) to type /rollout start {stage}",
             )
         )
+    if facts.team_overlaps:
+        number = len(facts.team_overlaps)
+        found.append(
+            Reason(
+                "team_overlap",
+                f"{count(number, 'target')} of {stage} {'belongs' if number == 1 else 'belong'} to more than one team, "
+                f"so that nobody can say who signs: {some_of(facts.team_overlaps, 3)}.",
+                "Narrow the selection of one of these teams in the plan.",
+            )
+        )
     return decide([*found, *_signers(facts)])
 
 
@@ -262,7 +272,7 @@ def _signers(facts: StartFacts) -> list[Reason]:
             Reason(
                 "roles_unfilled",
                 f"Nobody available could sign {facts.stage} as {titles(empty)}.",
-                "Name an available person for this role in the plan.",
+                "Name an available person for this role, or in this team, in the plan: one person fills one place.",
             )
         ]
     if needed := unfilled(facts.required, facts.candidates, {facts.actor}):

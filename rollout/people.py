@@ -2,22 +2,23 @@
 
 from collections.abc import Collection, Mapping
 
+from rollout import teams
 from rollout.plan import Plan
 
 
 def members(plan: Plan, groups: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
-    """Role -> user ids, given the members of each Slack group by id. A group that is not known adds nobody."""
+    """Place -> user ids, given the members of each Slack group by id. A group that is not known adds nobody."""
     return {
         key: frozenset(role.members) | frozenset(u for g in role.groups for u in groups.get(g, ()))
         for key, role in plan.roles.items()
-    }
+    } | teams.candidates(plan, groups)
 
 
 def roles_of(plan: Plan, user_id: str, user_groups: Collection[str]) -> frozenset[str]:
-    """The roles that a person holds by id or by being in one of the role's groups."""
-    return frozenset(
-        key for key, role in plan.roles.items() if user_id in role.members or set(role.groups) & set(user_groups)
-    )
+    """The roles that a person holds by id or by being in one of the role's groups, and the teams that they are in."""
+    held = {key for key, role in plan.roles.items() if user_id in role.members or set(role.groups) & set(user_groups)}
+    mine = (key for key, team in plan.teams.items() if user_id in team.members or team.group in user_groups)
+    return frozenset(held | {teams.member_of(key) for key in mine})
 
 
 def unfilled(

@@ -16,12 +16,20 @@ def person(number: int) -> str:
     return f"U0{WORD}{number:02}"
 
 
+def group(number: int) -> str:
+    """The stand-in for the user group of one team."""
+    return f"S0{WORD}{number:02}"
+
+
 def left(plan: Plan) -> list[str]:
     """Where a plan still has stand-ins: ``channel``, ``roles.qa``."""
     found = ["channel"] if WORD in plan.channel else []
-    return found + [
+    found += [
         f"roles.{key}" for key, role in plan.roles.items() if any(WORD in one for one in (*role.members, *role.groups))
     ]
+    if any(stage.each_team for stage in plan.stages):  # else nobody asks who they are
+        found += [f"teams.{key}" for key, team in plan.teams.items() if WORD in (team.group or "")]
+    return found
 
 
 def marked(plan: Node) -> Iterator[Problem]:
@@ -33,3 +41,7 @@ def marked(plan: Node) -> Iterator[Problem]:
         for holder in (*role.get("members").items, *role.get("groups").items):
             if WORD in holder.text:
                 yield holder.problem("this is still to be filled in", "the Slack user id of a person of this role")
+    if any(stage.get("each_team").entries for stage in plan.get("stages").items):
+        for team in plan.get("teams").entries.values():
+            if WORD in team.get("group").text:
+                yield team.get("group").problem("this is still to be filled in", "the Slack user group of this team")

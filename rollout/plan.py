@@ -15,6 +15,7 @@ _WORD: Final = "lower-case letters, digits and '-', beginning with a letter, at 
 RoleKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$", description=f"{_WORD} 30 characters")]
 #: "Roll back " + 14 characters fit Slack's limit of 24 for a submit button.
 StageKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,13}$", description=f"{_WORD} 14 characters")]
+TeamKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,28}$", description=f"{_WORD} 29 characters")]
 ItemKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,59}$", description=f"{_WORD} 60 characters")]
 #: No '-', because the key becomes part of the name of a setting.
 WorkspaceKey = Annotated[
@@ -47,7 +48,8 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 #: Pattern -> what it stands for, for messages to people.
 PATTERNS: Final = described(
-    RoleKey, StageKey, ItemKey, WorkspaceKey, PlanKey, UserId, GroupId, ChannelId, Release, Timeline, Tag, Variable
+    *(RoleKey, StageKey, TeamKey, ItemKey, WorkspaceKey, PlanKey),
+    *(UserId, GroupId, ChannelId, Release, Timeline, Tag, Variable),
 )
 
 
@@ -116,22 +118,53 @@ class Exclude(Part):
     ids: tuple[str, ...] = ()
 
 
-class Selection(Part):
-    """Which targets a stage takes: an earlier stage takes a target first.
+class Words(Part):
+    """What a selection of targets says besides workspaces.
 
     Each word narrows the selection; of one word any value will do, and a word that is empty narrows nothing. Names,
     owners and the values of tags are shell patterns, case-sensitive. A plain list as ``exclude`` is of names.
     """
 
-    workspaces: Annotated[tuple[WorkspaceKey, ...], Field(min_length=1)]
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = ("cluster", "job")
     names: tuple[str, ...] = ()
     tags: tuple[Tag, ...] = ()  # key=value: custom tags of a cluster, tags of a job and custom tags of its clusters
     owners: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     exclude: Annotated[Exclude, BeforeValidator(names_of)] = Exclude()
+
+
+class Selection(Words):
+    """Which targets a stage takes: an earlier stage takes a target first."""
+
+    workspaces: Annotated[tuple[WorkspaceKey, ...], Field(min_length=1)]
     #: What comes out of a repository is proposed for that repository; or changed by API all the same.
     managed: Literal["propose", "force"] = "propose"
+
+
+class OfTeam(Words):
+    """Which targets belong to a team; without ``workspaces`` in any of them."""
+
+    workspaces: tuple[WorkspaceKey, ...] = ()
+
+
+class Team(Part):
+    """A team of the company: its targets, its people (a Slack user group, ids, or both), and where it is told."""
+
+    title: Annotated[str, Field(min_length=1, max_length=40)]
+    select: OfTeam
+    group: GroupId | None = None
+    members: tuple[UserId, ...] = ()
+    channel: ChannelId | None = None  # None: the thread of the stage
+
+
+class EachTeam(Part):
+    """A role in which each team signs for its own targets. ``after``: how long it has, from the begin of the review.
+
+    ``block``: the stage waits on. ``pin``: the targets of a team that did not sign are put back and pinned.
+    """
+
+    after: Duration | None = None
+    unsigned: Literal["block", "pin"] = "block"
 
 
 class Window(Part):
@@ -183,6 +216,8 @@ class Stage(Part):
     days: Timeline = ""  # the timeline of the plan, for example "3-5": it advises, it never gates
     targets: Selection
     sign_offs: dict[RoleKey, Annotated[int, Field(ge=1, le=10)]]
+    #: Of these, roles in which each team signs for its own targets; the number then asks for what belongs to no team.
+    each_team: dict[RoleKey, EachTeam] = {}
     bake: Duration = 0
     max_parallel: Annotated[int, Field(ge=1, le=100)] = 8
     max_failures: Limit = 3  # failed targets, or per cent of the stage's targets
@@ -290,6 +325,8 @@ class Plan(Part):
     zone: Zone = "UTC"
     roles: dict[RoleKey, Role]  # in the order in which the sign-off table names them
     capabilities: Capabilities
+    teams: dict[TeamKey, Team] = {}
+    owner_notice: bool = True  # owners of jobs are told when a stage that changes them starts
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
     limits: dict[WorkspaceKey, WorkspaceLimit] = {}
     supports: Supports = Supports()

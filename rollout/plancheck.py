@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
+from rollout import teamcheck
 from rollout.people import unfilled
 from rollout.yamlmarks import Node, Problem, nearest
 
@@ -36,6 +37,7 @@ def cross_references(plan: Node, checks: Collection[str], file: str) -> Iterator
     yield from _freezes(plan)
     yield from _reminders(plan.get("reminders"))
     yield from _selections(plan, file)
+    yield from teamcheck.problems(plan, file)
     yield from _items(plan)
     yield from _repeats(plan)
 
@@ -305,6 +307,10 @@ def _repeats(plan: Node) -> Iterator[Problem]:
     lists: list[Callable[[], Iterable[Node]]] = [
         lambda: [plan.get("workspaces"), *plan.get("capabilities").entries.values()],
         lambda: (role.get(key) for role in plan.get("roles").entries.values() for key in ("members", "groups")),
+        lambda: (team.get("members") for team in plan.get("teams").entries.values()),
+        lambda: (
+            team.get("select").get(key) for team in plan.get("teams").entries.values() for key in ("workspaces", "ids")
+        ),
         lambda: (s.get("targets").get(key) for s in plan.get("stages").items for key in ("workspaces", "kinds", "ids")),
         lambda: (w.get("days") for s in plan.get("stages").items for w in s.get("windows").items),
         lambda: (item.get("attest") for item in plan.get("checklist").items),

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from pydantic import ValidationError
 
 from rollout.placeholders import WORD
-from rollout.plan import Selection
-from rollout.selection import Candidate, selects
+from rollout.plan import OfTeam, Selection
+from rollout.selection import Candidate, is_of_team, selects
 from rollout.yamlmarks import Node, Problem, nearest
 
 
@@ -33,6 +33,7 @@ def online(plan: Node, answers: Mapping[str, Answered], holders: Holders | None)
     yield from _workspaces(plan, answers)
     yield from _runtimes(plan, answers)
     yield from _stages(plan, answers)
+    yield from _teams(plan, answers)
     if holders is not None:
         yield from _roles(plan, holders)
 
@@ -98,6 +99,31 @@ def _stages(plan: Node, answers: Mapping[str, Answered]) -> Iterator[Problem]:
                 f"{stage.get('key').text} has no target in {', '.join(selection.workspaces)}: {why}",
                 "targets that take something, or the stage taken out of the plan",
             )
+
+
+def _teams(plan: Node, answers: Mapping[str, Answered]) -> Iterator[Problem]:
+    """Targets that two teams name, and teams that have none, as far as the workspaces have answered."""
+    heard = [t for a in answers.values() if not a.error for t in a.targets]
+    complete = all(w in answers and not answers[w].error for w in plan.get("workspaces").texts)
+    before: list[tuple[str, OfTeam]] = []
+    for key, team in plan.get("teams").entries.items():
+        node = team.get("select")
+        try:
+            select = OfTeam.model_validate(node.plain())
+        except ValidationError:
+            continue
+        mine = [t for t in heard if is_of_team(select, t)]
+        for other, theirs in before:
+            both = [f"{t.name} ({t.kind}, {t.workspace})" for t in mine if is_of_team(theirs, t)]
+            if both:
+                more = f" and {len(both) - 3} more" if len(both) > 3 else ""
+                yield node.problem(
+                    f"{len(both)} of its targets would be in two teams, {other} and {key}: {', '.join(both[:3])}{more}",
+                    "them in one of the two teams, or an exclude in one of them",
+                )
+        before.append((key, select))
+        if not mine and complete:
+            yield node.problem(f"the team {key} has no target in any workspace", "a selection that takes something")
 
 
 def _roles(plan: Node, holders: Holders) -> Iterator[Problem]:

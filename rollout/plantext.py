@@ -9,6 +9,7 @@ from rollout import placeholders, planbase
 from rollout.firstlook import Seen, left_alone, teams
 from rollout.planbase import Base
 from rollout.propose import Proposal, ProposedStage
+from rollout.proposeteams import proposed
 from rollout.reasons import CODES
 
 _WIDTH: Final = 118
@@ -31,6 +32,7 @@ def render(proposal: Proposal, base: Base, extends: str, now: datetime) -> str:
             f"workspaces: [{', '.join(_workspaces(proposal))}]",
         ],
         _roles(base),
+        _teams(proposal),
         _stages(proposal, base),
         _adapted(base, kept),
     ]
@@ -94,7 +96,7 @@ def _head(proposal: Proposal, base: Base, now: datetime) -> Iterator[str]:
         numbers = f"{_count(len(w.seen), 'target')}, {w.on_source:,} on {base.source}"
         yield from _comment(f"{w.workspace} (no stage; {numbers}): nothing in it would be changed", inside=_IN)
     yield "#"
-    yield f"# Teams by tags, else by owners (targets on {base.source}):"
+    yield f"# Teams by tags, else by owners (targets on {base.source}; `teams` below):"
     found = teams(seen)
     for team, number in found[:_MOST]:
         yield from _comment(
@@ -142,6 +144,32 @@ def _roles(base: Base) -> Iterator[str]:
             number += 1
             people.append(placeholders.person(number))
         yield f"  {key}: {{members: [{', '.join(people)}]}} # {plain(title, 40)}"
+
+
+def _teams(proposal: Proposal) -> Iterator[str]:
+    """The teams that tags and owners tell of; nothing asks for them before a stage says so."""
+    found, left = proposed(proposal.seen)
+    if not found:
+        return
+    yield "# Teams, by tags and else by owners. They sign for their own targets in stages that say so:"
+    yield "#   sign_offs: {developer: 1}    # for what belongs to no team"
+    yield "#   each_team: {developer: {after: 2d, unsigned: block}}    # or: pin, what nobody signed goes back"
+    yield "# Until then their groups may stay as they are. `members` are user ids; `channel` is where they are told."
+    yield "teams:"
+    for p in found:
+        yield f"  {p.key}: # {_count(p.targets, 'target')} on the old runtime"
+        yield f"    title: {quoted(p.team.title)}"
+        yield "    select:"
+        for word in ("tags", "owners"):
+            if values := getattr(p.team.select, word):
+                yield f"      {word}: [{', '.join(quoted(v) for v in values)}]"
+        if p.team.select.exclude.tags:
+            yield f"      exclude: {{tags: [{', '.join(quoted(v) for v in p.team.select.exclude.tags)}]}}"
+        yield f"    group: {p.team.group} # the Slack user group of the team"
+    unnamed = [(name, number) for name, number in left if name]
+    if unnamed:
+        text = ", ".join(f"{plain(name, 40)} ({number:,})" for name, number in unnamed[:_MOST])
+        yield from _comment(f"Not proposed, because no selection takes just its targets: {text}", "  ")
 
 
 def _stages(proposal: Proposal, base: Base) -> Iterator[str]:

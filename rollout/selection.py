@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from rollout.change import Found
-from rollout.plan import Exclude, Plan, Selection
+from rollout.plan import Exclude, OfTeam, Plan, Selection, Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +52,24 @@ def selects(selection: Selection, target: Candidate) -> bool:
     Each word that is there narrows it; of one word any value will do. What ``exclude`` names in any word is left out.
     Names, owners and the values of tags are shell patterns, case-sensitive.
     """
+    return target.workspace in selection.workspaces and _narrowed(selection, target)
+
+
+def _narrowed(selection: Words, target: Candidate) -> bool:
     return (
-        target.workspace in selection.workspaces
-        and target.kind in selection.kinds
+        target.kind in selection.kinds
         and (not selection.names or _like(target.name, selection.names))
         and (not selection.tags or _tagged(target.tags, selection.tags))
         and (not selection.owners or _like(target.owner or "", selection.owners))
         and (not selection.ids or target.object_id in selection.ids)
         and not _excluded(selection.exclude, target)
     )
+
+
+def is_of_team(selection: OfTeam, target: Candidate) -> bool:
+    """Whether a target belongs to the team with that selection."""
+    there = not selection.workspaces or target.workspace in selection.workspaces
+    return there and _narrowed(selection, target)
 
 
 def names_its_targets(selection: Selection) -> bool:
@@ -80,7 +89,8 @@ def _excluded(exclude: Exclude, target: Candidate) -> bool:
 
 def written_tags(plan: Plan) -> frozenset[str]:
     """Every ``key=value`` that the plan writes out in a selection."""
-    return frozenset(tag for stage in plan.stages for tag in (*stage.targets.tags, *stage.targets.exclude.tags))
+    of_plan = (*(stage.targets for stage in plan.stages), *(team.select for team in plan.teams.values()))
+    return frozenset(tag for selection in of_plan for tag in (*selection.tags, *selection.exclude.tags))
 
 
 def _like(text: str, patterns: tuple[str, ...]) -> bool:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
 
+from rollout import teams
 from rollout.comparing import Compared
 from rollout.conditions import SIGN_OFF, Waiver, counting
 from rollout.issues import Issue, counted, upto
 from rollout.people import members
 from rollout.plan import Item as PlanItem
-from rollout.plan import Plan, RoleKey
+from rollout.plan import Plan
 from rollout.states import (
     ACTION_BAD,
     ACTION_ENDED,
@@ -28,6 +29,7 @@ from rollout.states import (
     StageState,
     Verdict,
 )
+from rollout.teams import TeamPart
 
 #: States in which a stage has, or may have, changes.
 HAS_CHANGES: Final = frozenset({*WORKING, StageState.PASSED})
@@ -46,6 +48,11 @@ class Signature:
     at: datetime
     mark: str = ""  # the first characters of its signature
     doubt: str = ""  # why it does not count (reason code): its own signature does not fit
+    team: str = ""  # the team that it is for; empty: the stage
+
+    @property
+    def place(self) -> str:
+        return teams.place(self.role, self.team)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +139,8 @@ class StageStanding:
     escalation: int | None = None  # what wants a person's eye and is not over
     looked_after_by: str = ""  # who took it on; empty: nobody yet
     overrides: tuple[Waiver, ...] = ()  # every condition that was ever passed over, also those that count no more
+    teams: Mapping[str, TeamPart] = field(default_factory=dict)  # by team, empty key: none; where each team signs
+    team_overlaps: tuple[str, ...] = ()  # targets that more than one team names
 
     @property
     def waived(self) -> frozenset[str]:
@@ -164,30 +173,43 @@ class StageStanding:
 
     @property
     def grants(self) -> tuple[Signature, ...]:
-        """The grants that count: their signature fits, on today's evidence, not by the starter, one per person."""
-        digest = self.evidence_digest or ""
-        found: dict[str, Signature] = {}
+        """The grants that count: their signature fits, on today's evidence, not by the starter, and one per person.
+
+        A person who signs for teams counts once for each of them, and then not also in a place of the stage.
+        """
+        found: dict[tuple[str, str], Signature] = {}
         for s in self.signatures:
-            counts = s.evidence_digest == digest and s.user_id != self.started_by and not s.doubt
-            if s.decision is Decision.GRANTED and counts:
-                found.setdefault(s.user_id, s)
+            if s.decision is not Decision.GRANTED or s.doubt or s.user_id == self.started_by or self.is_stale(s):
+                continue
+            if not any(user == s.user_id and bool(team) is not bool(s.team) for user, team in found):
+                found.setdefault((s.user_id, s.team), s)
         return tuple(found.values())
+
+    def evidence_of(self, team: str = "") -> str:
+        """The digest that a sign-off is given on: of the stage, or of what belongs to one team."""
+        if not team:
+            return self.evidence_digest or ""
+        return self.teams[team].digest if team in self.teams else ""
+
+    def is_stale(self, sign_off: Signature) -> bool:
+        """Whether what it was given on is no longer what is there."""
+        return sign_off.evidence_digest != self.evidence_of(sign_off.team)
 
     @property
     def doubtful(self) -> tuple[Signature, ...]:
         """Sign-offs whose signature does not fit: they are named, and grants among them do not count."""
         return tuple(s for s in self.signatures if s.doubt)
 
-    def lacking(self, required: Mapping[RoleKey, int]) -> dict[str, int]:
-        """Role -> how many sign-offs it still lacks, in the order of the plan."""
+    def lacking(self, required: Mapping[str, int]) -> dict[str, int]:
+        """Place -> how many sign-offs it still lacks, in the order of the plan."""
         given: dict[str, int] = {}
         for s in self.grants:
-            given[s.role] = given.get(s.role, 0) + 1
+            given[s.place] = given.get(s.place, 0) + 1
         waived = self.waived
         return {
-            role: n - given.get(role, 0)
-            for role, n in required.items()
-            if n > given.get(role, 0) and f"{SIGN_OFF}:{role}" not in waived
+            place: n - given.get(place, 0)
+            for place, n in required.items()
+            if n > given.get(place, 0) and f"{SIGN_OFF}:{place}" not in waived
         }
 
 
@@ -279,11 +301,12 @@ class Standing:
                 return stage
         raise KeyError(key)
 
-    def required(self, key: str) -> Mapping[RoleKey, int]:
-        return self.plan.stage(key).sign_offs
+    def required(self, key: str) -> Mapping[str, int]:
+        """Place -> how many sign there: the roles of the plan, and the teams that have targets in the stage."""
+        return teams.places(self.plan.stage(key), self.stage(key).teams.values())
 
     def titles(self) -> dict[str, str]:
-        return {key: role.title for key, role in self.plan.roles.items()}
+        return teams.titles(self.plan)
 
     def has_passed(self, key: str) -> bool:
         """Recomputed, never read from its state alone: its sign-offs are all there, verified, on evidence that still
@@ -345,5 +368,5 @@ class Standing:
         return tuple(found[number] for number in sorted(found))
 
     def candidates(self) -> dict[str, frozenset[str]]:
-        """Role -> people who are known to be available."""
+        """Place -> people who are known to be available."""
         return {role: people & self.available for role, people in members(self.plan, self.groups).items()}

@@ -23,7 +23,7 @@ from storage.transitions import lock_stage, move
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """The person who acts: user ids only, with the groups they are in at this moment."""
+    """The person who acts: user ids only, with the groups they are in at this moment. Without an id: the bot itself."""
 
     user_id: str
     team_id: str
@@ -32,7 +32,7 @@ class Who:
 
     @property
     def by(self) -> By:
-        return By(self.user_id, self.team_id, self.surface)
+        return By(self.user_id or None, self.team_id or None, self.surface)
 
     def roles(self, plan: Plan) -> frozenset[str]:
         """The roles that the person holds in that plan."""

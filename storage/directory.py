@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from rollout.placeholders import WORD
 from storage.models import GroupMember, Issue, KnownPerson, Rollout
 from storage.plans import plan_of
 
@@ -25,8 +26,16 @@ def named(session: Session) -> Named:
     roles = [role for plan in plans for role in plan.roles.values()]
     # Only who is known to be a full member of the team is ever sent a direct message.
     owners = select(Issue.owner).join(Rollout, Rollout.id == Issue.rollout_id).where(Rollout.open, Issue.open)
-    people = frozenset(u for r in roles for u in r.members) | frozenset(session.scalars(owners.distinct()))
-    return Named(people, frozenset(g for r in roles for g in r.groups))
+    # Only where teams sign: a group that nobody asks for must not keep people from being recognised.
+    signing = [plan for plan in plans if any(stage.each_team for stage in plan.stages)]
+    teams = [team for plan in signing for team in plan.teams.values()]
+    return Named(
+        frozenset(u for r in roles for u in r.members)
+        | {u for team in teams for u in team.members}
+        | frozenset(session.scalars(owners.distinct())),
+        frozenset(g for r in roles for g in r.groups)
+        | {team.group for team in teams if team.group is not None and WORD not in team.group},
+    )
 
 
 def members(session: Session, groups: Collection[str]) -> frozenset[str]:

@@ -38,6 +38,7 @@ class Sighting:
     repository: str | None = None
     proposal: list[Any] | None = None  # what its repository would have to change
     also_in: list[Any] | None = None  # further stages that name it
+    team: str | None = None  # whose it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,7 @@ def _columns(target: Target) -> tuple[Any, ...]:
         target.managed_by,
         target.repository,
         target.also_in,
+        target.team,
         target.proposal,
     )
 
@@ -226,6 +228,7 @@ def _values(target: Target, s: Sighting) -> tuple[Any, ...]:
         s.managed_by,
         s.repository,
         s.also_in,
+        s.team,
         standing_proposal(target.proposal, s.proposal, s.change, s.managed_by),
     )
 
@@ -253,5 +256,5 @@ def _put(
     target.about, target.managed_by, target.repository, target.also_in = s.about, s.managed_by, s.repository, s.also_in
     target.release, target.state, target.change, target.gone = s.release, s.state, s.change, False
     target.skip_code, target.skip_sentence, target.skip_next = s.skip if s.skip else (None, None, None)
-    target.interactive = s.interactive
+    target.interactive, target.team = s.interactive, s.team
     target.seen_at, target.seen_machine = now, began

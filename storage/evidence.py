@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from rollout.amend import terms
 from rollout.digest import canonical
 from rollout.standing import Finding
-from storage import issues
+from rollout.teams import TeamPart
+from storage import issues, teams
 from storage.database import Database
 from storage.models import Evidence, Override, Rollout, Stage, Target
 from storage.plans import plan_of
@@ -42,7 +43,8 @@ def freeze(session: Session, stage: Stage) -> Bundle:
     )
     found = {criterion: [str(verdict), code] for criterion, verdict, code in rows}  # the newest one wins
     plan = plan_of(stage.rollout)
-    checked = [c.key for c in plan.stage(stage.key).criteria if c.check is not None]
+    planned = plan.stage(stage.key)
+    checked = [c.key for c in planned.criteria if c.check is not None]
     pins = session.execute(
         select(Target.workspace, Target.kind, Target.object_id)
         .where(
@@ -59,6 +61,7 @@ def freeze(session: Session, stage: Stage) -> Bundle:
             "verdicts": {key: found[key] for key in checked if key in found},
             "pins": [list(p) for p in pins],
             **_issues(session, stage),
+            **({"teams": teams.frozen_parts(session, stage)} if planned.each_team else {}),
         }
     )
     return with_overrides(text, overrides(session, stage, text))
@@ -126,10 +129,10 @@ def with_issues(session: Session, stage: Stage) -> Bundle | None:
     return made if made.digest != stage.evidence_digest else None
 
 
-def doubt(stage: Stage, findings: Mapping[str, Finding]) -> str | None:
+def doubt(stage: Stage, findings: Mapping[str, Finding], parts: Mapping[str, TeamPart] | None = None) -> str | None:
     """Why the frozen evidence of a stage cannot be relied on, as a sentence; None when all of it fits together.
 
-    ``findings`` are the newest ones of the stage's present generation.
+    ``findings`` are the newest ones of the stage's present generation; ``parts`` what belongs to which team.
     """
     if stage.evidence_digest is None:
         return "there is no frozen evidence"
@@ -148,6 +151,10 @@ def doubt(stage: Stage, findings: Mapping[str, Finding]) -> str | None:
         now = findings.get(key)
         if now is None or [str(now.verdict), now.reason_code] != said:
             return f"what was found for {key} is no longer what was frozen"
+    divided = teams.frozen(stage)
+    total = {key: p.targets + p.left for key, p in (parts or {}).items()}
+    if divided is not None and parts is not None and total != {key: said[0] for key, said in divided.items()}:
+        return "which target belongs to which team is not what was frozen"
     return None
 
 

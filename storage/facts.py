@@ -21,7 +21,8 @@ from rollout.standing import (
     WorkspaceStanding,
 )
 from rollout.states import ACTION_BAD, ACTION_ENDED, ActionKind, ActionState
-from storage import comparing, evidence, issues, managed, open_escalations, rates, signatures, tallies, waivers
+from rollout.teams import TeamPart
+from storage import comparing, evidence, issues, managed, open_escalations, rates, signatures, tallies, teams, waivers
 from storage.actions import is_shared
 from storage.attempts import is_newest_bad
 from storage.database import keyring_of
@@ -65,12 +66,18 @@ def open_rollouts(session: Session) -> Sequence[Rollout]:
 def standing(session: Session, rollout: Rollout) -> Standing:
     """Everything that is stored of a rollout, counted."""
     plan = plan_of(rollout)
-    stages = session.execute(
-        select(Stage)
-        .where(Stage.rollout_id == rollout.id)
-        .order_by(Stage.position)
-        .execution_options(populate_existing=True)
-    ).scalars()
+    stages = (
+        session.execute(
+            select(Stage)
+            .where(Stage.rollout_id == rollout.id)
+            .order_by(Stage.position)
+            .execution_options(populate_existing=True)
+        )
+        .scalars()
+        .all()
+    )
+    parts = teams.parts(session, rollout.id, plan, stages)
+    team_overlaps = teams.overlaps(session, rollout.id, plan)
     planned, unassigned = _targets(session, rollout.id)
     work = _work(session, rollout.id)
     in_use = tallies.left_in_use(session, rollout.id)
@@ -99,12 +106,14 @@ def standing(session: Session, rollout: Rollout) -> Standing:
                     findings[s.id],
                     scheduled.get(s.id),
                     compared.get(s.id, Compared()),
+                    parts.get(s.id, {}),
                 ),
                 in_use=in_use.get(s.id, 0),
                 waiting_for_runs=tuple(busy.get(s.id, ())),
                 overrides=tuple(overrides.get(s.id, ())),
                 escalation=watched[s.id].id if s.id in watched else None,
                 looked_after_by=(watched[s.id].acknowledged_by or "") if s.id in watched else "",
+                team_overlaps=() if s.started_at is not None else team_overlaps.get(s.key, ()),
             )
             for s in stages
         ),
@@ -150,6 +159,7 @@ def _stage(
     findings: dict[str, Finding],
     scheduled: ScheduledStart | None,
     compared: Compared,
+    parts: dict[str, TeamPart],
 ) -> StageStanding:
     return StageStanding(
         id=row.id,
@@ -186,7 +196,8 @@ def _stage(
         work=work,
         signatures=tuple(given),
         findings=findings,
-        evidence_doubt=(evidence.doubt(row, findings) or "") if row.evidence_digest is not None else "",
+        evidence_doubt=(evidence.doubt(row, findings, parts) or "") if row.evidence_digest is not None else "",
+        teams=parts,
     )
 
 
@@ -322,7 +333,9 @@ def _signatures(session: Session, rollout_id: int, keyring: Keyring) -> dict[int
         mark = (s.signature or "")[: signatures.SHORT]
         doubt = signatures.doubt(keyring, s, signatures.Place(rollout_id, key)) or ""
         found[s.stage_id].append(
-            Signature(s.id, s.role, s.user_id, s.decision, s.comment, s.evidence_digest, s.at, mark, doubt)
+            Signature(
+                s.id, s.role, s.user_id, s.decision, s.comment, s.evidence_digest, s.at, mark, doubt, s.team or ""
+            )
         )
     return found
 

@@ -20,10 +20,10 @@ from rollout.gatefacts import pause_facts, resume_facts, retry_facts, start_fact
 from rollout.gates import Refuse
 from rollout.reasons import Reason
 from rollout.states import WORK_OF, ActionKind, StageState
-from storage import attempts, dryrun, managed, tallies
+from storage import attempts, dryrun, managed, owners, tallies
 from storage.acting import Act, Who, acting, stale
 from storage.database import Database
-from storage.models import Action, ScheduledStart, Stage, Workspace
+from storage.models import Action, ScheduledStart, Stage, Target, Workspace
 from storage.record import event, post, touch_card
 from storage.transitions import move
 
@@ -82,6 +82,8 @@ def begin(act: Act, stage_key: str, confirm: str) -> Started | Refuse:
     frozen = [(p.target_id, p.workspace, p.change.to_json()) for p in planned]
     # What repositories own is backed up as well, and changed by them.
     owned = [(t.id, t.workspace, None) for t in managed.to_back_up(session, rollout_id, stage_key)]
+    teams = select(Target.id, Target.team).where(Target.rollout_id == rollout_id, Target.team.is_not(None))
+    whose = {row.id: row.team for row in session.execute(teams.where(Target.stage_key == stage_key))}
     attempts.insert_actions(
         session,
         (
@@ -94,11 +96,14 @@ def begin(act: Act, stage_key: str, confirm: str) -> Started | Refuse:
                 "kind": ActionKind.BACKUP,
                 "attempt": 1,
                 "change": change,
+                "team": whose.get(target_id),
                 "created_at": now,
             }
             for target_id, workspace, change in (*frozen, *owned)
         ),
     )
+    if act.plan.owner_notice:
+        owners.note(session, stage, [target_id for target_id, _, _ in (*frozen, *owned)], now)
     targets = len(dryrun.targets_of(planned))
     first = f", {len(planned) - targets} supports first" if len(planned) > targets else ""
     sentence = f"started {stage_key}: {targets} targets{first}, change set {digest[:8]}"

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from rollout import gates
+from rollout import conditions, gates
 from rollout import issues as domain
 from rollout.facts import IssueFacts
 from rollout.gatefacts import issue_facts
@@ -16,6 +16,7 @@ from rollout.states import StageState
 from storage import evidence, issues
 from storage.acting import Act, Who, acting
 from storage.database import Database
+from storage.intents_signing import pass_stage
 from storage.models import Issue
 from storage.record import event, post, touch_card
 
@@ -186,6 +187,14 @@ def _record(act: Act, row: Issue, sentence: str, what: str) -> None:
     event(act.session, act.now, act.who.by, "issue", sentence, rollout_id=act.rollout.id, stage=stage, data=data)
 
 
+def _pass(act: Act) -> None:
+    """Where everybody had signed, and only an issue held the stage, nobody is left to sign: it passes now."""
+    standing = act.look()
+    for key, stage in act.stages.items():
+        if stage.state is StageState.REVIEW and conditions.may_pass(standing, key):
+            pass_stage(act, stage, act.who.by)
+
+
 def _settle(act: Act, row: Issue, told: bool = False) -> domain.Issue:
     """What every change of an issue causes: evidence in review renewed, cards edited, a critical one posted."""
     act.session.flush()
@@ -199,6 +208,7 @@ def _settle(act: Act, row: Issue, told: bool = False) -> domain.Issue:
             data = {"evidence_digest": bundle.digest, "issue": row.number}
             event(act.session, act.now, act.who.by, "evidence_frozen", said, stage=stage, data=data)
         touch_card(act.session, stage, make=False)
+    _pass(act)
     if told:
         of = act.stages.get(row.stage_key) if row.stage_key is not None else None
         kind = "issue_reported" if row.open else "issue_resolved"

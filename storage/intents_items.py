@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from sqlalchemy import select
 
-from rollout import awaited, gates
+from rollout import awaited, gates, teams
 from rollout.facts import AssignFacts, AttestFacts
 from rollout.gates import Refuse
 from rollout.plan import Item as PlanItem
@@ -89,7 +89,7 @@ def attest(
 ) -> Attested | Refuse:
     """Say where these items stand; all of them or none."""
     with acting(database, who, now, rollout_id) as act:
-        decision = gates.may_attest(attest_facts(act.plan, act.roles, keys, state, comment))
+        decision = gates.may_attest(attest_facts(act.plan, teams.plain(act.roles), keys, state, comment))
         if isinstance(decision, Refuse):
             return decision
         return Attested(_attest(act, keys, state, comment), state)
@@ -127,7 +127,7 @@ def settle(
         reasons: list[Reason] = []
         decisions: list[gates.Decision] = []
         if state is not None:
-            decisions.append(gates.may_attest(attest_facts(act.plan, act.roles, [key], state, comment)))
+            decisions.append(gates.may_attest(attest_facts(act.plan, teams.plain(act.roles), [key], state, comment)))
         if assigned is not None:
             decisions.append(gates.may_assign(assign_facts(act.standing, act.roles, [key], *assigned, now)))
         for decision in decisions:

@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import select
 
+from rollout import conditions
 from rollout.decisions import Refuse
 from rollout.gatefacts import may
 from rollout.gates_governing import RevokeFacts, may_recheck, may_revoke
@@ -70,9 +71,9 @@ def revoke(
         event(act.session, now, who.by, "revoke", sentence, stage=stage, data=data)
         touch_card(act.session, stage, final=True)
         act.look()
-        passed = stage.state is StageState.REVIEW and act.standing.is_accepted(stage_key)
+        passed = stage.state is StageState.REVIEW and conditions.may_pass(act.standing, stage_key)
         if passed:
-            pass_stage(act, stage)
+            pass_stage(act, stage, who.by)
         return Revoked(stage_key, said, passed)
 
 

@@ -246,7 +246,7 @@ def roll_back_target(
         if isinstance(decision, Refuse):
             return decision
         stage = act.stages[target.stage_key or ""]
-        reverting = _pin(act, stage, target, found, reason or "rolled back by hand", owner)
+        reverting = pin_target(act, stage, target, found, reason or "rolled back by hand", owner)
         post(
             act.session,
             now,
@@ -260,7 +260,7 @@ def roll_back_target(
         return Pinned(target.name, stage.key, reverting)
 
 
-def _pin(
+def pin_target(
     act: Act, stage: Stage, target: Target, found: TargetRollBackFacts, reason: str, owner: str | None = None
 ) -> bool:
     """Pin a target that may be pinned, and have it put back if it was written to; whether it is. Without another
@@ -274,8 +274,8 @@ def _pin(
     reverting = gates.needs_revert(found)
     if reverting:
         _insert_revert(act, stage, target)
-    target.pinned_reason, target.pinned_by = reason, act.who.user_id
-    target.pinned_owner, target.pinned_at = owner or act.who.user_id, act.now
+    target.pinned_reason, target.pinned_by = reason, act.who.user_id or None
+    target.pinned_owner, target.pinned_at = owner or act.who.user_id or None, act.now
     sentence = f"{'put back and pinned' if reverting else 'pinned'} {target.name}: {reason}"
     data = {"target_id": target.id, "reason": reason, "owner": target.pinned_owner}
     event(act.session, act.now, act.who.by, "rollback", sentence, stage=stage, data=data)
@@ -311,7 +311,7 @@ def pin_failed(
             if isinstance(allowed, Refuse):
                 left.append((target.name, allowed.reasons[0].sentence))
             else:
-                reverting += _pin(act, stage, target, found, reason)
+                reverting += pin_target(act, stage, target, found, reason)
                 pinned.append(target.name)
         if pinned:
             post(

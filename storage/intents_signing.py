@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from rollout import gates
+from rollout import conditions, gates, teams
 from rollout.gatefacts import sign_facts
 from rollout.gates import Refuse
 from rollout.people import unfilled
@@ -18,13 +18,14 @@ from storage import signatures
 from storage.acting import Act, Who, acting, open_gates, stale
 from storage.database import Database
 from storage.models import SignOff, Stage, Workspace
-from storage.record import event, post, touch_card
+from storage.record import By, event, post, touch_card
 from storage.transitions import move
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The sign-off stands. ``lacking`` is role -> how many are still missing; ``opened`` may be started now."""
+    """The sign-off stands. ``role`` is its place (``rollout.teams``); ``lacking`` is place -> how many are still
+    missing; ``opened`` may be started now."""
 
     stage: str
     role: str
@@ -45,7 +46,7 @@ NO_KEY = Refuse(
 
 
 def best_role(standing: Standing, stage_key: str, actor: str, open_roles: Sequence[str]) -> str:
-    """Of the roles the person could sign in, the first that leaves the others fillable by other people."""
+    """Of the places in which the person could sign, the first that leaves the others fillable by other people."""
     stage = standing.stage(stage_key)
     lacking = stage.lacking(standing.required(stage_key))
     used = {s.user_id for s in stage.grants} | {actor, stage.started_by or ""}
@@ -67,7 +68,7 @@ def approve(
     version: int | None = None,
     doing: str = "",
 ) -> Signed | Refuse:
-    """Sign the stage in one role. Takes back the person's own rejection, and others' in the same role.
+    """Sign the stage in one place. Takes back the person's own rejection there, and others' in the same place.
 
     A stage that counts as passed although its sign-offs do not carry that may be signed again; it stays passed.
     """
@@ -87,7 +88,7 @@ def approve(
             return Refuse((_wrong_role(act, stage_key, role, asked.held),))
         revoked = _revoke(act, stage, role, rejections_of_role=True)
         signed = _sign(act, stage, role, Decision.GRANTED, comment)
-        title = act.plan.roles[role].title
+        title = asked.titles.get(role, role)
         event(
             act.session,
             now,
@@ -99,18 +100,18 @@ def approve(
         )
         found = act.look().stage(stage_key)
         lacking = found.lacking(act.standing.required(stage_key))
-        if not act.standing.is_accepted(stage_key):
+        if not conditions.may_pass(act.standing, stage_key):
             touch_card(act.session, stage)
             return Signed(stage_key, role, False, lacking)
-        if stage.state is StageState.PASSED:
-            touch_card(act.session, stage)
-            return Signed(stage_key, role, True, {}, tuple(open_gates(act)))
-        return Signed(stage_key, role, True, {}, tuple(pass_stage(act, stage)))
+        return Signed(stage_key, role, True, {}, tuple(pass_stage(act, stage, who.by)))
 
 
-def pass_stage(act: Act, stage: Stage) -> list[str]:
-    """The accepted stage passes; returns the stages that may be started now. Needs all stages locked."""
-    move(act.session, stage, StageState.PASSED, act.now, act.who.by, f"{stage.key} has passed", passed_at=act.now)
+def pass_stage(act: Act, stage: Stage, by: By) -> list[str]:
+    """A stage whose sign-offs are all there has passed; returns the stages that may be started now. All are locked."""
+    if stage.state is StageState.PASSED:
+        touch_card(act.session, stage)
+        return open_gates(act)
+    move(act.session, stage, StageState.PASSED, act.now, by, f"{stage.key} has passed", passed_at=act.now)
     post(
         act.session,
         act.now,
@@ -161,7 +162,7 @@ def reject(
             return Refuse((_wrong_role(act, stage_key, role, asked.held),))
         revoked = _revoke(act, stage, role, rejections_of_role=False)
         signature = _sign(act, stage, role, Decision.REJECTED, reason)
-        title = act.plan.roles[role].title
+        title = asked.titles.get(role, role)
         event(
             act.session,
             now,
@@ -188,6 +189,13 @@ def reject(
 def _wrong_role(act: Act, stage_key: str, role: str, held: Sequence[str]) -> Reason:
     titles = act.standing.titles()
     title = titles.get(role, role)
+    team = teams.team_of(role)
+    if team and role not in held:
+        sentence = f"You are not in the team {act.plan.teams[team].title if team in act.plan.teams else team[:40]}."
+        return Reason("not_in_team", sentence, "Its own people sign for it; /rollout contacts names whom to ask.")
+    if role in held and role in act.standing.stage(stage_key).lacking(act.standing.required(stage_key)):
+        sentence = f"You signed {stage_key} already: one person counts once for each of their teams, and not besides."
+        return Reason("already_signed", sentence, f"Ask another {title} to type /rollout approve {stage_key}")
     if role in held:
         return Reason("role_filled", f"{title} has all its sign-offs for {stage_key}.", f"/rollout status {stage_key}")
     mine = " or ".join(titles[r] for r in held)
@@ -197,19 +205,23 @@ def _wrong_role(act: Act, stage_key: str, role: str, held: Sequence[str]) -> Rea
 def _recorded(act: Act, stage: Stage, role: str, sign_off: int, revoked: Sequence[int]) -> dict[str, Any]:
     """What the event tells of a sign-off, so that one that was taken out of its table is missed by ``audit``.
 
-    ``groups`` are those of the role that the person was in at that moment: the role may rest on them.
+    ``groups`` are those of the role, or of the team, that the person was in at that moment: it may rest on them.
     """
+    team = teams.team_of(role)
+    able = {act.plan.teams[team].group} if team else set(act.plan.roles[role].groups)
     return {
-        "groups": sorted(act.who.groups & set(act.plan.roles[role].groups)),
-        "role": role,
-        "evidence_digest": stage.evidence_digest or "",
+        "groups": sorted(g for g in act.who.groups if g in able),
+        "role": teams.role_of(role),
+        **({"team": team} if team else {}),
+        "evidence_digest": act.standing.stage(stage.key).evidence_of(team),
         "sign_off": sign_off,
         "revoked": list(revoked),
     }
 
 
 def _revoke(act: Act, stage: Stage, role: str, rejections_of_role: bool) -> list[int]:
-    """Take back what the person said before; with ``rejections_of_role`` also others' rejections in that role.
+    """Take back what the person said before for the stage, or for that team; with ``rejections_of_role`` also others'
+    rejections in that place.
 
     Returns the ids of what was taken back.
     """
@@ -221,8 +233,10 @@ def _revoke(act: Act, stage: Stage, role: str, rejections_of_role: bool) -> list
     ).scalars()
     revoked = []
     for row in standing:
-        of_role = rejections_of_role and row.role == role and row.decision is Decision.REJECTED
-        if row.user_id == act.who.user_id or of_role:
+        where = teams.place(row.role, row.team or "")
+        of_role = rejections_of_role and where == role and row.decision is Decision.REJECTED
+        own = row.user_id == act.who.user_id and (row.team or "") == teams.team_of(role)
+        if own or of_role:
             signatures.revoke(act.session, row, _place(stage), act.now, act.who.user_id)
             revoked.append(row.id)
     return revoked
@@ -230,15 +244,17 @@ def _revoke(act: Act, stage: Stage, role: str, rejections_of_role: bool) -> list
 
 def _sign(act: Act, stage: Stage, role: str, decision: Decision, comment: str) -> int:
     """Insert the sign-off and sign it; returns its id."""
+    team = teams.team_of(role)
     row = SignOff(
         stage_id=stage.id,
         generation=stage.generation,
-        role=role,
+        role=teams.role_of(role),
+        team=team or None,
         team_id=act.who.team_id,
         user_id=act.who.user_id,
         decision=decision,
         comment=comment,
-        evidence_digest=stage.evidence_digest or "",
+        evidence_digest=act.standing.stage(stage.key).evidence_of(team),
         at=act.now,
     )
     act.session.add(row)

@@ -170,6 +170,7 @@ class Target(Base):
     #: The edit that its repository needs, or needed: kept once it has arrived.
     proposal: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
     also_in: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))  # further stages that name it
+    team: Mapped[str | None] = mapped_column(Key)  # whose it is by the plan (rollout.teams.owner)
     moved_to: Mapped[str | None] = mapped_column(Key)  # the stage that an un-pinned target joined
     activity: Mapped[dict[str, Any] | None]  # who ran it last and when, and how many runs are under way
     drift: Mapped[dict[str, Any] | None]  # rollout.drift.Drift: that it is not as we set it, until it is
@@ -220,6 +221,7 @@ class Action(Base):
     attempt: Mapped[int] = mapped_column(default=1)
     state: Mapped[ActionState] = mapped_column(values(ActionState), default=ActionState.PENDING)
     change: Mapped[dict[str, Any] | None]  # what this action writes: frozen when the stage started
+    team: Mapped[str | None] = mapped_column(Key)  # of a first backup: whose the target was when the stage started
     intent_at: Mapped[datetime | None]  # a write was about to be sent
     intent_epoch: Mapped[int | None]  # by which claim
     written_at: Mapped[datetime | None]  # its answer arrived
@@ -265,6 +267,7 @@ class SignOff(Base):
     role: Mapped[str] = mapped_column(Key)
     team_id: Mapped[str] = mapped_column(Key)
     user_id: Mapped[str] = mapped_column(Key)
+    team: Mapped[str | None] = mapped_column(Key)  # the team of the plan that it is for; None: the stage
     decision: Mapped[Decision] = mapped_column(values(Decision))
     comment: Mapped[str] = mapped_column(Text, default="")
     evidence_digest: Mapped[str] = mapped_column(String(64))
@@ -281,8 +284,18 @@ class SignOff(Base):
             "generation",
             "user_id",
             unique=True,
-            sqlite_where=text("revoked_at IS NULL"),
-            postgresql_where=text("revoked_at IS NULL"),
+            sqlite_where=text("revoked_at IS NULL AND team IS NULL"),
+            postgresql_where=text("revoked_at IS NULL AND team IS NULL"),
+        ),
+        Index(
+            "uq_sign_off_one_standing_per_team",
+            "stage_id",
+            "generation",
+            "user_id",
+            "team",
+            unique=True,
+            sqlite_where=text("revoked_at IS NULL AND team IS NOT NULL"),
+            postgresql_where=text("revoked_at IS NULL AND team IS NOT NULL"),
         ),
     )
 
@@ -556,6 +569,24 @@ class Lease(Base):
     owner: Mapped[str] = mapped_column(Key)
     epoch: Mapped[int] = mapped_column(default=1)
     until: Mapped[datetime]
+
+
+class OwnerNotice(Base):
+    """The owner of jobs that a stage changes, who is told of it once. ``user_id`` is looked up by the bot."""
+
+    __tablename__ = "owner_notice"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    stage_id: Mapped[int] = mapped_column(ForeignKey("stage.id"))
+    generation: Mapped[int]
+    owner: Mapped[str] = mapped_column(String(255))  # as Databricks names it
+    user_id: Mapped[str | None] = mapped_column(Key)
+    state: Mapped[str] = mapped_column(String(10), default="wanted")
+    created_at: Mapped[datetime]  # calendar
+    __table_args__ = (
+        CheckConstraint("state IN ('wanted', 'known', 'unknown', 'told')", name="state"),
+        UniqueConstraint("stage_id", "generation", "owner"),
+        Index("ix_owner_notice_state", "state"),
+    )
 
 
 class KnownPerson(Base):

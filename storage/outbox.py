@@ -118,6 +118,12 @@ def later(session: Session, letter: Letter, not_before: datetime, error: str) ->
     return _leave(session, letter, state=state, not_before=not_before, error=error)
 
 
+def elsewhere(session: Session, letter: Letter, not_before: datetime, error: str) -> bool:
+    """It cannot be posted where it was to go: the next try goes where messages of its stage go."""
+    ids = {name: value for name, value in letter.ids.items() if name != "to"}
+    return _leave(session, letter, state="pending", not_before=not_before, error=error, ids=ids)
+
+
 def unknown(session: Session, letter: Letter, not_before: datetime, error: str) -> bool:
     """It may have been posted: repeat it, marked, if it is of that kind; else drop it."""
     state = "unknown" if letter.repeat else "dropped"

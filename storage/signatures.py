@@ -79,4 +79,6 @@ def _text(row: SignOff, place: Place) -> str:
         row.revoked_by,
         row.key_id,
     ]
+    if row.team is not None:  # of the stage it is said as before there were teams
+        said += ["team", row.team]
     return json.dumps(said, separators=(",", ":"))

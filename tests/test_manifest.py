@@ -22,7 +22,7 @@ def test_scopes_are_the_fewest_that_do(manifest: dict[str, Any]) -> None:
     scopes = manifest["oauth_config"]["scopes"]
     assert scopes == {
         "bot": ["commands", "chat:write", "users:read", "channels:read", "groups:read", "files:write"],
-        "bot_optional": ["usergroups:read"],
+        "bot_optional": ["usergroups:read", "users:read.email"],
     }
 
 

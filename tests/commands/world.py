@@ -204,6 +204,7 @@ class World:
                     target_id=target.id,
                     workspace=target.workspace,
                     kind=kind,
+                    team=target.team if kind is ActionKind.BACKUP else None,
                     change=change(),
                     created_at=self.now,
                 )

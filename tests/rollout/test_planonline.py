@@ -120,3 +120,25 @@ def test_a_stage_whose_selection_cannot_be_read_is_left_to_the_others_to_complai
     tree = examine(broken, "p.yml", lambda name: None, ()).tree
     assert tree is not None
     assert list(online(tree, GOOD, HELD)) == []
+
+
+TEAMS = """\
+teams:
+  orders: {title: Orders, select: {names: ["ord*"]}, group: S0001}
+  bi:
+    title: BI
+    select: {tags: [team=bi]}
+    group: S0002
+"""
+
+
+def test_a_target_in_two_teams_and_a_team_without_targets_are_named() -> None:
+    (nothing,) = found(GOOD, HELD, PLAN + TEAMS)
+    assert "the team bi has no target in any workspace" in nothing.wrong
+    both = Candidate("prod", "job", "orders", tags={"team": "bi"})
+    (problem,) = found({**GOOD, "prod": Answered(OFFERED, (both, *GOOD["prod"].targets[1:]))}, HELD, PLAN + TEAMS)
+    assert problem.wrong == "1 of its targets would be in two teams, orders and bi: orders (job, prod)"
+    assert problem.line == 34
+    # As long as a workspace does not answer, nobody knows what is in it.
+    quiet = found({**GOOD, "dev": Answered(error="down")}, HELD, PLAN + TEAMS)
+    assert not any("no target in any workspace" in p.wrong for p in quiet)

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from rollout import canary, placeholders, plantext
 from rollout.firstlook import Looked, Ran, Seen, Ties, team_of, teams
-from rollout.plan import Plan
+from rollout.plan import EachTeam, Plan
 from rollout.planbase import Base, outline, without
 from rollout.planfile import parse
 from rollout.propose import TIERS, Proposal, pattern, place, propose
+from rollout.proposeteams import candidate
 from rollout.quiet import quiet_hours
 from rollout.selection import Candidate, belongs
+from rollout.teams import owner
 from rollout.yamlmarks import read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -334,6 +336,30 @@ def test_a_team_is_taken_from_tags_and_else_from_the_owner(tags: dict[str, str],
 def test_teams_count_what_is_on_the_old_runtime_and_nobody_comes_last() -> None:
     seen = [job("a"), job("b"), job("c", owner=None), job("d", owner=None), job("e", owner=None)]
     assert teams([*seen, job("f", on_source=False)]) == [("orders", 2), ("", 3)]
+
+
+def test_teams_become_teams_of_the_plan_that_take_their_own_targets_only() -> None:
+    mine = [
+        job("a", tags={"Team": "orders"}, owner="x@example.com"),
+        job("b", tags={"Team": "Billing & Co"}, owner="x@example.com"),
+        job("c", owner="x@example.com"),
+        job("d", tags={"squad": "growth", "Team": "orders"}),
+        job("e", tags={"squad": "growth"}),
+        job("f", owner=None),
+    ]
+    plan = accepted(propose([looked("prod", *mine)]))
+    assert {key: team.title for key, team in plan.teams.items()} == {
+        "orders": "orders",
+        "billing-co": "Billing & Co",
+        "growth": "growth",
+        "x": "x",
+    }
+    whose = [owner(plan, candidate(s)) for s in mine]
+    assert whose == ["orders", "billing-co", "x", "orders", "growth", None]
+    assert "FILLMEIN" in (plan.teams["orders"].group or "")
+    assert not any(where.startswith("teams") for where in placeholders.left(plan))  # until a stage asks for them
+    asked = tuple(s.model_copy(update={"each_team": {"developer": EachTeam()}}) for s in plan.stages)
+    assert "teams.orders" in placeholders.left(plan.model_copy(update={"stages": asked}))
 
 
 def spans(hours: Sequence[int], minutes: float = 50) -> list[tuple[datetime, datetime]]:
