@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy import select, update
 
-from engine.judging import Stands, judge, lost, seen_of
+from engine.judging import Stands, judge, lost
 from engine.parts import Parts
 from engine.replan import note_present_states
 from rollout.change import SUPPORTS, Change, Raw
@@ -78,8 +78,7 @@ def _wanted(parts: Parts, stage_id: int) -> dict[tuple[str, str], dict[str, _Wan
     found: dict[tuple[str, str], dict[str, _Wanted]] = defaultdict(dict)
     with parts.database.read() as session:
         stage = session.execute(select(Stage).where(Stage.id == stage_id)).scalar_one()
-        changed = attempts.newest(stage.id, stage.generation, ActionKind.CHANGE)
-        seen = {row[0]: row[1] for row in session.execute(select(Action.target_id, Action.seen).where(changed))}
+        seen = attempts.seen_before_changes(session, stage.id, stage.generation)
         rows = session.execute(
             select(Action.id, Action.change, Target.id, Target.workspace, Target.kind, Target.object_id)
             .join(Target, Target.id == Action.target_id)
@@ -87,7 +86,7 @@ def _wanted(parts: Parts, stage_id: int) -> dict[tuple[str, str], dict[str, _Wan
             .where(*_of(stage_id), Action.change.is_not(None), Target.kind.not_in(SUPPORTS))
         )
         for action_id, change, target_id, workspace, kind, object_id in rows:
-            one = _Wanted(action_id, target_id, Change.from_json(change), seen_of(seen.get(target_id)))
+            one = _Wanted(action_id, target_id, Change.from_json(change), seen.get(target_id, {}))
             found[workspace, kind][object_id] = one
     return found
 

@@ -4,7 +4,6 @@ bake, however it was read."""
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from rollout.change import Change, Holds, Raw, compare
 from rollout.machine import moved
@@ -50,8 +49,3 @@ def lost(kind: Kind, before: Raw | None, raw: Raw) -> str | None:
     or nothing was seen of them. Pure."""
     kept = (before or {}).get(KEPT)
     return moved(kept, kind.kept(raw)) if isinstance(kept, Mapping) else None
-
-
-def seen_of(seen: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What was seen just before a write, out of the notes of an action; empty where nothing was written."""
-    return dict(seen) if seen and "state" in seen else {}

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from engine.judging import Stands, judge, seen_of
+from engine.judging import Stands, judge
 from engine.parts import Parts
 from rollout.change import SUPPORTS, Change, Raw
 from rollout.states import ActionKind, ActionState
@@ -64,8 +64,9 @@ def _wanted(parts: Parts, stage_id: int) -> dict[str, dict[str, dict[str, _Wante
     found: dict[str, dict[str, dict[str, _Wanted]]] = defaultdict(lambda: defaultdict(dict))
     with parts.database.read() as session:
         stage = session.execute(select(Stage).where(Stage.id == stage_id)).scalar_one()
+        seen = attempts.seen_before_changes(session, stage.id, stage.generation)
         rows = session.execute(
-            select(Target.workspace, Target.kind, Target.object_id, Target.name, Action.change, Action.seen)
+            select(Target.id, Target.workspace, Target.kind, Target.object_id, Target.name, Action.change)
             .join(Action, Action.target_id == Target.id)
             .where(
                 attempts.newest(stage.id, stage.generation, ActionKind.CHANGE),
@@ -75,8 +76,9 @@ def _wanted(parts: Parts, stage_id: int) -> dict[str, dict[str, dict[str, _Wante
                 Target.kind.not_in(SUPPORTS),
             )
         )
-        for workspace, kind, object_id, name, change, seen in rows:
-            found[workspace][kind][object_id] = _Wanted(name, Change.from_json(change), seen_of(seen))
+        for target_id, workspace, kind, object_id, name, change in rows:
+            one = _Wanted(name, Change.from_json(change), seen.get(target_id, {}))
+            found[workspace][kind][object_id] = one
     return found
 
 

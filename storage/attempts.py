@@ -46,6 +46,24 @@ def newest(stage_id: int, generation: int, kind: ActionKind) -> ColumnElement[bo
     return and_(Action.stage_id == stage_id, Action.generation == generation, Action.kind == kind, is_newest())
 
 
+def seen_before_changes(session: Session, stage_id: int, generation: int) -> dict[int, dict[str, Any]]:
+    """Target id -> what was seen of it just before the newest write of its change; without those that none was sent to.
+
+    Of the newest write, not of the newest attempt: a retry that finds the change made already writes nothing.
+    """
+    rows = session.execute(
+        select(Action.target_id, Action.seen)
+        .where(
+            Action.stage_id == stage_id,
+            Action.generation == generation,
+            Action.kind == ActionKind.CHANGE,
+            Action.seen.is_not(null()),
+        )
+        .order_by(Action.attempt)
+    )
+    return {target_id: dict(seen) for target_id, seen in rows if seen and "state" in seen}
+
+
 def counts(session: Session, stage_id: int, generation: int, kind: ActionKind) -> dict[ActionState, int]:
     """How many targets stand where with one kind of action, by their newest attempt; pinned ones that failed or were
     never begun are left out."""

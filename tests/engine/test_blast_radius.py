@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from engine import runwatch
 from engine.execute import execute
@@ -34,12 +34,16 @@ def bench(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
 
 
 def ruled(bench: Desk, first: dict[str, Any] | None = None, **plan: Any) -> None:
-    """The rollout follows a plan that says this of its first stage and of itself."""
+    """The rollout follows a new revision, which says this of its first stage and of itself."""
     raw = plan_of_two().model_dump(by_alias=True)
     raw["stages"] = [{**raw["stages"][0], **(first or {})}, *raw["stages"][1:]]
     with bench.database.write() as session:
         text = canonical(Plan.model_validate({**raw, **plan}))
-        session.execute(update(PlanRevision).values(text=text))
+        number = session.execute(select(func.max(PlanRevision.revision))).scalar_one() + 1
+        made = PlanRevision(plan_key="test", revision=number, digest=f"{number:064}", text=text, created_at=NOW)
+        session.add(made)
+        session.flush()
+        session.execute(update(Rollout).values(revision_id=made.id))
 
 
 # -- failed targets ----------------------------------------------------------------------------------------------------

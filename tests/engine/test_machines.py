@@ -9,6 +9,7 @@ import pytest
 from engine.confirm import confirm
 from engine.targetlook import look_at_targets
 from rollout.states import ActionKind, ActionState, StageState
+from storage.models import Action
 from tests.engine.desk import NEW, Desk, desk
 from tests.engine.harness import world
 
@@ -63,6 +64,18 @@ def test_the_listing_ends_no_look_at_a_target_that_moved_to_other_machines(bench
     assert [bench.get(w).state for w in waiting] == [ActionState.DONE, ActionState.PENDING, ActionState.DONE]
     bench.work(rounds=3)
     assert "node_type_id was i3.xlarge before the change and is i3.2xlarge now" in str(bench.get(waiting[1]).sentence)
+
+
+def test_a_retry_that_had_nothing_to_write_is_compared_with_what_was_before_the_write(bench: Desk) -> None:
+    waiting = changed(bench, "a", "b", "c", node_type_id="i3.2xlarge")
+    for look in waiting:  # the write came through, and its action failed all the same: the retry found it made
+        target = bench.get(look).target_id
+        (first,) = bench.of(target, ActionKind.CHANGE)
+        with bench.database.write() as session:
+            session.get_one(Action, first.id).state = ActionState.FAILED
+        bench.action(target, ActionKind.CHANGE, ActionState.DONE, attempt=2)
+    confirm(bench.parts, bench.stage().id)
+    assert [bench.get(look).state for look in waiting] == [ActionState.PENDING] * 3
 
 
 def test_what_its_owner_moves_during_the_bake_is_no_failure_of_the_change(bench: Desk) -> None:
