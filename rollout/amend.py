@@ -105,14 +105,20 @@ def _signed(wanted: Wanted) -> Iterator[str]:
             yield f"{at.key} has passed: who signs it cannot change any more"
 
 
-def stale(wanted: Wanted) -> list[str]:
-    """Unfinished stages whose targets or criteria the new plan changes: what was signed of them holds no longer."""
+def altered(wanted: Wanted) -> list[str]:
+    """Unfinished stages whose targets or criteria the new plan changes."""
     kept = {s.key for s in wanted.new.stages}
     return [
         at.key
         for at in wanted.stages
         if at.key in kept and not at.passed and terms(wanted.old, at.key) != terms(wanted.new, at.key)
     ]
+
+
+def stale(wanted: Wanted) -> list[str]:
+    """Of these the ones in review: what was signed of them, or is about to be, holds no longer."""
+    review = {at.key for at in wanted.stages if at.state is StageState.REVIEW}
+    return [key for key in altered(wanted) if key in review]
 
 
 def moves_targets(old: Plan, new: Plan) -> bool:

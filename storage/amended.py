@@ -18,8 +18,11 @@ from storage.record import event, post, touch_card
 from storage.transitions import lock_stage, move
 
 
-def put_in_force(act: Act, row: Amendment, plan: Plan, stale: Sequence[str]) -> None:
-    """Make the plan of an accepted amendment the one that rules; ``stale`` stages are signed anew. All are locked."""
+def put_in_force(act: Act, row: Amendment, plan: Plan, stale: Sequence[str], altered: Sequence[str]) -> None:
+    """Make the plan of an accepted amendment the one that rules; all stages are locked.
+
+    ``altered`` stages have other targets or criteria now; those of them that are ``stale`` are signed anew.
+    """
     session, now, rollout, old = act.session, act.now, act.rollout, act.plan
     revision = _revision(session, row, now)
     row.revision_id = revision.id
@@ -29,7 +32,7 @@ def put_in_force(act: Act, row: Amendment, plan: Plan, stale: Sequence[str]) -> 
     rollout.version += 1
     known = set(session.execute(select(Workspace.key)).scalars())
     session.add_all(Workspace(key=key, versions=[]) for key in plan.workspaces if key not in known)
-    _drop_scheduled(act, plan, stale)
+    _drop_scheduled(act, plan, altered)
     _arrange(act, plan)
     if amend.moves_targets(old, plan):
         # Targets are assigned to stages by a fresh look, and nothing is started before it.
@@ -85,10 +88,10 @@ def _revision(session: Session, row: Amendment, now: datetime) -> PlanRevision:
     return made
 
 
-def _drop_scheduled(act: Act, plan: Plan, stale: Sequence[str]) -> None:
+def _drop_scheduled(act: Act, plan: Plan, altered: Sequence[str]) -> None:
     """A start that waits was confirmed of the former plan: who scheduled it is told."""
     kept = {s.key for s in plan.stages}
-    changed = {act.stages[key].id: key for key in act.stages if key in stale or key not in kept}
+    changed = {act.stages[key].id: key for key in act.stages if key in altered or key not in kept}
     rows = act.session.execute(
         select(ScheduledStart).where(ScheduledStart.stage_id.in_(changed), ScheduledStart.state == "waiting")
     ).scalars()

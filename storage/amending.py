@@ -134,9 +134,9 @@ def accept(
         assert row is not None
         assert plan is not None
         assert wanted is not None
-        stale = tuple(amend.stale(wanted))
+        stale, altered = tuple(amend.stale(wanted)), amend.altered(wanted)
         row.state, row.decided_by, row.decided_at = "accepted", who.user_id, now
-        put_in_force(act, row, plan, stale)
+        put_in_force(act, row, plan, stale, altered)
         return Decided(True, row.digest, stale)
 
 
