@@ -13,7 +13,18 @@ from rollout import amend
 from rollout.plan import Plan
 from rollout.states import StageState
 from storage.acting import Act, back_to_checks, open_gates
-from storage.models import Amendment, Card, Outbox, PlanRevision, ScheduledStart, SignOff, Stage, Target, Workspace
+from storage.models import (
+    Amendment,
+    Card,
+    Outbox,
+    Override,
+    PlanRevision,
+    ScheduledStart,
+    SignOff,
+    Stage,
+    Target,
+    Workspace,
+)
 from storage.record import event, post, touch_card
 from storage.transitions import lock_stage, move
 
@@ -29,7 +40,6 @@ def put_in_force(act: Act, row: Amendment, plan: Plan, stale: Sequence[str], alt
     told = {key: givers(session, act.stages[key].id) for key in stale}
     rollout.revision, rollout.channel = revision, plan.channel
     rollout.file_digest = None if rollout.file_digest == row.digest else rollout.file_digest
-    rollout.version += 1
     known = set(session.execute(select(Workspace.key)).scalars())
     session.add_all(Workspace(key=key, versions=[]) for key in plan.workspaces if key not in known)
     _drop_scheduled(act, plan, altered)
@@ -112,6 +122,7 @@ def _arrange(act: Act, plan: Plan) -> None:
         gone = act.stages.pop(key)
         session.execute(delete(ScheduledStart).where(ScheduledStart.stage_id == gone.id))
         session.execute(delete(Card).where(Card.stage_id == gone.id))
+        session.execute(delete(Override).where(Override.stage_id == gone.id))  # the record tells of them
         session.execute(update(Outbox).where(Outbox.stage_id == gone.id).values(stage_id=None))
         session.delete(gone)
     for stage in act.stages.values():  # places are unique, also halfway

@@ -17,7 +17,7 @@ from storage.amending import Decided, Proposed
 from storage.database import Database
 from storage.intents_signing import Signed
 from storage.keyring import Keyring
-from storage.models import Amendment, Outbox, PlanRevision, Rollout, ScheduledStart, Target, Workspace
+from storage.models import Amendment, Outbox, Override, PlanRevision, Rollout, ScheduledStart, Target, Workspace
 from storage.models import Stage as StageRow
 from storage.plans import open_plans
 from storage.sealing import Sealer
@@ -275,6 +275,18 @@ def test_stages_come_and_go_after_those_that_have_begun(world: World) -> None:
             created_at=world.now,
         )
         session.add(row)
+        session.add(
+            Override(
+                stage_id=world.stage("test").id,
+                generation=1,
+                condition="item:x",
+                title="x",
+                reason="x",
+                evidence_digest="",
+                asked_by=PEOPLE["devops"],
+                asked_at=world.now,
+            )
+        )
     summary = tuple(line.model_copy(update={"stages": ()}) for line in world.plan.summary)
     asked = propose(world, changed(world.plan, stages=stages, summary=summary))
     assert isinstance(accept(world, asked), Decided)

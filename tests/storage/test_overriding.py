@@ -204,6 +204,22 @@ def test_a_row_that_was_made_or_changed_by_hand_opens_nothing(world: World, edit
         session.execute(update(Override).values(**edit))
     assert codes(sign(world, "qa")) == ["criteria_unmet"]
     assert "it is not as it was confirmed" in str(world.door.card(world.stage("staging").id).blocks)
+    while Sealer(world.database, "test").tick():
+        pass
+    (problem,) = chain.verify(world.database, world.rollout_id).problems
+    assert "is not as it was confirmed" in problem
+
+
+def test_an_override_that_was_taken_out_is_missed_by_the_audit(world: World) -> None:
+    in_review(world)
+    confirm(world, ask(world))
+    while Sealer(world.database, "test").tick():
+        pass
+    assert chain.verify(world.database, world.rollout_id).problems == ()
+    with world.database.write() as session:
+        session.execute(delete(Override))
+    (problem,) = chain.verify(world.database, world.rollout_id).problems
+    assert "is not there any more" in problem
 
 
 def test_a_question_that_was_set_to_confirmed_by_hand_opens_nothing(world: World) -> None:
