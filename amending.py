@@ -1,5 +1,6 @@
 """`python app.py plan amend FILE`: a changed plan for the open rollout of its key, which a second person accepts."""
 
+import os
 import sys
 from collections.abc import Collection
 from datetime import datetime
@@ -12,6 +13,7 @@ from rollout.gates import Refuse
 from rollout.planfile import PlanError
 from settings import SettingsError
 from storage import amending as stored
+from storage import sealing
 from storage.acting import Who
 from storage.database import Database
 
@@ -37,6 +39,7 @@ def propose(database: Database, now: datetime, operator: str, file: Path, checks
         who = Who(actor.user_id, actor.team_id, actor.groups)
         done = stored.propose(database, who, now, rollout_id, plan)
     finally:
+        sealing.Sealer(database, f"terminal:{os.getpid()}").tick()  # no bot may be running that would do it
         database.close()
     if isinstance(done, Refuse):
         for reason in done.reasons:

@@ -95,7 +95,7 @@ def escalated(
     if found is None or found.over or found.acknowledged_by:
         return None
     contact = str(ids.get("contact") or "")
-    said = f"{stage.key}: nobody looks after it since {lasting(lasted - found.began_at)}"
+    said = f"{stage.key}: nobody has looked after it for {lasting(lasted - found.began_at)}"
     lines = (
         line(Icon("warning"), " ", *_named(standing, contact), ": ", Strong(said)),
         line(short(found.sentence, 400)),

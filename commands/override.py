@@ -42,7 +42,9 @@ def override(call: Call) -> Reply:
     if not word:
         return _list(call, stage)
     found = conditions.named(call.standing, stage.key, word)
-    if not call.submitted and found is not None and conditions.covered(call.plan, stage.key, found.condition):
+    rule = conditions.covered(call.plan, stage.key, found.condition) if found is not None else None
+    mine = rule is not None and rule.role in call.roles and stage.started_by != call.actor
+    if not call.submitted and found is not None and mine:  # else it is refused at once, not after a form
         return _form(call, stage, found, rest)
     reason = call.text("reason") or rest
     done = overriding.ask(call.database, call.who, call.now, call.standing.id, stage.key, word, reason)

@@ -45,6 +45,9 @@ def _asks(session: Session, stage: Stage, now: datetime) -> int | None:
     """Which day of waiting this is, where the missing roles are to be asked once more; else None."""
     if stage.state is not StageState.REVIEW or stage.reviewed_at is None or now - stage.reviewed_at < ASKED:
         return None
+    day = (now - stage.reviewed_at) // ASKED
+    if fences.taken(session, _job(stage), stage.rollout_id, str(day)):
+        return None
     last = session.execute(
         select(func.max(Event.at)).where(
             Event.rollout_id == stage.rollout_id,
@@ -55,7 +58,12 @@ def _asks(session: Session, stage: Stage, now: datetime) -> int | None:
     ).scalar_one()
     if last is not None and now - last < ASKED:
         return None
-    return (now - stage.reviewed_at) // ASKED
+    return day
+
+
+def _job(stage: Stage) -> str:
+    """One job per review: a new one begins to count its days anew."""
+    return f"roles:{stage.id}:{stage.generation}:{stage.reviewed_at:%Y%m%dT%H%M%S}"
 
 
 def _ask(session: Session, stage_id: int, now: datetime) -> None:
@@ -63,11 +71,10 @@ def _ask(session: Session, stage_id: int, now: datetime) -> None:
     day = _asks(session, stage, now)
     if day is None:
         return
-    standing = facts.standing(session, stage.rollout)
-    if not standing.stage(stage.key).lacking(standing.required(stage.key)):
-        return
-    job = f"roles:{stage.id}:{stage.generation}:{stage.version}"
-    if fences.take(session, job, stage.rollout_id, str(day), now):
+    job, standing = _job(stage), facts.standing(session, stage.rollout)
+    lacking = standing.stage(stage.key).lacking(standing.required(stage.key))
+    # Also where nobody is missing the day is taken: the next look at it would find the same.
+    if fences.take(session, job, stage.rollout_id, str(day), now) and lacking:
         key = f"roles_wanted:{job}:{day}"
         post(session, now, key, "roles_wanted", rollout_id=stage.rollout_id, stage_id=stage.id)
 

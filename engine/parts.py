@@ -26,7 +26,7 @@ class Parts:
     patience: Patience
     parallel: int = 16
     read_only: bool = False
-    environment: Mapping[str, str] = field(default_factory=dict)  # where the addresses of web hooks are
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # where the addresses of web hooks are
 
     @property
     def lease_seconds(self) -> float:

@@ -35,12 +35,14 @@ _AT_REST: Final = frozenset({*_UNBEGUN, StageState.REVIEW, StageState.PASSED, St
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """Where one stage of the rollout stands: ``passed`` truly, ``begun`` in this or an earlier generation."""
+    """Where one stage of the rollout stands: ``passed`` truly, ``begun`` in this or an earlier generation; ``waived``:
+    a sign-off of it was passed over."""
 
     key: str
     state: StageState
     begun: bool
     passed: bool
+    waived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +109,28 @@ def _signed(wanted: Wanted) -> Iterator[str]:
             continue
         if wanted.old.stage(at.key).sign_offs != wanted.new.stage(at.key).sign_offs:
             yield f"{at.key} has passed: who signs it cannot change any more"
+        if at.waived and _override(wanted.old, at.key) != _override(wanted.new, at.key):
+            yield f"{at.key} has passed with an overridden sign-off: who may override there cannot change any more"
 
 
-def stale(wanted: Wanted) -> list[str]:
-    """Unfinished stages whose targets or criteria the new plan changes: what was signed of them holds no longer."""
+def altered(wanted: Wanted) -> list[str]:
+    """Unfinished stages whose targets or criteria the new plan changes."""
     kept = {s.key for s in wanted.new.stages}
     return [
         at.key
         for at in wanted.stages
         if at.key in kept and not at.passed and terms(wanted.old, at.key) != terms(wanted.new, at.key)
     ]
+
+
+def _override(plan: Plan, stage_key: str) -> tuple[Any, bool]:
+    return plan.override_of(stage_key), plan.stage(stage_key).production
+
+
+def stale(wanted: Wanted) -> list[str]:
+    """Of these the ones in review: what was signed of them, or is about to be, holds no longer."""
+    review = {at.key for at in wanted.stages if at.state is StageState.REVIEW}
+    return [key for key in altered(wanted) if key in review]
 
 
 def moves_targets(old: Plan, new: Plan) -> bool:

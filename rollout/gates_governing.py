@@ -186,15 +186,18 @@ class RevokeFacts:
 
     stage: str
     said: str | None
-    passed: bool
+    state: StageState
 
 
 def may_revoke(facts: RevokeFacts) -> Decision:
     """Whether the person may take back their own sign-off or rejection: before the stage has passed."""
-    if facts.passed:
+    if facts.state is StageState.PASSED:
         said = f"{facts.stage} has passed; what was signed stands."
         return decide([Reason("stage_passed", said, f"/rollout rollback {facts.stage} puts it back.")])
     if facts.said is None:
         said = f"You have said nothing of {facts.stage} that could be taken back."
         return decide([Reason("nothing_to_revoke", said, f"/rollout status {facts.stage} names who signed.")])
+    if facts.state is not StageState.REVIEW:  # a rejection that goes must be able to let the stage pass, there and then
+        said = f"{facts.stage} is not in review now; its checks may be looking once more."
+        return decide([Reason("stage_busy", said, f"/rollout revoke {facts.stage}, in a moment")])
     return decide(())

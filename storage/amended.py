@@ -13,23 +13,36 @@ from rollout import amend
 from rollout.plan import Plan
 from rollout.states import StageState
 from storage.acting import Act, back_to_checks, open_gates
-from storage.models import Amendment, Card, Outbox, PlanRevision, ScheduledStart, SignOff, Stage, Target, Workspace
+from storage.models import (
+    Amendment,
+    Card,
+    Outbox,
+    Override,
+    PlanRevision,
+    ScheduledStart,
+    SignOff,
+    Stage,
+    Target,
+    Workspace,
+)
 from storage.record import event, post, touch_card
 from storage.transitions import lock_stage, move
 
 
-def put_in_force(act: Act, row: Amendment, plan: Plan, stale: Sequence[str]) -> None:
-    """Make the plan of an accepted amendment the one that rules; ``stale`` stages are signed anew. All are locked."""
+def put_in_force(act: Act, row: Amendment, plan: Plan, stale: Sequence[str], altered: Sequence[str]) -> None:
+    """Make the plan of an accepted amendment the one that rules; all stages are locked.
+
+    ``altered`` stages have other targets or criteria now; those of them that are ``stale`` are signed anew.
+    """
     session, now, rollout, old = act.session, act.now, act.rollout, act.plan
     revision = _revision(session, row, now)
     row.revision_id = revision.id
     told = {key: givers(session, act.stages[key].id) for key in stale}
     rollout.revision, rollout.channel = revision, plan.channel
     rollout.file_digest = None if rollout.file_digest == row.digest else rollout.file_digest
-    rollout.version += 1
     known = set(session.execute(select(Workspace.key)).scalars())
     session.add_all(Workspace(key=key, versions=[]) for key in plan.workspaces if key not in known)
-    _drop_scheduled(act, plan, stale)
+    _drop_scheduled(act, plan, altered)
     _arrange(act, plan)
     if amend.moves_targets(old, plan):
         # Targets are assigned to stages by a fresh look, and nothing is started before it.
@@ -85,10 +98,10 @@ def _revision(session: Session, row: Amendment, now: datetime) -> PlanRevision:
     return made
 
 
-def _drop_scheduled(act: Act, plan: Plan, stale: Sequence[str]) -> None:
+def _drop_scheduled(act: Act, plan: Plan, altered: Sequence[str]) -> None:
     """A start that waits was confirmed of the former plan: who scheduled it is told."""
     kept = {s.key for s in plan.stages}
-    changed = {act.stages[key].id: key for key in act.stages if key in stale or key not in kept}
+    changed = {act.stages[key].id: key for key in act.stages if key in altered or key not in kept}
     rows = act.session.execute(
         select(ScheduledStart).where(ScheduledStart.stage_id.in_(changed), ScheduledStart.state == "waiting")
     ).scalars()
@@ -109,6 +122,7 @@ def _arrange(act: Act, plan: Plan) -> None:
         gone = act.stages.pop(key)
         session.execute(delete(ScheduledStart).where(ScheduledStart.stage_id == gone.id))
         session.execute(delete(Card).where(Card.stage_id == gone.id))
+        session.execute(delete(Override).where(Override.stage_id == gone.id))  # the record tells of them
         session.execute(update(Outbox).where(Outbox.stage_id == gone.id).values(stage_id=None))
         session.delete(gone)
     for stage in act.stages.values():  # places are unique, also halfway

@@ -13,12 +13,14 @@ from sqlalchemy.orm import Session
 
 from rollout import amend
 from rollout.amend import At, Wanted
+from rollout.conditions import SIGN_OFF, kind_of
 from rollout.decisions import Refuse
 from rollout.gatefacts import may
 from rollout.gates_governing import AmendFacts, may_accept_amendment, may_decline_amendment
 from rollout.plan import Plan
-from rollout.planfile import canonical, digest, from_canonical
+from rollout.planfile import canonical, digest
 from rollout.reasons import Reason
+from rollout.standing import Standing
 from rollout.states import StageState
 from storage.acting import Act, Who, acting
 from storage.amended import put_in_force
@@ -30,6 +32,7 @@ from storage.models import (
     Rollout,
     Stage,
 )
+from storage.plans import parsed
 from storage.record import event, post
 
 _UNBEGUN = (StageState.WAITING, StageState.READY)
@@ -126,7 +129,7 @@ def accept(
     """Put a proposed plan in force: the one whose digest is ``confirm``, or none."""
     with acting(database, who, now, rollout_id, None) as act:
         row = _row(act.session, rollout_id, amendment)
-        plan = from_canonical(row.plan_text) if row is not None and _whole(row) else None
+        plan = parsed(row.plan_text) if row is not None and _whole(row) else None
         wanted = _wanted(act, plan) if plan is not None else None
         decision = may_accept_amendment(_facts(act, row, confirm, wanted))
         if isinstance(decision, Refuse):
@@ -134,9 +137,9 @@ def accept(
         assert row is not None
         assert plan is not None
         assert wanted is not None
-        stale = tuple(amend.stale(wanted))
+        stale, altered = tuple(amend.stale(wanted)), amend.altered(wanted)
         row.state, row.decided_by, row.decided_at = "accepted", who.user_id, now
-        put_in_force(act, row, plan, stale)
+        put_in_force(act, row, plan, stale, altered)
         return Decided(True, row.digest, stale)
 
 
@@ -198,7 +201,7 @@ def history(session: Session, rollout_id: int, most: int) -> list[Shown]:
 
 def _shown(session: Session, row: Amendment) -> Shown:
     base = session.get_one(PlanRevision, row.base_id)
-    old, new = from_canonical(base.text), from_canonical(row.plan_text)
+    old, new = parsed(base.text), parsed(row.plan_text)
     stale: tuple[str, ...] = ()
     if row.state == "proposed":
         stages = session.execute(select(Stage).where(Stage.rollout_id == row.rollout_id)).scalars()
@@ -239,9 +242,16 @@ def _begun(stage: Stage) -> bool:
 
 def _wanted(act: Act, plan: Plan) -> Wanted:
     rows = [act.stages[s.key] for s in act.standing.stages]
-    stages = tuple(At(s.key, s.state, _begun(s), act.standing.has_passed(s.key)) for s in rows)
+    stages = tuple(
+        At(s.key, s.state, _begun(s), act.standing.has_passed(s.key), _waived(act.standing, s.key)) for s in rows
+    )
     acted = act.session.execute(select(Action.workspace).where(Action.rollout_id == act.rollout.id).distinct())
     return Wanted(act.plan, plan, stages, frozenset(acted.scalars()))
+
+
+def _waived(standing: Standing, key: str) -> bool:
+    """Whether a sign-off of that stage was passed over, and still counts so."""
+    return any(kind_of(condition) == SIGN_OFF for condition in standing.stage(key).waived)
 
 
 def _facts(act: Act, row: Amendment | None, confirm: str, wanted: Wanted | None) -> AmendFacts:

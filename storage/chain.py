@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from storage import signatures
+from storage import signatures, waivers
 from storage.database import Database, keyring_of
 from storage.keyring import Keyring
 from storage.models import ChainHead, Event, PlanRevision, Rollout, SignOff, Stage
@@ -47,7 +47,7 @@ class Report:
     sign_offs: int = 0  # how many verify
     doubts: tuple[Doubt, ...] = ()
     unsigned: int = 0  # from before sign-offs were signed
-    problems: tuple[str, ...] = ()  # of the plan's revision
+    problems: tuple[str, ...] = ()  # of the plan's revision, and of overrides
 
     @property
     def intact(self) -> bool:
@@ -73,6 +73,7 @@ class _Walk:
     given: dict[int, Event] = field(default_factory=dict)  # sign-off -> the event that tells of it
     revoked: set[int] = field(default_factory=set)
     plans: set[str] = field(default_factory=set)  # digests of the plan revisions that ruled
+    overrides: set[int] = field(default_factory=set)  # overrides that were confirmed
 
     def broken(self, number: int, why: str) -> None:
         if self.broken_at is None:
@@ -111,7 +112,9 @@ def verify(database: Database, chain: int) -> Report:
             sign_offs=verified,
             doubts=doubts,
             unsigned=unsigned,
-            problems=tuple(_plan_problems(session, rollout, walk, unsealed)) if rollout is not None else (),
+            problems=(*_plan_problems(session, rollout, walk, unsealed), *_override_problems(session, rollout, walk))
+            if rollout is not None
+            else (),
         )
 
 
@@ -191,6 +194,8 @@ def _note(walk: _Walk, event: Event) -> None:
         if isinstance(data.get("sign_off"), int):
             walk.given[data["sign_off"]] = event
         walk.revoked |= {i for i in data.get("revoked", ()) if isinstance(i, int)}
+    if event.kind == "override_confirmed" and isinstance(data.get("override"), int):
+        walk.overrides.add(data["override"])
     if isinstance(data.get("plan_digest"), str):
         walk.plans.add(data["plan_digest"])
 
@@ -254,3 +259,13 @@ def _plan_problems(session: Session, rollout: Rollout, walk: _Walk, unsealed: in
         yield f"revision {revision.revision} of the plan does not say any more what was stored"
     elif walk.plans and walk.broken_at is None and not unsealed and revision.digest not in walk.plans:
         yield f"revision {revision.revision} of the plan is not one that the record tells of"
+
+
+def _override_problems(session: Session, rollout: Rollout, walk: _Walk) -> Iterator[str]:
+    """Overrides that the record tells of and that are gone, or that are not as they were confirmed."""
+    there = waivers.altered(session, rollout.id, keyring_of(session))
+    for number, altered in there.items():
+        if altered:
+            yield f"override {number} is not as it was confirmed; it does not count"
+    for number in sorted(walk.overrides - there.keys()):
+        yield f"override {number}, which the record tells of, is not there any more"

@@ -104,7 +104,7 @@ def tick(database: Database, now: datetime) -> int:
             select(Escalation, Stage)
             .join(Stage, Stage.id == Escalation.stage_id)
             .join(Rollout, Rollout.id == Stage.rollout_id)
-            .where(Rollout.open, Escalation.acknowledged_at.is_(None), Escalation.ended_at.is_(None))
+            .where(Rollout.open, Escalation.ended_at.is_(None))
             .order_by(Escalation.id)
         ).all()
         wanted = [
@@ -118,12 +118,12 @@ def _step(database: Database, escalation: int, now: datetime) -> bool:
         row = session.get_one(Escalation, escalation)
         stage = lock_stage(session, row.stage_id)
         session.refresh(row)
-        if row.acknowledged_at is not None or row.ended_at is not None:
+        if row.ended_at is not None:
             return False
         plan = plan_of(stage.rollout)
         if _is_over(session, row, stage):
             row.ended_at = now
-            if row.named:
+            if row.named and row.acknowledged_at is None:
                 _call(session, plan, row, stage, "over", None)
             touch_card(session, stage, make=False)
             return False
@@ -144,7 +144,7 @@ def _step(database: Database, escalation: int, now: datetime) -> bool:
 
 def _is_due(plan: Plan, row: Escalation, now: datetime) -> bool:
     rule = plan.escalation
-    if rule is None or row.named >= len(rule.to):
+    if rule is None or row.acknowledged_at is not None or row.named >= len(rule.to):
         return False
     return now - (row.named_at or row.began_at) >= timedelta(seconds=rule.after)
 

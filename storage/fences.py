@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -18,3 +19,11 @@ def take(session: Session, job: str, rollout_id: int, period: str, due: datetime
         .returning(Fence.id)
     )
     return taken.scalar_one_or_none() is not None
+
+
+def taken(session: Session, job: str, rollout_id: int, period: str) -> bool:
+    """Whether somebody took the period: a cheap look before a write."""
+    found = session.execute(
+        select(Fence.id).where(Fence.job == job, Fence.rollout_id == rollout_id, Fence.period == period)
+    )
+    return found.scalar_one_or_none() is not None

@@ -59,7 +59,7 @@ def revoke(
             )
         ).scalar_one_or_none()
         said = str(row.decision) if row is not None else None
-        decision = may_revoke(RevokeFacts(stage_key, said, stage.state is StageState.PASSED))
+        decision = may_revoke(RevokeFacts(stage_key, said, stage.state))
         if isinstance(decision, Refuse):
             return decision
         assert row is not None
@@ -71,7 +71,7 @@ def revoke(
         event(act.session, now, who.by, "revoke", sentence, stage=stage, data=data)
         touch_card(act.session, stage, final=True)
         act.look()
-        passed = stage.state is StageState.REVIEW and conditions.may_pass(act.standing, stage_key)
+        passed = conditions.may_pass(act.standing, stage_key)
         if passed:
             pass_stage(act, stage, who.by)
         return Revoked(stage_key, said, passed)

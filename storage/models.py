@@ -695,8 +695,8 @@ class Escalation(Base):
         Index(
             "ix_escalation_open",
             "stage_id",
-            sqlite_where=text("acknowledged_at IS NULL AND ended_at IS NULL"),
-            postgresql_where=text("acknowledged_at IS NULL AND ended_at IS NULL"),
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
         ),
     )
 

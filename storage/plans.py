@@ -20,6 +20,11 @@ def _parsed(text: str) -> Plan:
     return from_canonical(text)
 
 
+def parsed(text: str) -> Plan:
+    """The plan of a canonical text, which is kept: parsing it takes longer than a command may."""
+    return _parsed(text)
+
+
 def plan_of(rollout: Rollout) -> Plan:
     """The plan that rules ``rollout``: the revision is stored as canonical text and never changes."""
     return _parsed(rollout.revision.text)

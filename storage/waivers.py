@@ -71,10 +71,23 @@ def waivers(session: Session, rollout_id: int, plan: Plan, keyring: Keyring) -> 
     return found
 
 
+def altered(session: Session, rollout_id: int, keyring: Keyring) -> dict[int, bool]:
+    """Id of every confirmed override of a rollout -> whether it is not as it was confirmed."""
+    rows = session.execute(
+        select(Override, Stage)
+        .join(Stage, Stage.id == Override.stage_id)
+        .where(Stage.rollout_id == rollout_id, Override.state == "confirmed")
+    )
+    return {row.id: not _fits(row, stage, keyring) for row, stage in rows}
+
+
+def _fits(row: Override, stage: Stage, keyring: Keyring) -> bool:
+    return row.key_id is not None and keyring.fits(row.key_id, _text(row, stage), row.signature or "")
+
+
 def _doubt(row: Override, stage: Stage, plan: Plan, keyring: Keyring) -> str:
     """Why a confirmed override does not count now; empty when it does."""
-    fits = row.key_id is not None and keyring.fits(row.key_id, _text(row, stage), row.signature or "")
-    if not fits:
+    if not _fits(row, stage, keyring):
         return "it is not as it was confirmed"
     if row.generation != stage.generation:
         return "the stage was begun anew since"

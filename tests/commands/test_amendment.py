@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 import amending
+import app
 from checks import CHECKS
 from commands.plaintext import render
 from commands.reply import Button, Buttons, Reply
@@ -141,3 +142,18 @@ def test_givers_are_named_when_their_sign_offs_become_stale(world: World, tmp_pa
     in_force = posted(world, "plan_amended")
     assert in_force is not None
     assert "staging is signed anew" in render(in_force)
+
+
+def test_the_terminal_takes_the_command(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "plan.yml"
+    path.write_text(plan_text(ANOTHER_QA))
+    monkeypatch.setenv("DATABASE_URL", world.database.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("ROLLOUT_SECRET_KEYS", KEY)
+    assert app.main(["plan", "amend", str(path), "--as", PEOPLE["devops"]]) == 0
+    assert "Proposed as plan" in capsys.readouterr().out
+    assert world.outbox() == ["amendment_proposed"]
+    assert app.main(["plan", "amend", str(path)]) == 2
+    assert "--as" in capsys.readouterr().err
+    assert app.main(["plan", "amend", str(tmp_path / "none.yml"), "--as", PEOPLE["devops"]]) == 2

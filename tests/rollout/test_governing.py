@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rollout import amend
 from rollout.amend import At, Wanted
-from rollout.plan import Plan
+from rollout.plan import Override, Plan
 from rollout.states import StageState
 from tests.commands.world import sandbox_plan
 from tests.rollout.test_planfile import PLAN, changed, load, problems
@@ -126,3 +126,11 @@ def test_terms_of_a_stage_are_its_targets_and_criteria() -> None:
     assert "dev" not in stale(old.model_copy(update={"checklist": others}))
     passed = tuple(At(s.key, S.PASSED, True, True) for s in old.stages)
     assert amend.stale(Wanted(old, stage(old, "dev", max_failures=1), passed)) == []
+
+
+def test_who_overrode_a_sign_off_of_a_passed_stage_stays_allowed_to() -> None:
+    old = sandbox_plan()
+    new = old.model_copy(update={"override": Override(role="devops", second="qa")})
+    plain, waived = (At("dev", S.PASSED, True, True, waived) for waived in (False, True))
+    assert amend.problems(Wanted(old, new, (plain,))) == []
+    assert "who may override there" in amend.problems(Wanted(old, new, (waived,)))[0]

@@ -97,6 +97,10 @@ def test_acknowledged_nobody_else_is_named_and_it_is_said_who_looks_after_it(wor
     assert code(acknowledge(world, number)) == "already_acknowledged"
     assert world.outbox()[-1] == "acknowledged"
     assert "looks after it" in str(world.door.card(world.stage("dev").id).blocks)
+    world.set_stage("dev", state=S.UPGRADING)
+    later(world, 0)
+    assert "looks after it" not in str(world.door.card(world.stage("dev").id).blocks), "it is over"
+    world.set_stage("dev", state=S.BLOCKED)
     reply = world.press("devops", "acknowledge", {"rollout": world.rollout_id, "escalation": number})
     assert PEOPLE["qa"] in str(reply.blocks)
 

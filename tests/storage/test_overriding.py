@@ -204,6 +204,22 @@ def test_a_row_that_was_made_or_changed_by_hand_opens_nothing(world: World, edit
         session.execute(update(Override).values(**edit))
     assert codes(sign(world, "qa")) == ["criteria_unmet"]
     assert "it is not as it was confirmed" in str(world.door.card(world.stage("staging").id).blocks)
+    while Sealer(world.database, "test").tick():
+        pass
+    (problem,) = chain.verify(world.database, world.rollout_id).problems
+    assert "is not as it was confirmed" in problem
+
+
+def test_an_override_that_was_taken_out_is_missed_by_the_audit(world: World) -> None:
+    in_review(world)
+    confirm(world, ask(world))
+    while Sealer(world.database, "test").tick():
+        pass
+    assert chain.verify(world.database, world.rollout_id).problems == ()
+    with world.database.write() as session:
+        session.execute(delete(Override))
+    (problem,) = chain.verify(world.database, world.rollout_id).problems
+    assert "is not there any more" in problem
 
 
 def test_a_question_that_was_set_to_confirmed_by_hand_opens_nothing(world: World) -> None:
@@ -270,6 +286,7 @@ def test_elsewhere_one_may_be_where_the_plan_says_so(migrated_sqlite_url: str) -
     assert isinstance(sign(world, "qa"), Signed)
     for role in [r for r in world.plan.stage("staging").sign_offs if r != "qa"]:
         assert confirm(world, ask(world, condition=f"sign-off:{role}")).confirmed
+    assert codes(ask(world, condition="sign-off:qa")) == ["condition_met"], "somebody has to sign"
     with world.database.read() as session:
         stage = session.execute(select(Stage).where(Stage.key == "staging")).scalar_one()
         assert stage.state is S.REVIEW, "an override alone passes nothing"
@@ -320,6 +337,11 @@ def test_a_rejection_that_is_taken_back_lets_the_stage_pass_where_nothing_else_h
     assert isinstance(rejected, Signed)
     last = sign(world, "tech-lead")
     assert not last.passed
+    intents_review.recheck(world.database, who("devops"), world.now, world.rollout_id, "staging")
+    early = intents_review.revoke(world.database, who("developer"), world.now, world.rollout_id, "staging")
+    assert codes(early) == ["stage_busy"], "else all would be said, and nobody left whose word passes it"
+    world.set_stage("staging", state=S.REVIEW)
+    world.freeze("staging")
     done = intents_review.revoke(world.database, who("developer"), world.now, world.rollout_id, "staging")
     assert done == intents_review.Revoked("staging", "rejected", True)
     assert world.stage("staging").state is S.PASSED

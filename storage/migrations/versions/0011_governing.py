@@ -11,7 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     proposed, asked = sa.text("state = 'proposed'"), sa.text("state = 'asked'")
-    waiting = sa.text("acknowledged_at IS NULL AND ended_at IS NULL")
+    waiting = sa.text("ended_at IS NULL")
     op.create_table(
         "amendment",
         sa.Column("id", sa.Integer(), nullable=False),
