@@ -333,7 +333,8 @@ MISTAKES: list[tuple[str, str, str, str, str]] = [
     ("        check: targets_settled\n", "", "stages[0].criteria[0]", "by which is not said", "check: one of"),
     ("        by: check\n", "", "stages[0].criteria[0].check", "not done by a check", "by: check, or no check"),
     (
-        "key: settled\n        title: At rest\n        source: S1/1\n        by: check\n        check: targets_settled\n",
+        "key: settled\n        title: At rest\n        source: S1/1\n        by: check\n"
+        "        check: targets_settled\n",
         "key: settled\n        title: At rest\n        source: S1/1\n        by: issues\n",
         "stages[0].criteria[0]",
         "by issues, but by which",
