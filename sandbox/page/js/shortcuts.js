@@ -9,7 +9,7 @@ import { failure } from "./toast.js";
 export function moreActions(message) {
   if (!app.shortcuts.length) return null;
   return menu({
-    opener: { testid: "more-actions", "aria-label": "More actions for this message", title: "More actions" },
+    opener: { testid: "more-actions", "aria-label": "Menu of this message", title: "Menu" },
     items: app.shortcuts.map((shortcut) => ({
       words: `${shortcut.name} · ${app.bot.name || "rollout"}`,
       title: shortcut.description,

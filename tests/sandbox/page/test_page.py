@@ -266,8 +266,7 @@ def test_the_menu_of_a_message_has_the_apps_shortcuts_and_works_by_keyboard(visi
     send(page, "the nightly export failed")
     message = page.locator("[data-testid=message]", has_text="the nightly export failed").last
     message.hover()
-    more = message.get_by_test_id("more-actions")
-    more.get_by_role("button", name="More actions").or_(more).first.focus()
+    message.get_by_role("button", name="Menu of this message").focus()
     page.keyboard.press("Enter")
     item = message.get_by_role("menuitem")
     assert "Report as an issue" in item.inner_text()
