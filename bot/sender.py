@@ -234,7 +234,7 @@ class Sender:
                 outbox.unknown(session, letter, at, str(error))
             elif isinstance(error, Refused) and letter.ids.get("to"):
                 # It must not hold back what comes after it. What is for one person is not told to all instead.
-                if letter.kind in PERSONAL:
+                if letter.kind in PERSONAL or letter.ids.get("copy"):
                     outbox.drop(session, letter, str(error))
                 else:
                     outbox.elsewhere(session, letter, at, str(error))

@@ -195,9 +195,11 @@ def _say(act: Act, stage: Stage, kind: str, one: Waiting, end: datetime | None, 
 
 
 def _also_to_team(act: Act, stage: Stage, kind: str, one: Waiting, end: datetime | None, **more: object) -> None:
+    """The same where the team is; the thread has it already."""
     channel = _channel(act.plan, one.team)
     if channel is not None:
-        ids = {"place": one.place, "until": end.isoformat() if end is not None else None, "to": channel, **more}
+        until = end.isoformat() if end is not None else None
+        ids = {"place": one.place, "until": until, "to": channel, "copy": True, **more}
         key = key_of(f"{kind}_there", stage, one.place)
         post(act.session, act.now, key, kind, rollout_id=stage.rollout_id, stage_id=stage.id, ids=ids, repeat=True)
 
