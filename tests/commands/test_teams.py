@@ -424,3 +424,16 @@ def test_the_event_says_in_which_group_the_person_was(pinning: World) -> None:
     assert approved.data["team"] == "billing"
     assert approved.data["role"] == "developer"
     assert isinstance(approved, Event)
+
+
+def test_the_review_asks_teams_without_a_channel_by_name_and_says_when_nobody_is_left(pinning: World) -> None:
+    world = review(pinning)
+    asked = world.door.document("decision_wanted", world.rollout_id, world.stage("canary").id, {})
+    assert asked is not None
+    shown = text(asked)
+    assert f"Developer of Billing: <@{MORE['bo']}>" in shown or "Developer of Billing: @" in shown
+    assert "Developer of Search: " not in shown  # it is asked in its channel
+    assert "teams 0 of 2, waiting: Billing and Search" in shown
+    world.forget_people("bo", "both")
+    status = text(world.say("qa", "status"))
+    assert "Nobody who is available is left to sign as Developer of Billing (roles_unfilled)" in status
