@@ -36,7 +36,6 @@ BROADCAST: Final = frozenset(
         "rollback_ended",
         "bake_worse",
         "stage_rejected",
-        "team_pinned",
     }
 )
 #: What is said anew at its next due time: the newest one says it all.

@@ -437,3 +437,25 @@ def test_the_review_asks_teams_without_a_channel_by_name_and_says_when_nobody_is
     world.forget_people("bo", "both")
     status = text(world.say("qa", "status"))
     assert "Nobody who is available is left to sign as Developer of Billing (roles_unfilled)" in status
+
+
+def test_a_plan_that_asks_teams_only_after_the_evidence_was_frozen_asks_the_role(migrated_sqlite_url: str) -> None:
+    world = made(migrated_sqlite_url)
+    asks = world.plan
+    quiet = tuple(s.model_copy(update={"each_team": {}}) for s in asks.stages)
+    world.adopt(asks.model_copy(update={"stages": quiet}))
+    review(world)
+    world.adopt(asks.model_copy(update={"title": "Asked later"}))
+    assert world.say("bo", "approve canary").refused == "not_a_role_holder"
+    world.confirm("developer", "approve canary")
+    assert signed(world) == [(PEOPLE["developer"], None)]
+    world.close()
+
+
+def test_who_said_no_hears_nothing_of_a_deadline(pinning: World) -> None:
+    world = review(pinning)
+    world.confirm("bo", "reject canary", reason="no")
+    world.confirm("sam", "reject canary", reason="no")
+    world.now = NOW + timedelta(days=9)
+    assert not teamdue.tick(world.database, world.now)
+    assert not [kind for kind in world.outbox() if kind.startswith("team_")]

@@ -1,6 +1,7 @@
 """The doctor looks at the people of teams as soon as a stage asks them to sign."""
 
 from doctor import people
+from doctor.finding import Level
 from doctor.people import Known
 from rollout.plan import EachTeam, OfTeam, Plan, Team
 from tests.bot.harness import plan
@@ -19,9 +20,9 @@ def of_teams(asks: bool) -> Plan:
 
 def test_a_team_in_which_nobody_can_act_fails_once_a_stage_asks_it() -> None:
     known = Known({"U0000DEV1": None, "U000ORDER": None}, {"S000SEARCH": frozenset()}, {})
-    found = {f.subject: str(f.level) for f in people.roles(of_teams(True), known)}
-    assert found["team orders of sample"] == "ok"
-    assert found["team search of sample"] == "fail"
+    found = {f.subject: f.level for f in people.roles(of_teams(True), known)}
+    assert found["team orders of sample"] is Level.OK
+    assert found["team search of sample"] is Level.FAIL
     assert not any(f.subject.startswith("team") for f in people.roles(of_teams(False), known))
 
 
