@@ -21,6 +21,7 @@ from bot.logs import configure
 from engine.lock import holder
 from rollout.plan import Plan
 from rollout.planfile import PlanError
+from rollout.teams import member_of
 from rollout.yamlmarks import Node
 from settings import Settings, SettingsError
 from storage.clock import Calendar, machine_calendar
@@ -141,6 +142,9 @@ def _holders(web: WebClient | None, plan: Node) -> "Holders | None":
         return None
     roles = plan.get("roles").entries
     named = {key: (role.get("members").texts, role.get("groups").texts) for key, role in roles.items()}
+    for key, team in plan.get("teams").entries.items():
+        group = team.get("group").text
+        named[member_of(key)] = (team.get("members").texts, [group] if group else [])
     try:
         own = slack.who(web).own
     except slack.FAILURES as error:

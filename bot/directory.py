@@ -21,6 +21,8 @@ _FAILURES = (RateLimited, Refused, NotSent, Unknown)
 _NOBODY = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
 
 
+#: Who is asked again later: all owners at once.
+_OWNERS: Final = "owners"
 #: What to do where addresses may not be looked up.
 _EMAIL_TODO: Final = "owners of jobs are told privately only with the scope users:read.email: docs/install.md"
 
@@ -111,15 +113,16 @@ class Directory:
         """Who the owners are that Databricks names by address. Who cannot be found is listed in the stage's thread."""
         with self._database.read() as session:
             wanted = owners.unresolved(session, self._burst)
-        if not wanted or not leases.take(self._database, LEASE, self._owner, 60.0):
+        held = time.monotonic() < self._again.get(_OWNERS, 0.0)
+        if held or not wanted or not leases.take(self._database, LEASE, self._owner, 60.0):
             return
         for notice, address in wanted:
-            if self._stopping.is_set() or time.monotonic() < self._again.get(f"owner:{notice}", 0.0):
-                continue
+            if self._stopping.is_set():
+                return
             try:
                 found = self._owner_of(address)
             except (RateLimited, NotSent, Unknown) as error:
-                self._later(f"owner:{notice}", error)
+                self._later(_OWNERS, error)
                 return
             with self._database.write() as session:
                 owners.resolve(session, notice, found)

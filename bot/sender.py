@@ -47,7 +47,6 @@ BROADCAST: Final = frozenset(
         "rollback_wanted",
         "roles_wanted",
         "issue_reported",
-        "team_pinned",
     }
 )
 #: What is said anew at its next due time: the newest one says it all.
@@ -249,7 +248,7 @@ class Sender:
                 outbox.unknown(session, letter, at, str(error))
             elif isinstance(error, Refused) and letter.ids.get("to"):
                 # It must not hold back what comes after it. What is for one person is not told to all instead.
-                if letter.kind in PERSONAL:
+                if letter.kind in PERSONAL or letter.ids.get("copy"):
                     outbox.drop(session, letter, str(error))
                 else:
                     outbox.elsewhere(session, letter, at, str(error))

@@ -53,6 +53,7 @@ from storage.models import Target
 card = cards.card
 
 _MENTIONS = 5
+_TEAMS = 10
 _NAMED = 8
 #: What names the head of the record: whatever happened until then is sealed first.
 TELL_A_HEAD = frozenset({"stage_passed", "daily_summary"})
@@ -160,11 +161,23 @@ def _wanted(standing: Standing, stage: StageStanding) -> list[Line]:
         for index, user in enumerate(held[:_MENTIONS]):
             parts += [" or " if index else "", Person(user)]
         lines.append(tuple(parts))
-    # Teams are asked where they are: in their channels.
+    for place in [p for p in lacking if teams.team_of(p) and _told_here(standing, p)][:_TEAMS]:
+        held = sorted((people.get(place, frozenset()) & standing.available) - signed)[:_MENTIONS]
+        named: list[Part] = [f"{titles.get(place, place)}: "]
+        for index, user in enumerate(held):
+            named += [" or " if index else "", Person(user)]
+        lines.append(tuple(named))
+    # The others are asked where they are: in their channels.
     lines += teamwords.lines(standing, stage)
     if stage.signatures:
         lines.append(sign_off_line(standing, stage))
     return lines
+
+
+def _told_here(standing: Standing, place: str) -> bool:
+    """Whether a team has no channel of its own."""
+    team = standing.plan.teams.get(teams.team_of(place))
+    return team is None or team.channel is None
 
 
 def _stage_blocked(

@@ -60,6 +60,10 @@ def holds(standing: Standing, now: datetime) -> list[Line]:
     elif stage.state is StageState.REVIEW:
         for issue in standing.issues_holding_review(stage.key)[:3]:
             found.append(line(Icon("blocked"), f" Issue {short(issue.named, 150)} is open (issues_open)"))
+        if nobody := _nobody_left(standing, stage):
+            titles = standing.titles()
+            who = teamwords.some([titles.get(p, p) for p in nobody])
+            found.append(line(Icon("warning"), f" Nobody who is available is left to sign as {who} (roles_unfilled)"))
         if stage.evidence_doubt:
             found.append(line(Icon("warning"), f" {stage.key}: {stage.evidence_doubt} (evidence_altered)"))
         for unmet in conditions.criteria(standing, stage.key):
@@ -76,6 +80,13 @@ def holds(standing: Standing, now: datetime) -> list[Line]:
                 )
             )
     return found
+
+
+def _nobody_left(standing: Standing, stage: StageStanding) -> list[str]:
+    """Places that still lack a sign-off, and in which nobody could give it any more."""
+    able, lacking = standing.candidates(), stage.lacking(standing.required(stage.key))
+    spoken = {s.user_id for s in stage.grants if not s.team} | {stage.started_by or ""}
+    return [p for p in lacking if not able.get(p, frozenset()) - spoken]
 
 
 def passed_in_name_only(standing: Standing, stage: StageStanding) -> Line | None:

@@ -7,13 +7,14 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from commands import teampart
-from commands.reply import At, Block, Button, Buttons, Icon, Line, Paragraph, Person, Reply, Strong, line
+from commands.reply import At, Block, Button, Buttons, Icon, Line, Paragraph, Part, Person, Reply, Strong, line
 from commands.teamwords import named
 from commands.words import count, short
 from rollout import teams
 from rollout.standing import StageStanding, Standing
 from rollout.states import StageState
 
+_PEOPLE = 5
 KINDS: Final = frozenset({"team_wanted", "team_warned", "team_overdue", "team_pinned", "sign_off_stale"})
 
 
@@ -51,6 +52,12 @@ def _asked(
         if rule.unsigned == "pin":
             then = "what belongs to the team is put back to the old runtime and pinned"
         lines.append(line("Until ", At(datetime.fromisoformat(str(ids["until"]))), f"; after that {then}."))
+    people = sorted(standing.candidates().get(place, frozenset()) - {stage.started_by or ""})[:_PEOPLE]
+    parts: list[Part] = ["Wanted: "]
+    for index, user in enumerate(people):
+        parts += [" or " if index else "", Person(user)]
+    if people:
+        lines.append(tuple(parts))
     blocks: list[Block] = [Paragraph(tuple(lines)), *teampart.part(session, standing, stage, teams.team_of(place))]
     return Reply(
         f"{said}.", (*blocks, Paragraph((line(f"/rollout approve {stage.key}, or:"),)), _buttons(standing, stage))

@@ -13,7 +13,7 @@ from doctor.finding import Finding, fail, ok, warn
 from doctor.slack import FAILURES, said
 from rollout.people import unfilled
 from rollout.placeholders import WORD
-from rollout.plan import Plan
+from rollout.plan import Plan, Team
 from rollout.reasons import CODES
 
 #: users.info allows about 100 calls a minute, and the bot itself needs some.
@@ -84,6 +84,19 @@ def look(web: WebClient, own: Own, people: Collection[str], groups: Collection[s
     return Known(problems, members, unknown)
 
 
+def signing_teams(plan: Plan) -> dict[str, Team]:
+    """The teams of a plan that are asked to sign; none where no stage says so."""
+    return dict(plan.teams) if any(stage.each_team for stage in plan.stages) else {}
+
+
+def named(plan: Plan) -> tuple[frozenset[str], frozenset[str]]:
+    """The user ids and the group ids of the roles and of the teams that sign."""
+    roles, teams = plan.roles.values(), signing_teams(plan).values()
+    people = {u for role in roles for u in role.members} | {u for team in teams for u in team.members}
+    groups = {g for role in roles for g in role.groups} | {team.group for team in teams if team.group}
+    return frozenset(people), frozenset(groups)
+
+
 def roles(plan: Plan, known: Known) -> Iterator[Finding]:
     """Each role that something waits for, then the sign-offs of all stages together."""
     needed = {r for s in plan.stages for r in s.sign_offs} | {
@@ -92,6 +105,8 @@ def roles(plan: Plan, known: Known) -> Iterator[Finding]:
     for key, role in plan.roles.items():
         if key in needed:
             yield _role(f"role {key} of {plan.key}", known, role.members, role.groups)
+    for key, team in signing_teams(plan).items():
+        yield _role(f"team {key} of {plan.key}", known, team.members, [team.group] if team.group else [])
     able = {k: known.available(r.members, r.groups) for k, r in plan.roles.items()}
     blind = {k for k, r in plan.roles.items() if any(g in known.unknown for g in r.groups)}
     perhaps = {k: known.possible(r.members, r.groups) for k, r in plan.roles.items()}

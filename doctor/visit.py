@@ -62,13 +62,16 @@ def checks(there: Installation) -> list[Check]:
         Check("database", partial(database.look, there.database_url, there.keys, there.engine_holder)),
     ]
     if there.web is not None:
-        groups_named = any(role.groups for plan in there.plans for role in plan.roles.values())
+        groups_named = any(people.named(plan)[1] for plan in there.plans)
         found.append(Check("slack", partial(slack.bot, there.web, there.scopes, groups_named, there.machine)))
         if there.app_token is not None:
             found.append(Check("slack app token", partial(slack.app, there.app_token, there.slack_url, there.seconds)))
         if there.signing_secret:
             found.append(Check("slack signing secret", _signed))
         named = [(plan.key, plan.channel) for plan in there.plans]
+        for plan in there.plans:
+            signing = people.signing_teams(plan)
+            named += [(f"{plan.key}, team {key}", team.channel) for key, team in signing.items() if team.channel]
         found.append(Check("channels", partial(slack.channels, there.web, named)))
     found.append(Check("roles", partial(_roles, there)))
     if not there.clients and not there.access_problems:
@@ -98,10 +101,8 @@ def _roles(there: Installation) -> Iterator[Finding]:
         except FAILURES:
             pass  # said of the token
         else:
-            named = [role for plan in there.plans for role in plan.roles.values()]
-            known = people.look(
-                there.web, own, {u for role in named for u in role.members}, {g for role in named for g in role.groups}
-            )
+            everybody = [people.named(plan) for plan in there.plans]
+            known = people.look(there.web, own, *(frozenset().union(*some) for some in zip(*everybody, strict=True)))
     for plan in there.plans:
         yield from people.roles(plan, known) if known is not None else people.unasked(plan)
 

@@ -268,10 +268,13 @@ def _signers(facts: StartFacts) -> list[Reason]:
         return listed([facts.titles.get(r, r) for r in roles])
 
     if empty := unfilled(facts.required, facts.candidates):
+        # Those who could are needed elsewhere: one person fills one place.
+        taken = all(facts.candidates.get(place) for place in empty)
+        who = "Nobody who is available is left to" if taken else "Nobody available could"
         return [
             Reason(
                 "roles_unfilled",
-                f"Nobody available could sign {facts.stage} as {titles(empty)}.",
+                f"{who} sign {facts.stage} as {titles(empty)}.",
                 "Name an available person for this role, or in this team, in the plan: one person fills one place.",
             )
         ]

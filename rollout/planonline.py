@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from rollout.placeholders import WORD
 from rollout.plan import OfTeam, Selection
 from rollout.selection import Candidate, is_of_team, selects
+from rollout.teams import member_of
 from rollout.yamlmarks import Node, Problem, nearest
 
 
@@ -21,7 +22,7 @@ class Answered:
     error: str = ""
 
 
-#: Role -> how many people could sign in it now, and what is wrong with the others, in words.
+#: Role, or team (``teams.member_of``) -> how many people could sign in it now, and what is wrong with the others.
 Holders = Mapping[str, tuple[int, str]]
 
 
@@ -36,6 +37,7 @@ def online(plan: Node, answers: Mapping[str, Answered], holders: Holders | None)
     yield from _teams(plan, answers)
     if holders is not None:
         yield from _roles(plan, holders)
+        yield from _team_people(plan, holders)
 
 
 def _workspaces(plan: Node, answers: Mapping[str, Answered]) -> Iterator[Problem]:
@@ -124,6 +126,20 @@ def _teams(plan: Node, answers: Mapping[str, Answered]) -> Iterator[Problem]:
         before.append((key, select))
         if not mine and complete:
             yield node.problem(f"the team {key} has no target in any workspace", "a selection that takes something")
+
+
+def _team_people(plan: Node, holders: Holders) -> Iterator[Problem]:
+    """Teams that are asked to sign, and in which nobody could."""
+    if not any(stage.get("each_team").entries for stage in plan.get("stages").items):
+        return
+    for key, team in plan.get("teams").entries.items():
+        count, said = holders.get(member_of(key), (0, ""))
+        named = [*team.get("members").texts, team.get("group").text]
+        if not count and any(named) and not any(WORD in one for one in named):
+            yield team.problem(
+                f"nobody who could act is in the team {key}{': ' + said if said else ''}",
+                "people of your own company, as members or in its user group",
+            )
 
 
 def _roles(plan: Node, holders: Holders) -> Iterator[Problem]:

@@ -193,7 +193,8 @@ class StageStanding:
 
     def is_stale(self, sign_off: Signature) -> bool:
         """Whether what it was given on is no longer what is there."""
-        return sign_off.evidence_digest != self.evidence_of(sign_off.team)
+        now = self.evidence_of(sign_off.team)
+        return sign_off.evidence_digest != now or (bool(sign_off.team) and not now)
 
     @property
     def doubtful(self) -> tuple[Signature, ...]:

@@ -106,7 +106,7 @@ def standing(session: Session, rollout: Rollout) -> Standing:
                     findings[s.id],
                     scheduled.get(s.id),
                     compared.get(s.id, Compared()),
-                    parts.get(s.id, {}),
+                    parts.get(s.id),
                 ),
                 in_use=in_use.get(s.id, 0),
                 waiting_for_runs=tuple(busy.get(s.id, ())),
@@ -159,7 +159,7 @@ def _stage(
     findings: dict[str, Finding],
     scheduled: ScheduledStart | None,
     compared: Compared,
-    parts: dict[str, TeamPart],
+    parts: dict[str, TeamPart] | None,
 ) -> StageStanding:
     return StageStanding(
         id=row.id,
@@ -197,7 +197,7 @@ def _stage(
         signatures=tuple(given),
         findings=findings,
         evidence_doubt=(evidence.doubt(row, findings, parts) or "") if row.evidence_digest is not None else "",
-        teams=parts,
+        teams=parts or {},
     )
 
 

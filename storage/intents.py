@@ -20,6 +20,7 @@ from rollout.gatefacts import pause_facts, resume_facts, retry_facts, start_fact
 from rollout.gates import Refuse
 from rollout.reasons import Reason
 from rollout.states import WORK_OF, ActionKind, StageState
+from rollout.teams import is_ambiguous
 from storage import attempts, dryrun, managed, owners, tallies
 from storage.acting import Act, Who, acting, stale
 from storage.database import Database
@@ -83,7 +84,8 @@ def begin(act: Act, stage_key: str, confirm: str) -> Started | Refuse:
     # What repositories own is backed up as well, and changed by them.
     owned = [(t.id, t.workspace, None) for t in managed.to_back_up(session, rollout_id, stage_key)]
     teams = select(Target.id, Target.team).where(Target.rollout_id == rollout_id, Target.team.is_not(None))
-    whose = {row.id: row.team for row in session.execute(teams.where(Target.stage_key == stage_key))}
+    rows = session.execute(teams.where(Target.stage_key == stage_key))
+    whose = {row.id: row.team for row in rows if not is_ambiguous(row.team or "")}
     attempts.insert_actions(
         session,
         (

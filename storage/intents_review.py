@@ -6,8 +6,8 @@ from typing import Final
 
 from sqlalchemy import select
 
-from rollout import conditions
-from rollout.decisions import Refuse
+from rollout import conditions, teams
+from rollout.decisions import Refuse, listed
 from rollout.gatefacts import may
 from rollout.gates_governing import RevokeFacts, may_recheck, may_revoke
 from rollout.reasons import Reason
@@ -43,31 +43,39 @@ class Again:
 def revoke(
     database: Database, who: Who, now: datetime, rollout_id: int, stage_key: str, version: int | None = None
 ) -> Revoked | Refuse:
-    """Take back one's own sign-off or rejection, before the stage has passed."""
+    """Take back all that one said of a stage, for teams too, before it has passed."""
     if not database.keyring:
         return NO_KEY
     with acting(database, who, now, rollout_id, None) as act:
         stage = act.stages[stage_key]
         if act.is_stale(stage, version, None):
             return stale(stage_key)
-        row = act.session.execute(
-            select(SignOff).where(
+        rows = act.session.scalars(
+            select(SignOff)
+            .where(
                 SignOff.stage_id == stage.id,
                 SignOff.generation == stage.generation,
                 SignOff.user_id == who.user_id,
                 SignOff.revoked_at.is_(None),
             )
-        ).scalar_one_or_none()
-        said = str(row.decision) if row is not None else None
+            .order_by(SignOff.id)
+        ).all()
+        said = listed(list(dict.fromkeys(str(row.decision) for row in rows))) if rows else None
         decision = may_revoke(RevokeFacts(stage_key, said, stage.state))
         if isinstance(decision, Refuse):
             return decision
-        assert row is not None
         assert said is not None
-        signatures.revoke(act.session, row, signatures.Place(rollout_id, stage_key), now, who.user_id)
-        title = act.plan.roles[row.role].title if row.role in act.plan.roles else row.role
-        sentence = f"took back what they said of {stage_key} as {title}: {said}"
-        data = {"revoked": [row.id], "role": row.role, "evidence_digest": row.evidence_digest}
+        for row in rows:
+            signatures.revoke(act.session, row, signatures.Place(rollout_id, stage_key), now, who.user_id)
+        titles = act.standing.titles()
+        places = [teams.place(row.role, row.team or "") for row in rows]
+        sentence = f"took back what they said of {stage_key} as {listed([titles.get(p, p) for p in places])}: {said}"
+        data = {
+            "revoked": [row.id for row in rows],
+            "role": rows[0].role,
+            "teams": [row.team for row in rows if row.team],
+            "evidence_digest": rows[0].evidence_digest,
+        }
         event(act.session, now, who.by, "revoke", sentence, stage=stage, data=data)
         touch_card(act.session, stage, final=True)
         act.look()

@@ -97,11 +97,13 @@ def _something_due(session: Session, standing: Standing, stage: Stage, now: date
     found = standing.stage(stage.key)
     keys = [_stale_key(stage, found, s) for s in stale_ones(found)]
     for one in waiting(standing, stage.key):
+        if one.rejected:
+            continue
         if _channel(standing.plan, one.team) is not None:
             keys.append(key_of("team_wanted", stage, one.place))
         if _is_past(teams.warning(one.rule, stage.reviewed_at), now):
             keys.append(key_of("team_warned", stage, one.place))
-        if _is_past(teams.deadline(one.rule, stage.reviewed_at), now) and not one.rejected:
+        if _is_past(teams.deadline(one.rule, stage.reviewed_at), now):
             if one.rule.unsigned == "pin":
                 if _was_warned(session, stage, one, now):
                     return True
@@ -114,6 +116,8 @@ def _something_due(session: Session, standing: Standing, stage: Stage, now: date
 def _do(act: Act, stage: Stage) -> int:
     before = [_tell_stale(act, stage, s) for s in stale_ones(act.standing.stage(stage.key))]
     for one in list(waiting(act.standing, stage.key)):
+        if one.rejected:
+            continue
         end = teams.deadline(one.rule, stage.reviewed_at)
         if _channel(act.plan, one.team) is not None:
             before.append(_say(act, stage, "team_wanted", one, end))
@@ -121,7 +125,7 @@ def _do(act: Act, stage: Stage) -> int:
             sentence = f"warned {one.team}: it has not signed {stage.key}"
             _record(act, stage, "team_warned", sentence, one, end)
             before.append(True)
-        if end is None or not _is_past(end, act.now) or one.rejected:
+        if end is None or not _is_past(end, act.now):
             continue
         if one.rule.unsigned == "block":
             if _say(act, stage, "team_overdue", one, end):
@@ -195,9 +199,11 @@ def _say(act: Act, stage: Stage, kind: str, one: Waiting, end: datetime | None, 
 
 
 def _also_to_team(act: Act, stage: Stage, kind: str, one: Waiting, end: datetime | None, **more: object) -> None:
+    """The same where the team is; the thread has it already."""
     channel = _channel(act.plan, one.team)
     if channel is not None:
-        ids = {"place": one.place, "until": end.isoformat() if end is not None else None, "to": channel, **more}
+        until = end.isoformat() if end is not None else None
+        ids = {"place": one.place, "until": until, "to": channel, "copy": True, **more}
         key = key_of(f"{kind}_there", stage, one.place)
         post(act.session, act.now, key, kind, rollout_id=stage.rollout_id, stage_id=stage.id, ids=ids, repeat=True)
 

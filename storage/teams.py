@@ -105,6 +105,8 @@ def _left(stage: Stage, until: datetime | None) -> ColumnElement[bool]:
 
 
 def _begun(session: Session, stage: Stage) -> dict[str, TeamPart]:
+    if stage.evidence_text is not None and frozen(stage) is None:
+        return {}  # nobody was asked by team when its evidence was frozen
     until = stage.passed_at if stage.state is StageState.PASSED else None
     left = _left(stage, until)
     rows = session.execute(

@@ -463,3 +463,49 @@ def test_a_critical_issue_makes_every_team_sign_again(pinning: World) -> None:
     assert "teams 1 of 2" in text(world.say("qa", "status canary"))
     report(world, True, "other")
     assert "teams 0 of 2" in text(world.say("qa", "status canary"))
+
+
+def test_what_one_said_for_two_teams_is_taken_back_together(pinning: World) -> None:
+    world = review(pinning)
+    form = world.say("both", "approve canary").form
+    for _ in range(2):
+        world.submit("both", world.say("both", "approve canary").form)
+    assert [team for _, team in signed(world)] == ["billing", "search"], form
+    world.say("both", "revoke canary")
+    assert signed(world) == []
+    assert world.say("both", "revoke canary").refused is not None
+
+
+def test_the_review_asks_teams_without_a_channel_by_name_and_says_when_nobody_is_left(pinning: World) -> None:
+    world = review(pinning)
+    asked = world.door.document("decision_wanted", world.rollout_id, world.stage("canary").id, {})
+    assert asked is not None
+    shown = text(asked)
+    assert f"Developer of Billing: <@{MORE['bo']}>" in shown or "Developer of Billing: @" in shown
+    assert "Developer of Search: " not in shown  # it is asked in its channel
+    assert "teams 0 of 2, waiting: Billing and Search" in shown
+    world.forget_people("bo", "both")
+    status = text(world.say("qa", "status"))
+    assert "Nobody who is available is left to sign as Developer of Billing (roles_unfilled)" in status
+
+
+def test_a_plan_that_asks_teams_only_after_the_evidence_was_frozen_asks_the_role(migrated_sqlite_url: str) -> None:
+    world = made(migrated_sqlite_url)
+    asks = world.plan
+    quiet = tuple(s.model_copy(update={"each_team": {}}) for s in asks.stages)
+    world.adopt(asks.model_copy(update={"stages": quiet}))
+    review(world)
+    world.adopt(asks.model_copy(update={"title": "Asked later"}))
+    assert world.say("bo", "approve canary").refused == "not_a_role_holder"
+    world.confirm("developer", "approve canary")
+    assert signed(world) == [(PEOPLE["developer"], None)]
+    world.close()
+
+
+def test_who_said_no_hears_nothing_of_a_deadline(pinning: World) -> None:
+    world = review(pinning)
+    world.confirm("bo", "reject canary", reason="no")
+    world.confirm("sam", "reject canary", reason="no")
+    world.now = NOW + timedelta(days=9)
+    assert not teamdue.tick(world.database, world.now)
+    assert not [kind for kind in world.outbox() if kind.startswith("team_")]

@@ -142,3 +142,13 @@ def test_a_target_in_two_teams_and_a_team_without_targets_are_named() -> None:
     # As long as a workspace does not answer, nobody knows what is in it.
     quiet = found({**GOOD, "dev": Answered(error="down")}, HELD, PLAN + TEAMS)
     assert not any("no target in any workspace" in p.wrong for p in quiet)
+
+
+def test_a_team_in_which_nobody_could_act_is_named_where_teams_sign() -> None:
+    asked = (PLAN + TEAMS.replace("tags: [team=bi]", 'names: ["bi"]')).replace(
+        "sign_offs: {qa: 1}", "sign_offs: {qa: 1}\n    each_team: {qa: {}}", 1
+    )
+    held = {**HELD, "@orders": (1, ""), "@bi": (0, "group S0002 has no members")}
+    (problem,) = found(GOOD, held, asked)
+    assert problem.wrong == "nobody who could act is in the team bi: group S0002 has no members"
+    assert found(GOOD, held, PLAN + TEAMS.replace("tags: [team=bi]", 'names: ["bi"]')) == []
