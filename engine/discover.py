@@ -111,13 +111,13 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
         finish_policies(parts, rollout_id, key, offer)
     log.info("workspace_looked_at", workspace=key, targets=len(found.found), calls=found.calls)
     _look_at_runs(parts, key, {f.object_id for f in found.found if f.kind == "job"}, now)
+    _look_at_deployers(parts, key, now)  # last: a hint holds nothing up
     return True
 
 
 def _look_at_runs(parts: Parts, key: str, jobs: set[str], now: datetime) -> None:
     """The latest runs of every job that is a target, for `status TARGET`: newest first, and no more than some pages."""
     _look_at_submitted(parts, key, now)
-    _look_at_deployers(parts, key, now)
     if not jobs:
         return
     with parts.database.read() as session:
@@ -160,9 +160,10 @@ def _look_at_deployers(parts: Parts, key: str, now: datetime) -> None:
     if asked_at is not None and now - asked_at < DEPLOYERS_EVERY:
         return
     found = deployers(parts.clients[key], now - DEPLOYERS_BACK)
-    if found is None:
-        log.info("audit_log_not_read", workspace=key)
-    discovered.note_deployers(parts.database, key, found or {}, now)
+    if found is not None:
+        discovered.note_deployers(parts.database, key, found, now)
+    elif asked_at is not None:  # it could be read, and cannot be now: nothing is claimed, and the next look asks again
+        discovered.note_deployers(parts.database, key, {}, None)
 
 
 def _look_at_submitted(parts: Parts, key: str, now: datetime) -> None:

@@ -170,8 +170,8 @@ def note_submitted(database: Database, workspace: str, found: list[dict[str, Any
         session.execute(update(Workspace).where(Workspace.key == workspace).values(**values))
 
 
-def note_deployers(database: Database, workspace: str, found: Mapping[str, str], now: datetime) -> None:
-    """Which tool made the last change, by ``kind/id``, instead of what was known of it."""
+def note_deployers(database: Database, workspace: str, found: Mapping[str, str], now: datetime | None) -> None:
+    """Which tool made the last change, by ``kind/id``, instead of what was known of it; ``now``: None, not known."""
     with database.write() as session:
         values = {"deployers": dict(found), "deployers_at": now}
         session.execute(update(Workspace).where(Workspace.key == workspace).values(**values))

@@ -105,7 +105,7 @@ class Workspace(Base):
     submitted: Mapped[list[Any]] = mapped_column(default=list)  # runs without a job, by creator, name and runtime
     submitted_at: Mapped[datetime | None]  # calendar: when these were read
     deployers: Mapped[dict[str, Any]] = mapped_column(default=dict)  # kind/id -> tool of its last change (audit log)
-    deployers_at: Mapped[datetime | None]  # calendar: when the audit log was asked
+    deployers_at: Mapped[datetime | None]  # calendar: when the audit log was read; None: it could not be
     error: Mapped[str | None] = mapped_column(Text)
     hold_until: Mapped[datetime | None]
 

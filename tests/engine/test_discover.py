@@ -30,7 +30,8 @@ def bench(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
 
         monkeypatch.setattr(discover, "discover", look)
         for client in made.parts.clients:
-            made.parts.clients[client] = type("Client", (), {"host": "https://x", "pages": lambda *_: iter(())})()  # type: ignore[index]
+            answers = {"host": "https://x", "pages": lambda *_: iter(()), "number": lambda *_: None}
+            made.parts.clients[client] = type("Client", (), answers)()  # type: ignore[index]
         yield made
 
 
