@@ -54,5 +54,5 @@ def upto(issues: Iterable[Issue], stage: str, stages: Sequence[str]) -> tuple[Is
 
     An issue of a stage that the plan no longer has is taken for one of the whole rollout: doubt never opens a gate.
     """
-    later = set(stages[stages.index(stage) + 1 :])
+    later = set(stages[stages.index(stage) + 1 :]) if stage in stages else set()
     return tuple(i for i in issues if i.stage not in later)
