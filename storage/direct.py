@@ -24,7 +24,7 @@ def message(
     user_id: str,
     kind: str,
     *,
-    rollout_id: int,
+    rollout_id: int | None,
     stage_id: int | None = None,
     ids: Mapping[str, Any] | None = None,
 ) -> bool:

@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 from rollout import awaited
 from rollout.people import roles_of
 from rollout.standing import Standing
-from storage import facts
+from storage import direct, facts
 from storage.acting import Who
 from storage.database import Database
 from storage.models import Fence, Reminder, Rollout, Unreminded
 from storage.plans import plan_of
-from storage.record import event, post
+from storage.record import event
 
 KIND: Final = "reminder"
 _JOB: Final = "reminders"
@@ -40,7 +40,8 @@ def remind(database: Database, rollout: Rollout, now: datetime) -> int:
         if not _fence(session, rollout.id, day, now):
             return 0
         standing = facts.standing(session, session.get_one(Rollout, rollout.id))
-        return sum(_queue(session, user, day, now) for user in sorted(_waited_for(standing, now)))
+        zone = standing.plan.reminders.zone
+        return sum(_queue(session, user, day, now, zone) for user in sorted(_waited_for(standing, now)))
 
 
 def _waited_for(standing: Standing, now: datetime) -> set[str]:
@@ -68,9 +69,9 @@ def _fence(session: Session, rollout_id: int, day: date, now: datetime) -> bool:
     return taken.scalar_one_or_none() is not None
 
 
-def _queue(session: Session, user: str, day: date, now: datetime) -> bool:
-    """One person's message of the day; False when there is one already, or they do not want any."""
-    if session.get(Unreminded, user) is not None:
+def _queue(session: Session, user: str, day: date, now: datetime, zone: str) -> bool:
+    """One person's message of the day; False when they had one, of whatever kind, or do not want any."""
+    if session.get(Unreminded, user) is not None or direct.had_one(session, now, zone, user):
         return False
     newest = select(Reminder.at).where(Reminder.user_id == user).order_by(Reminder.at.desc()).limit(1)
     at = session.execute(newest).scalar_one_or_none()
@@ -86,7 +87,7 @@ def _queue(session: Session, user: str, day: date, now: datetime) -> bool:
     if made.scalar_one_or_none() is None:
         return False
     ids = {"user": user, "day": day.isoformat()}
-    return post(session, now, f"{KIND}:{user}:{day.isoformat()}", KIND, rollout_id=None, ids=ids)
+    return direct.message(session, now, zone, user, KIND, rollout_id=None, ids=ids)
 
 
 def is_wanted(session: Session, user: str) -> bool:

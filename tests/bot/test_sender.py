@@ -12,10 +12,10 @@ from bot.sender import Sender
 from commands.reply import Chart, Paragraph, Reply, Table
 from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack, running
+from storage import direct as one_a_day
 from storage import outbox
 from storage.database import Database
 from storage.models import Card, Outbox
-from storage.record import post
 from tests.bot.desk import Desk, desk
 from tests.bot.harness import NOW, PEOPLE
 
@@ -231,7 +231,7 @@ def test_an_error_in_a_document_does_not_stop_the_others(
 def remind(it: Desk, *users: str) -> None:
     with it.database.write() as session:
         for user in users:
-            post(session, NOW, f"r:{user}", "reminder", rollout_id=None, ids={"user": user})
+            one_a_day.message(session, NOW, "UTC", user, "reminder", rollout_id=None, ids={"user": user})
 
 
 def direct(slack: Slack, person: str) -> list[dict[str, Any]]:

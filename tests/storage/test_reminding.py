@@ -9,6 +9,7 @@ import pytest
 from commands.reply import Paragraph, Reply
 from rollout.plan import Reminders
 from rollout.states import StageState
+from storage import direct as one_a_day
 from storage import reminding
 from storage.models import Outbox, Reminder, Rollout
 from tests.commands.world import PEOPLE, World
@@ -64,6 +65,18 @@ def test_everything_that_waits_is_in_one_message_a_day(world: World) -> None:
     assert [b.button.verb for b in said.blocks if isinstance(b, Paragraph) and b.button] == ["item", "item", "issues"]
     world.now += timedelta(days=1)
     assert remind(world) == 2
+
+
+def test_who_was_told_something_else_that_day_is_reminded_on_the_next(world: World) -> None:
+    assign(world, "runbooks")
+    with world.database.write() as session:
+        ids = {"stage": "dev"}
+        one_a_day.message(
+            session, world.now, "UTC", PEOPLE["devops"], "owner_notice", rollout_id=world.rollout_id, ids=ids
+        )
+    assert remind(world) == 0
+    world.now += timedelta(days=1)
+    assert remind(world) == 1
 
 
 def test_many_replicas_at_the_same_moment_queue_it_once(world: World) -> None:
