@@ -17,7 +17,7 @@ from monitoring.looks import SeenRun, compare_runs, got_worse
 from rollout.change import SUPPORTS
 from rollout.plan import Plan
 from rollout.states import ActionKind, ActionState, StageState, Verdict
-from storage import attempts, escalating, evidence, managed, runfailures, runs
+from storage import amended, attempts, escalating, evidence, managed, runfailures, runs
 from storage.models import Action, Evidence, Run, Stage, Target
 from storage.plans import plan_of
 from storage.record import ENGINE, post, touch_card
@@ -123,6 +123,7 @@ def open_review(
         evidence_digest=bundle.digest,
         evidence_text=bundle.text,
     )
+    amended.tell_givers(session, stage, now)
     if failed:
         said = f"a check fails: {failed[0]}" + (f" (and {len(failed) - 1} more)" if len(failed) > 1 else "")
         escalating.begin(session, stage, "verdict", said, f"verdict:{stage.id}:{stage.version}", now)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from rollout import amend
 from rollout.plan import Plan
-from rollout.states import StageState
+from rollout.states import Decision, StageState
 from storage.acting import Act, back_to_checks, open_gates
 from storage.models import (
     Amendment,
@@ -174,3 +174,26 @@ def givers(session: Session, stage_id: int) -> list[str]:
         .order_by(SignOff.id)
     ).scalars()
     return list(dict.fromkeys(rows))
+
+
+def tell_givers(session: Session, stage: Stage, now: datetime) -> None:
+    """Who signed on another evidence than the present one is told once that it counts no more."""
+    told = select(func.max(Outbox.created_at)).where(Outbox.kind == "sign_offs_stale", Outbox.stage_id == stage.id)
+    last = session.execute(told).scalar_one()
+    rows = session.execute(
+        select(SignOff.user_id, SignOff.at)
+        .where(
+            SignOff.stage_id == stage.id,
+            SignOff.generation == stage.generation,
+            SignOff.revoked_at.is_(None),
+            SignOff.decision == Decision.GRANTED,
+            SignOff.evidence_digest != stage.evidence_digest,
+        )
+        .order_by(SignOff.id)
+    )
+    users = [user for user, at in rows if last is None or at > last]
+    if users:
+        key = f"sign_offs_stale:{stage.id}:{stage.generation}:{stage.version}"
+        ids = {"givers": users, "why": "its checks found something else", "looks": False}
+        rollout_id = stage.rollout_id
+        post(session, now, key, "sign_offs_stale", rollout_id=rollout_id, stage_id=stage.id, ids=ids, repeat=True)

@@ -1,11 +1,13 @@
 """One unmet condition that two people pass over: who may, what it covers, when it ends, and that nothing else opens."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, update
 
+from engine import watch
 from rollout.gates import Refuse
 from rollout.plan import Override as Rule
 from rollout.plan import Plan
@@ -13,7 +15,7 @@ from rollout.states import StageState, Verdict
 from storage import chain, evidence, intents_review, intents_signing, overriding
 from storage.acting import Who
 from storage.intents_signing import Signed
-from storage.models import Evidence, Item, Override, SignOff, Stage
+from storage.models import Evidence, Item, Outbox, Override, SignOff, Stage
 from storage.sealing import Sealer
 from tests.commands.world import PEOPLE, TEAM, World, sandbox_plan
 
@@ -170,6 +172,20 @@ def test_a_look_that_finds_the_same_keeps_it(world: World) -> None:
     assert world.stage("staging").state is S.BAKING
     world.set_stage("staging", state=S.REVIEW)
     assert world.freeze("staging") == digest, "and with it what was signed"
+
+
+def test_who_signed_is_told_once_when_a_new_look_finds_something_else(world: World) -> None:
+    in_review(world, Verdict.INCONCLUSIVE, "people_judge")
+    assert isinstance(sign(world, "qa"), Signed)
+    for _ in range(2):
+        intents_review.recheck(world.database, who("devops"), world.now, world.rollout_id, "staging")
+        world.now += timedelta(minutes=1)
+        with world.database.write() as session:
+            stage = session.get_one(Stage, world.stage("staging").id)
+            watch.open_review(session, stage, world.now)
+    with world.database.read() as session:
+        told = session.execute(select(Outbox).where(Outbox.kind == "sign_offs_stale")).scalar_one()
+        assert told.ids["givers"] == [PEOPLE["qa"]]
 
 
 def test_a_stale_question_is_not_confirmed(world: World) -> None:
