@@ -5,9 +5,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import DateTime, Dialect, Enum, MetaData
+from sqlalchemy import DateTime, Dialect, Enum, MetaData, String
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import JSON, TypeDecorator
+
+#: The type of what is named: keys of plans, and ids of other systems.
+Key = String(120)
 
 
 class Instant(TypeDecorator[datetime]):
