@@ -157,6 +157,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with the newest schema, to be copied."""
     path = tmp_path_factory.mktemp("template") / "rollout.db"
     migrated(f"sqlite:///{path}")
+    path.chmod(0o444)  # a test that writes to it would be found in all that come after
     return path
 
 
@@ -170,7 +171,7 @@ def migrated_postgresql_url(postgresql_server: "PostgresServer", postgresql_temp
 @pytest.fixture
 def migrated_sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     """The URL of a SQLite file with the newest schema and no rows."""
-    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'rollout.db')}"
+    return f"sqlite:///{shutil.copyfile(sqlite_template, tmp_path / 'rollout.db')}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -115,7 +115,7 @@ class Stand:
 
 
 @pytest.fixture(scope="module")
-def made(sqlite_template: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -336,12 +336,12 @@ def test_16_in_an_incident_more_people_may_roll_back_and_identity_is_asked_all_t
 
 
 def test_a_second_consumer_of_our_token_is_said(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, sqlite_template: Any
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, migrated_sqlite_url: str
 ) -> None:
     said: list[int] = []
     monkeypatch.setattr(serve.log, "warning", lambda event, **more: said.append(more["connections"]))
     with running(tmp_path) as slack:
-        database = Database(f"sqlite:///{sqlite_template}")
+        database = Database(migrated_sqlite_url)
         with started(build_app(settings_for(slack), database, FakeDoor())):
             soon(lambda: slack.get("state", **{"as": "qa"})["bot"]["connected"])
             assert said == []

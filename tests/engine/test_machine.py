@@ -103,7 +103,7 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.home = Path(tempfile.mkdtemp(prefix="machine-", dir=memory))
-        database = shutil.copy(self.template, self.home / "rollout.db")
+        database = shutil.copyfile(self.template, self.home / "rollout.db")
         self.world = ByHand(f"sqlite:///{database}", self.home, FLEET, plan())
         self.oracle = Oracle(self.world, MAX_PARALLEL)
         self.world.before_call = self.before_call
