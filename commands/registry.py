@@ -355,7 +355,6 @@ _ALL: Final = (
         item,
         act=True,
         hidden=True,
-        harmless=True,
         check=check_item,
     ),
     Verb(

@@ -22,6 +22,7 @@ from sqlalchemy import func, select
 from bot.build import Bot, build_app
 from commands.registry import VERBS
 from rollout.states import StageState
+from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack, running
 from storage.models import Inbox
 from tests.bot.harness import settings_for, soon, started
@@ -78,7 +79,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}/slack/events"
-    with running(directory / "slack", mode="http", bot_url=url) as slack:
+    # Nobody talks to a bot so fast: what is measured here is no rate.
+    limits = Limits(tiers={2: 100_000, 3: 100_000, 4: 100_000}, post_burst=100_000)
+    with running(directory / "slack", mode="http", bot_url=url, limits=limits) as slack:
         bot = build_app(settings_for(slack, mode="http", port=port), world.database, world.door)
         with started(bot):
             yield Served(slack, bot, world)

@@ -22,7 +22,8 @@ from workspace.access import access
 from workspace.client import Client
 
 #: Verbs that lead to a write in a workspace, or sign for one.
-FORBIDDEN = {"start", "approve", "reject", "rollback", "unlock", "mark", "unmark", "pin", "unpin"}
+FORBIDDEN = {"start", "approve", "reject", "revoke", "rollback", "unlock", "mark", "unmark", "item", "pin", "unpin"}
+FORBIDDEN |= {"override", "confirm-override"}
 STAGES = ("first", "second")
 
 
