@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 from rollout import awaited
 from rollout.people import roles_of
 from rollout.standing import Standing
-from storage import direct, facts
+from storage import direct, facts, fences
 from storage.acting import Who
 from storage.database import Database
-from storage.models import Fence, Reminder, Rollout, Unreminded
+from storage.models import Reminder, Rollout, Unreminded
 from storage.plans import plan_of
 from storage.record import event
 
@@ -32,12 +32,11 @@ def remind(database: Database, rollout: Rollout, now: datetime) -> int:
     day = awaited.day(plan_of(rollout).reminders, now)
     if day is None:
         return 0
-    taken = select(Fence.id).where(Fence.job == _JOB, Fence.rollout_id == rollout.id, Fence.period == day.isoformat())
     with database.read() as session:
-        if session.execute(taken).scalar_one_or_none() is not None:
+        if fences.taken(session, _JOB, rollout.id, day.isoformat()):
             return 0
     with database.write() as session:
-        if not _fence(session, rollout.id, day, now):
+        if not fences.take(session, _JOB, rollout.id, day.isoformat(), now):
             return 0
         standing = facts.standing(session, session.get_one(Rollout, rollout.id))
         zone = standing.plan.reminders.zone
@@ -56,17 +55,6 @@ def _waited_for(standing: Standing, now: datetime) -> set[str]:
 def groups_of(standing: Standing, user: str) -> frozenset[str]:
     """The Slack groups that a person is in, as last seen."""
     return frozenset(group for group, users in standing.groups.items() if user in users)
-
-
-def _fence(session: Session, rollout_id: int, day: date, now: datetime) -> bool:
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    taken = session.execute(
-        insert(Fence)
-        .values(job=_JOB, rollout_id=rollout_id, period=day.isoformat(), at=now)
-        .on_conflict_do_nothing(index_elements=["job", "rollout_id", "period"])
-        .returning(Fence.id)
-    )
-    return taken.scalar_one_or_none() is not None
 
 
 def _queue(session: Session, user: str, day: date, now: datetime, zone: str) -> bool:
