@@ -6,10 +6,10 @@ place, and not fail somewhere inside Bolt, with Slack repeating it for hours.
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-from pydantic import BaseModel, ConfigDict, StrictBool, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError
 
 Text = StrictStr | None
 
@@ -111,7 +111,7 @@ class _Interaction(_Delivery):
 
 class _Pressed(_Interaction):
     trigger_id: StrictStr
-    actions: list[_Press]
+    actions: Annotated[list[_Press], Field(min_length=1)]
 
 
 class _Submitted(_Interaction):

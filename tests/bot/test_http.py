@@ -107,6 +107,9 @@ def test_a_command_over_signed_http_is_answered(served: tuple[Slack, Bot, FakeDo
     assert "status page 0" in str(answer["message"]["blocks"])
 
 
+NO_BUTTON = '{"type":"block_actions","user":{"id":"U1"},"trigger_id":"1.2.3","team":{"id":"T0SANDBOX1"},"actions":[]}'
+
+
 def test_a_reason_may_be_about_a_payload(served: tuple[Slack, Bot, FakeDoor], door: FakeDoor) -> None:
     slack, _, _ = served
     request = slack.command("qa", "/rollout status the payload= of {orders} is broken")
@@ -115,7 +118,10 @@ def test_a_reason_may_be_about_a_payload(served: tuple[Slack, Bot, FakeDoor], do
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "application/json"])
-@pytest.mark.parametrize("body", ["", "payload=%5B5%5D", "payload={", "[]", "5", '{"type":"block_actions","user":5}'])
+@pytest.mark.parametrize(
+    "body",
+    ["", "payload=%5B5%5D", "payload={", "[]", "5", '{"type":"block_actions","user":5}', NO_BUTTON],
+)
 def test_a_body_that_is_no_delivery_is_a_bad_request(
     served: tuple[Slack, Bot, FakeDoor], door: FakeDoor, kind: str, body: str
 ) -> None:

@@ -72,6 +72,7 @@ function draw(view, stack, signature) {
       refreshModals();
     },
     input: async (block, element, payload) => {
+      clearError(block.block_id);
       const answer = await post("input", {
         as: app.as,
         view: view.id,
@@ -79,7 +80,6 @@ function draw(view, stack, signature) {
         action_id: element.action_id,
         ...payload,
       });
-      clearError(block.block_id);
       if (answer && answer.request) await follow(answer.request, () => {});
     },
   };
@@ -176,7 +176,7 @@ const flush = (pending) => Promise.all([...pending.values()].map((send) => send(
 
 function clearError(blockId) {
   const field = open && open.root.querySelector(`.block-input[data-block-id="${CSS.escape(blockId)}"] .field-error`);
-  if (field) field.hidden = true;
+  if (field) field.style.visibility = "hidden"; // its place stays: what is below must not move under a click
 }
 
 function problem(text) {
