@@ -46,7 +46,7 @@ def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
 #: Few tests that take long: begun first, so that no process is left alone with them at the end.
 LONG_ONES = ("story", "test_app.py", "crash", "firstday", "attacks")
 #: Here every test runs on both databases, and on PostgreSQL in the long suites.
-ON_POSTGRESQL_LATER = ("engine", "commands")
+ON_POSTGRESQL_LATER = ("engine", "commands", "storage")
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks

@@ -34,7 +34,7 @@ from storage.database import Database
 from storage.models import Outbox, Target
 from tests.commands.world import NOW, PEOPLE, TEAM, World
 
-EXAMPLES = 75
+EXAMPLES = 40
 STAGES = ("dev", "test", "staging", "canary", "full")
 EVIL = "<@UEVIL00001> <!channel> <!here> <https://evil.example|click> <#CEVIL00001> *bold* `code` :tada: &lt;!here&gt;"
 PIECES = (
