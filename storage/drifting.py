@@ -6,17 +6,17 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, null, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
 from rollout.change import SUPPORTS
 from rollout.drift import Drift, Drifted
 from rollout.states import ActionKind, ActionState, StageState
+from storage import fences
 from storage.attempts import is_newest
 from storage.database import Database
 from storage.discovered import CHUNK
 from storage.dryrun import has_change
-from storage.models import Action, Fence, Stage, Target
+from storage.models import Action, Stage, Target
 from storage.record import post
 
 #: Stages whose targets have been changed and looked at once more.
@@ -131,18 +131,10 @@ def report(database: Database, rollout_id: int, period: str, now: datetime) -> b
     with database.read() as session:
         if not session.execute(select(func.count()).select_from(Target).where(_is_drifted(rollout_id))).scalar_one():
             return False
-        taken = select(Fence.id).where(Fence.job == "drift", Fence.rollout_id == rollout_id, Fence.period == period)
-        if session.execute(taken).scalar_one_or_none() is not None:
+        if fences.taken(session, "drift", rollout_id, period):
             return False
     with database.write() as session:
-        insert = sqlite.insert if database.is_sqlite else postgresql.insert
-        made = session.execute(
-            insert(Fence)
-            .values(job="drift", rollout_id=rollout_id, period=period, at=now)
-            .on_conflict_do_nothing(index_elements=["job", "rollout_id", "period"])
-            .returning(Fence.id)
-        ).scalar_one_or_none()
-        if made is None:
+        if not fences.take(session, "drift", rollout_id, period, now):
             return False
         return post(session, now, f"drift:{rollout_id}:{period}", "drift", rollout_id=rollout_id, ids={"day": period})
 

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from rollout.conditions import counting
@@ -20,6 +19,7 @@ from rollout.standing import HAS_CHANGES
 from rollout.states import StageState, Verdict
 from storage import hooks, waivers
 from storage.acting import Who, acting
+from storage.base import insert
 from storage.database import Database, keyring_of
 from storage.models import Escalation, Evidence, Rollout, Stage
 from storage.plans import plan_of
@@ -37,7 +37,6 @@ class Acknowledged:
 
 def begin(session: Session, stage: Stage, cause: str, sentence: str, key: str, now: datetime) -> int:
     """Something wants a look: its id. The same ``key`` again changes nothing; older ones of that cause are over."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     session.execute(
         update(Escalation)
         .where(
@@ -49,7 +48,7 @@ def begin(session: Session, stage: Stage, cause: str, sentence: str, key: str, n
         .values(ended_at=now)
     )
     session.execute(
-        insert(Escalation)
+        insert(session, Escalation)
         .values(
             stage_id=stage.id,
             generation=stage.generation,

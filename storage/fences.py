@@ -3,17 +3,16 @@
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from storage.base import insert
 from storage.models import Fence
 
 
 def take(session: Session, job: str, rollout_id: int, period: str, due: datetime) -> bool:
     """Take the period; False when somebody did before."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     taken = session.execute(
-        insert(Fence)
+        insert(session, Fence)
         .values(job=job, rollout_id=rollout_id, period=period, at=due)
         .on_conflict_do_nothing(index_elements=["job", "rollout_id", "period"])
         .returning(Fence.id)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from storage.base import insert
 from storage.models import Card, Event, GroupMember, HomeTab, KnownPerson
 
 
@@ -23,9 +23,8 @@ class Watched:
 
 def opened(session: Session, user_id: str, team_id: str, digest: str, now: datetime) -> None:
     """A person opened it (machine instant ``now``) and was shown what has this digest."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     values = {"team_id": team_id, "opened_at": now, "shown_digest": digest}
-    made = insert(HomeTab).values(user_id=user_id, **values)
+    made = insert(session, HomeTab).values(user_id=user_id, **values)
     session.execute(made.on_conflict_do_update(index_elements=["user_id"], set_=values))
 
 

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from storage.base import insert
 from storage.models import Hook
 
 #: After so many attempts, over about an hour and a half, a call is given up.
@@ -34,9 +34,8 @@ class Call:
 
 def queue(session: Session, key: str, variable: str, body: Mapping[str, Any]) -> None:
     """Have it called, once per ``key``."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     session.execute(
-        insert(Hook)
+        insert(session, Hook)
         .values(key=key, variable=variable, body=dict(body), state="pending", attempts=0)
         .on_conflict_do_nothing(index_elements=["key"])
     )

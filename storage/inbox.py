@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import and_, delete, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
+from storage.base import insert
 from storage.models import Inbox
 
 #: A press that was taken so often and never finished kills its worker: it is given up.
@@ -32,10 +32,9 @@ def store(
     session: Session, key: str, kind: str, payload: Mapping[str, Any], owner: str, now: datetime, seconds: float
 ) -> Taken | None:
     """Store a press, taken by ``owner`` from the start; None when its key is there already. ``now``: machine time."""
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     until = now + timedelta(seconds=seconds)
     made = session.execute(
-        insert(Inbox)
+        insert(session, Inbox)
         .values(
             key=key,
             kind=kind,

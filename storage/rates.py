@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from rollout.limits import WorkspaceLimits, workspace_limits
 from rollout.states import ActionState
+from storage.base import insert
 from storage.database import machine_now
 from storage.models import Action, Rate, Workspace
 from storage.plans import open_plans
@@ -106,10 +106,11 @@ def throttles(session: Session) -> dict[str, Throttle]:
 
 
 def _locked(session: Session, workspace: str) -> Rate:
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     wanted = select(Rate).where(Rate.workspace == workspace).with_for_update().execution_options(populate_existing=True)
     found = session.execute(wanted).scalar_one_or_none()
     if found is None:
-        session.execute(insert(Rate).values(workspace=workspace).on_conflict_do_nothing(index_elements=["workspace"]))
+        session.execute(
+            insert(session, Rate).values(workspace=workspace).on_conflict_do_nothing(index_elements=["workspace"])
+        )
         found = session.execute(wanted).scalar_one()
     return found

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from rollout.reasons import CODES
+from storage.base import insert
 from storage.models import Card, Event, Outbox, Rollout, Stage
 
 
@@ -75,9 +75,8 @@ def post(
     ``repeat`` says what happens when a crash leaves its sending unknown: True (decisions, failures) sends it again,
     marked as a repetition; False (summaries) leaves it to the next due time.
     """
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     result = session.execute(
-        insert(Outbox)
+        insert(session, Outbox)
         .values(
             key=key,
             kind=kind,

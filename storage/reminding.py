@@ -8,7 +8,6 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from rollout import awaited
@@ -16,6 +15,7 @@ from rollout.people import roles_of
 from rollout.standing import Standing
 from storage import direct, facts, fences
 from storage.acting import Who
+from storage.base import insert
 from storage.database import Database
 from storage.models import Reminder, Rollout, Unreminded
 from storage.plans import plan_of
@@ -65,9 +65,8 @@ def _queue(session: Session, user: str, day: date, now: datetime, zone: str) -> 
     at = session.execute(newest).scalar_one_or_none()
     if at is not None and now - at < _APART:
         return False
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     made = session.execute(
-        insert(Reminder)
+        insert(session, Reminder)
         .values(user_id=user, day=day, at=now)
         .on_conflict_do_nothing(index_elements=["user_id", "day"])
         .returning(Reminder.id)
@@ -91,8 +90,7 @@ def want(database: Database, who: Who, now: datetime, rollout_id: int, wanted: b
         if wanted:
             session.execute(delete(Unreminded).where(Unreminded.user_id == who.user_id))
         else:
-            insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-            session.execute(insert(Unreminded).values(user_id=who.user_id, since=now).on_conflict_do_nothing())
+            session.execute(insert(session, Unreminded).values(user_id=who.user_id, since=now).on_conflict_do_nothing())
         said = f"wants {'reminders again' if wanted else 'no more reminders'}"
         event(session, now, who.by, "reminders", said, rollout_id=rollout_id)
         return True

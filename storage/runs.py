@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from storage.base import insert
 from storage.database import Database
 from storage.models import Run
 
@@ -32,7 +32,6 @@ def store(database: Database, workspace: str, seen: Sequence[Seen]) -> None:
     """Insert the runs that are not there yet, in short transactions."""
     for start in range(0, len(seen), CHUNK):
         with database.write() as session:
-            insert = sqlite.insert if database.is_sqlite else postgresql.insert
             rows = [
                 {
                     "workspace": workspace,
@@ -47,7 +46,9 @@ def store(database: Database, workspace: str, seen: Sequence[Seen]) -> None:
                 }
                 for s in seen[start : start + CHUNK]
             ]
-            session.execute(insert(Run).values(rows).on_conflict_do_nothing(index_elements=["workspace", "run_id"]))
+            session.execute(
+                insert(session, Run).values(rows).on_conflict_do_nothing(index_elements=["workspace", "run_id"])
+            )
 
 
 def newest_end(session: Session, workspace: str, jobs: Collection[str]) -> datetime | None:

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import ColumnElement, bindparam, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from storage import leases
+from storage.base import insert
 from storage.database import Database, keyring_of
 from storage.keyring import Keyring
 from storage.models import ChainHead, Event
@@ -184,10 +184,9 @@ def _append(session: Session, head: ChainHead, events: Sequence[Event], key_id: 
 def _hold(session: Session, chain: int) -> ChainHead:
     """The head's row, locked until the transaction ends; the first sealer of a chain makes it."""
     keyring = keyring_of(session)
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     key_id = keyring.first
     session.execute(
-        insert(ChainHead)
+        insert(session, ChainHead)
         .values(
             chain=chain, count=0, digest="", key_id=key_id, seal=keyring.seal(key_id, head_text(chain, 0, "", key_id))
         )
