@@ -34,6 +34,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterat
     """The sandbox with its sample fleet and the bot; all tests here share it, and leave `dev` at 13.3."""
     with sandbox(tmp_path_factory.mktemp("browser"), speed=60) as started:
         started.start_bot()
+        started.step(3_600)  # past nine, so that the daily summary stands above the cards however fast the tests are
         yield started
 
 
@@ -94,8 +95,9 @@ def answer(page: Page, text: str | re.Pattern[str]) -> Locator:
 
 
 def card(page: Page, stage: str) -> Locator:
-    """The card of a stage in the channel."""
-    return page.locator("[data-testid=messages] > [data-ephemeral=false]", has_text=re.compile(rf"{stage} · \w+")).first
+    """The card of a stage in the channel: the message under its heading, whatever else names the stage by then."""
+    heading = page.get_by_role("heading", name=re.compile(rf"^{stage} · "))
+    return page.locator("[data-testid=messages] > [data-ephemeral=false]").filter(has=heading).first
 
 
 def rows(page: Page, workspace: str, runtime: str = "") -> Locator:
