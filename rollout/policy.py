@@ -1,7 +1,7 @@
 """What a cluster policy says of the fields that we change. Pure (facts: databricks a4).
 
-A policy's definition is a JSON document, attribute -> rule. Only the attributes in ``ATTRIBUTES`` are of interest here,
-and only those are kept: other rules may hold secrets.
+A policy's definition is a JSON document, attribute -> rule. Only the attributes in ``ATTRIBUTES`` and ``MACHINES`` are
+of interest here, and only those are kept: other rules may hold secrets.
 """
 
 import json
@@ -14,7 +14,10 @@ from rollout.pool import POOLS, is_token
 
 Rule = Mapping[str, Any]
 
+#: What a change writes, and so what a policy may be widened in.
 ATTRIBUTES: Final = ("spark_version", "runtime_engine", *POOLS)
+#: What is only read: the machine types that a policy supplies.
+MACHINES: Final = ("node_type_id", "driver_node_type_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ def read(name: str, definition: object) -> Policy:
         parsed = None
     if not isinstance(parsed, dict):
         return Policy(name, None)
-    rules = {attribute: parsed[attribute] for attribute in ATTRIBUTES if attribute in parsed}
+    rules = {attribute: parsed[attribute] for attribute in (*ATTRIBUTES, *MACHINES) if attribute in parsed}
     return Policy(name, rules if all(isinstance(rule, dict) for rule in rules.values()) else None)
 
 

@@ -5,12 +5,14 @@ from typing import Any, Final
 
 from rollout.change import FieldChange, Raw, Skip, Upgrade
 from rollout.machine import KEPT, Doubt, Machine, Used, doubts
+from rollout.policy import MACHINES, given
 from rollout.pool import POOLS
 from rollout.runtime import PHOTON, variant
 from workspace.client import Client
 from workspace.errors import Forbidden, Gone, Refused
 
-_TYPES: Final = ("node_type_id", "driver_node_type_id")
+#: Set where compute takes what its policy gives as a default (facts: databricks a4).
+_DEFAULTS: Final = "apply_policy_default_values"
 
 
 def offered(client: Client) -> dict[str, Machine] | None:
@@ -59,17 +61,33 @@ def of_compute(spec: Raw, fields: Iterable[FieldChange], upgrade: Upgrade) -> li
 
 
 def _used(spec: Raw, upgrade: Upgrade) -> list[Used]:
-    """The machine types of workers and driver; where a pool gives the machines, that of the pool."""
+    """The machine types of workers and driver; where a pool or its policy gives the machines, those."""
     found: dict[str, str] = {}
-    for role, name, pool_name in zip(("worker", "driver"), _TYPES, POOLS, strict=True):
+    for role, name, pool_name in zip(("worker", "driver"), MACHINES, POOLS, strict=True):
         pool = upgrade.pools.get(str(spec.get(pool_name) or ""))
+        supplied = _supplied(spec, name, upgrade)
         if pool is not None and pool.machine:
             found.setdefault(pool.machine, f"machine type (from its pool {pool.name})")
+        elif supplied is not None:
+            found.setdefault(*supplied)
         elif spec.get(name):
             found.setdefault(str(spec[name]), f"{role} machine type")
     if len(found) == 1:
         return [Used(title.removeprefix("worker "), machine) for machine, title in found.items()]
     return [Used(title, machine) for machine, title in found.items()]
+
+
+def _supplied(spec: Raw, attribute: str, upgrade: Upgrade) -> tuple[str, str] | None:
+    """The machine type that the policy of compute gives it, and how that is called. A fixed one counts whatever the
+    compute names (facts: databricks a4); a default where the compute names none and takes defaults."""
+    policy = upgrade.policies.get(str(spec.get("policy_id") or ""))
+    rule = given(policy, attribute) if policy is not None else None
+    if policy is None or rule is None:
+        return None
+    machine, fixed = rule
+    if not fixed and (spec.get(attribute) or not spec.get(_DEFAULTS)):
+        return None
+    return machine, f"machine type (from its policy {policy.name})"
 
 
 def kept(spec: Raw) -> dict[str, Any]:

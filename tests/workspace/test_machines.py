@@ -1,10 +1,12 @@
 """Machine types: how they are read from a workspace, and what they mean for clusters, jobs and pools."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from rollout import policy
 from rollout.change import Change, Found, Skip, Upgrade
 from rollout.machine import Machine
 from rollout.pool import Pool
@@ -122,6 +124,34 @@ def test_a_job_is_told_which_of_its_places_has_machines_to_look_at() -> None:
     found = planned(jobs, job({"task_key": "each", **inside}))
     assert isinstance(found, Change)
     assert any(n.startswith("for-each task each: its machine type m5d.large is deprecated") for n in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("rule", "more", "held"),
+    [
+        ({"type": "fixed", "value": "gone"}, {}, True),
+        ({"type": "fixed", "value": "gone"}, {"node_type_id": None}, True),
+        ({"type": "unlimited", "defaultValue": "gone"}, {}, False),
+        ({"type": "unlimited", "defaultValue": "gone"}, {"node_type_id": None}, False),
+        ({"type": "unlimited", "defaultValue": "gone"}, {"apply_policy_default_values": True}, False),
+        (
+            {"type": "unlimited", "defaultValue": "gone"},
+            {"node_type_id": None, "apply_policy_default_values": True},
+            True,
+        ),
+        ({"type": "allowlist", "values": ["gone", "i3.xlarge"]}, {}, False),
+    ],
+)
+def test_machines_that_a_policy_supplies_are_those_of_the_compute_under_it(
+    rule: dict[str, Any], more: dict[str, Any], held: bool
+) -> None:
+    policies = {"P1": policy.read("small", json.dumps({"node_type_id": rule, "spark_version": {"type": "unlimited"}}))}
+    raw = {k: v for k, v in cluster(policy_id="P1", **more).items() if v is not None}
+    found = planned(clusters, raw, replace(up(), policies=policies))
+    assert isinstance(found, Skip) is held
+    if isinstance(found, Skip):
+        assert found.code == "machine_not_offered"
+        assert "its machine type (from its policy small) gone" in found.sentence.lower()
 
 
 def test_machines_of_a_pool_are_those_of_the_compute_in_it() -> None:
