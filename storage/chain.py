@@ -15,6 +15,7 @@ from storage import signatures, waivers
 from storage.database import Database, keyring_of
 from storage.keyring import Keyring
 from storage.models import ChainHead, Event, PlanRevision, Rollout, SignOff, Stage
+from storage.retold import Told
 from storage.sealing import OUTSIDE, SHORT, Head, head_fits, in_chain, link, text_of
 
 _PAGE: Final = 1000
@@ -47,7 +48,7 @@ class Report:
     sign_offs: int = 0  # how many verify
     doubts: tuple[Doubt, ...] = ()
     unsigned: int = 0  # from before sign-offs were signed
-    problems: tuple[str, ...] = ()  # of the plan's revision, and of overrides
+    problems: tuple[str, ...] = ()  # of the plan's revision, of overrides, issues and checklist items
 
     @property
     def intact(self) -> bool:
@@ -74,6 +75,7 @@ class _Walk:
     revoked: set[int] = field(default_factory=set)
     plans: set[str] = field(default_factory=set)  # digests of the plan revisions that ruled
     overrides: set[int] = field(default_factory=set)  # overrides that were confirmed
+    told: Told = field(default_factory=Told)
 
     def broken(self, number: int, why: str) -> None:
         if self.broken_at is None:
@@ -112,9 +114,7 @@ def verify(database: Database, chain: int) -> Report:
             sign_offs=verified,
             doubts=doubts,
             unsigned=unsigned,
-            problems=(*_plan_problems(session, rollout, walk, unsealed), *_override_problems(session, rollout, walk))
-            if rollout is not None
-            else (),
+            problems=tuple(_problems(session, rollout, walk, unsealed)) if rollout is not None else (),
         )
 
 
@@ -196,6 +196,7 @@ def _note(walk: _Walk, event: Event) -> None:
         walk.revoked |= {i for i in data.get("revoked", ()) if isinstance(i, int)}
     if event.kind == "override_confirmed" and isinstance(data.get("override"), int):
         walk.overrides.add(data["override"])
+    walk.told.note(event)
     if isinstance(data.get("plan_digest"), str):
         walk.plans.add(data["plan_digest"])
 
@@ -221,7 +222,7 @@ def _compare_with_head(session: Session, chain: int, walk: _Walk) -> None:
         walk.broken(walk.count, "it is not the one that the head names")
 
 
-# -- sign-offs and plan ------------------------------------------------------------------------------------------------
+# -- sign-offs, plan and the rest --------------------------------------------------------------------------------------
 
 
 def _sign_offs(session: Session, rollout: Rollout, walk: _Walk) -> tuple[int, int, tuple[Doubt, ...]]:
@@ -251,6 +252,13 @@ def _sign_offs(session: Session, rollout: Rollout, walk: _Walk) -> tuple[int, in
             role = str(event.data.get("role") or "")
             doubts.append(Doubt(number, event.stage_key or "", role, event.actor or "", "sign_off_missing"))
     return verified, unsigned, tuple(doubts)
+
+
+def _problems(session: Session, rollout: Rollout, walk: _Walk, unsealed: int) -> Iterator[str]:
+    yield from _plan_problems(session, rollout, walk, unsealed)
+    yield from _override_problems(session, rollout, walk)
+    if walk.broken_at is None and not unsealed:  # else the last word may not be among what was walked over
+        yield from walk.told.problems(session, rollout.id)
 
 
 def _plan_problems(session: Session, rollout: Rollout, walk: _Walk, unsealed: int) -> Iterator[str]:

@@ -34,6 +34,7 @@ from storage.models import (
     Target,
     Workspace,
 )
+from storage.record import event
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
@@ -271,7 +272,7 @@ class World:
                 self.set_stage(following[0], state=StageState.READY)
 
     def tick_all(self) -> None:
-        """Every checklist item is done."""
+        """Every checklist item is done, and the record says so."""
         with self.database.write() as session:
             for item in self.plan.checklist:
                 session.add(
@@ -283,6 +284,8 @@ class World:
                         at=self.now,
                     )
                 )
+                said = {"item": item.key, "state": ItemState.DONE.value}
+                event(session, self.now, self.who("devops").by, "checklist", "", rollout_id=self.rollout_id, data=said)
 
     def events(self, kind: str | None = None) -> list[Event]:
         with self.database.read() as session:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, update
 
 from rollout.gates import Refuse
-from rollout.states import StageState
-from storage import intents_issues, intents_signing, sealing
-from storage.models import Issue
+from rollout.states import ItemState, StageState
+from storage import chain, intents_issues, intents_items, intents_signing, sealing
+from storage.models import Issue, Item
 from storage.opening import open_rollouts
 from tests.commands.world import PEOPLE, World
 
@@ -110,3 +111,34 @@ def test_an_issue_of_a_stage_that_the_plan_has_no_more_still_holds(world: World)
     intents_issues.report(world.database, world.who("qa"), world.now, world.rollout_id, made)
     world.started("dev", StageState.REVIEW)
     assert world.say("developer", "/rollout approve dev").refused == "issues_open"
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (
+            update(Issue).values(open=False),
+            "issue #1 is resolved and critical; the record says that it is open and cri",
+        ),
+        (update(Issue).values(critical=False), "issue #1 is open; the record says that it is open and critical"),
+        (delete(Issue), "issue #1, which the record tells of, is not there any more"),
+        (update(Item).values(state=ItemState.DONE), "checklist item ITEM is done; the record says that it is open"),
+        (delete(Item), None),
+    ],
+)
+def test_what_was_changed_by_hand_in_the_tables_is_found_by_the_audit(
+    world: World, edit: Any, said: str | None
+) -> None:
+    """An item that is open and one that has no row are the same."""
+    who, item = world.who("qa"), next(i.key for i in world.plan.checklist if i.by == "person" and "qa" in i.attest)
+    intents_issues.report(world.database, who, world.now, world.rollout_id, found(critical=True))
+    for state in (ItemState.DONE, ItemState.OPEN):
+        done = intents_items.attest(world.database, who, world.now, world.rollout_id, [item], state)
+        assert not isinstance(done, Refuse), done
+    while sealing.Sealer(world.database, "test").tick():
+        pass
+    assert chain.verify(world.database, world.rollout_id).intact
+    with world.database.write() as session:
+        session.execute(edit)
+    problems = chain.verify(world.database, world.rollout_id).problems
+    assert [p.replace(item, "ITEM")[: len(said or "")] for p in problems] == ([said] if said else [])
