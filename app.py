@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 from pydantic import SecretStr
-from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 import settings as configuration
@@ -39,7 +38,6 @@ from storage.clock import Calendar, FileCalendar, machine_calendar
 from storage.database import Database
 from storage.keyring import Keyring
 from storage.migrate import migrate, pending
-from storage.models import Backup, Rollout, Workspace
 from storage.secrets import KeyProblem, Vault
 
 if TYPE_CHECKING:
@@ -178,6 +176,9 @@ def _calendar(found: Settings) -> Calendar:
 
 def _access(found: Settings, database: Database, plans: Sequence[Plan]) -> "dict[str, Access]":
     """How each workspace that the engine works in is reached. Raises KeyProblem and SettingsError."""
+    from sqlalchemy import select
+
+    from storage.models import Rollout
     from storage.plans import plan_of
 
     _keys_fit(database, Vault([k.get_secret_value() for k in found.secret_keys]))
@@ -229,6 +230,10 @@ def _keyring(found: Settings) -> Keyring:
 
 def _keys_fit(database: Database, vault: Vault) -> None:
     """Every backup must be readable before anything is changed. Raises KeyProblem."""
+    from sqlalchemy import select
+
+    from storage.models import Backup
+
     with database.read() as session:
         for ciphertext in session.execute(select(Backup.ciphertext)).yield_per(100).scalars():
             vault.open(ciphertext)
@@ -369,6 +374,10 @@ def _stop_all(stops: Sequence[Callable[[float], None]]) -> None:
 
 def _say_ready(database: Database, plans: Sequence[Plan], stop: "Stop") -> None:
     """One log line ``ready`` once every workspace of the plans has been looked at, or did not answer."""
+    from sqlalchemy import func, select
+
+    from storage.models import Workspace
+
     keys = {key for plan in plans for key in plan.workspaces}
     while not stop.wait(0.1):
         with database.read() as session:

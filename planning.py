@@ -7,19 +7,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rollout import placeholders, plantext
-from rollout.firstlook import Looked
+from rollout import placeholders
 from rollout.plan import Plan
 from rollout.planbase import Base, outline
 from rollout.planfile import Examined, PlanError, examine
 from rollout.planonline import Answered, Holders, online
-from rollout.propose import propose
 from rollout.runtime import release
 from rollout.selection import candidate
 from rollout.yamlmarks import Node, read
 from settings import SettingsError
 
 if TYPE_CHECKING:
+    from rollout.firstlook import Looked
     from workspace.client import Client
 
 PLANS = Path(__file__).parent / "plans"
@@ -160,6 +159,9 @@ def new(clients: Mapping[str, "Client"], now: datetime, out: Path | None, force:
     """
     if out is not None and out.exists() and not force:
         raise SettingsError([f"{out}: is there already; --force overwrites it"])
+    from rollout import plantext
+    from rollout.propose import propose
+
     base = default_outline()
     looks = _surveyed(clients, base, now)
     if looks is None:
@@ -177,11 +179,12 @@ def new(clients: Mapping[str, "Client"], now: datetime, out: Path | None, force:
     return 0
 
 
-def _surveyed(clients: Mapping[str, "Client"], base: Base, now: datetime) -> list[Looked] | None:
+def _surveyed(clients: Mapping[str, "Client"], base: Base, now: datetime) -> "list[Looked] | None":
+    from rollout.firstlook import Looked
     from workspace.errors import WorkspaceError
     from workspace.survey import survey
 
-    def one(key: str) -> Looked | str:
+    def one(key: str) -> "Looked | str":
         try:
             return survey(clients[key], key, base.source, base.target, now, _tell)
         except WorkspaceError as error:
@@ -211,4 +214,6 @@ def _write(out: Path, text: str, force: bool) -> None:
 
 def _tell(line: str) -> None:
     """Progress is no part of the result."""
+    from rollout import plantext
+
     print(plantext.plain(line, 500), file=sys.stderr, flush=True)
