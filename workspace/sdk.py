@@ -47,4 +47,8 @@ from databricks.sdk.credentials_provider import CredentialsStrategy  # noqa: E40
 from databricks.sdk.errors import platform  # noqa: E402
 from databricks.sdk.errors.base import DatabricksError  # noqa: E402
 
-__all__ = ["ApiClient", "Clock", "Config", "CredentialsStrategy", "DatabricksError", "platform"]
+#: The attributes of a configuration that must not be shown. The SDK gathers all attributes from the class that is asked
+#: for them first: it must be the class that has them, and not one that is derived from it.
+SENSITIVE: Final = frozenset(a.name for a in Config.attributes() if a.sensitive)
+
+__all__ = ["SENSITIVE", "ApiClient", "Clock", "Config", "CredentialsStrategy", "DatabricksError", "platform"]
