@@ -204,7 +204,7 @@ def test_07_what_is_delivered_twice_counts_once(stand: Stand) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     soon(lambda: len(stand.sign_offs()) == 1)
     assert stand.wire(once, **{"X-Slack-Retry-Num": "1"}) == 200
     assert (

@@ -60,7 +60,7 @@ def send(bot: Bot, body: str, secret: str, **headers: str) -> tuple[int, str]:
     }
     request = urllib.request.Request(f"http://127.0.0.1:{bot.port}/slack/events", body.encode(), sent)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -179,7 +179,7 @@ def test_unsigned_stale_and_malformed_requests_get_401(served: tuple[Slack, Bot,
 
 def test_a_body_that_is_too_large_is_refused(served: tuple[Slack, Bot, FakeDoor], door: FakeDoor) -> None:
     _, bot, _ = served
-    connection = http.client.HTTPConnection("127.0.0.1", bot.port or 0, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", bot.port or 0, timeout=60)
     connection.putrequest("POST", "/slack/events")
     connection.putheader("Content-Length", "1100000")
     connection.endheaders()
@@ -210,7 +210,7 @@ def test_health_and_readiness(served: tuple[Slack, Bot, FakeDoor]) -> None:
 def get(bot: Bot, page: str) -> tuple[int, Any]:
     """GET a page of the bot."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{bot.port}/{page}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{bot.port}/{page}", timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

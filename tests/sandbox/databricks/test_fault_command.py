@@ -32,7 +32,7 @@ def test_a_fault_is_set_shown_and_removed(port: int, capsys: pytest.CaptureFixtu
     narrow = ["--rate", "0.5", "--workspace", "dev", "--method", "GET", "--times", "2", "--retry-after", "3"]
     assert fault.main([*on, "--path", "/api/2.1/clusters/*", "--kind", "429", *narrow, "--seed", "4"]) == 0
     assert fault.main([*on, "--path", "/api/2.2/*", "--kind", "eventual", "--reads", "2"]) == 0
-    (rule, late) = requests.get(f"http://127.0.0.1:{port + 1}/sandbox/faults", timeout=5).json()["faults"]
+    (rule, late) = requests.get(f"http://127.0.0.1:{port + 1}/sandbox/faults", timeout=60).json()["faults"]
     assert rule == {**rule, "kind": "429", "rate": 0.5, "workspace": "dev", "method": "GET", "times": 2, "seed": 4}
     assert (rule["retry_after"], late["reads"]) == (3, 2)
     capsys.readouterr()
