@@ -204,8 +204,9 @@ def chromium() -> Iterator["Browser"]:
 
     One per module and not per session: Playwright keeps an event loop in this thread, which other suites cannot bear.
     """
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=60_000)  # a busy machine fails no test
     system = next(filter(None, map(shutil.which, BROWSERS)), None)
     with sync_playwright() as playwright:
         if system is None and not Path(playwright.chromium.executable_path).exists():

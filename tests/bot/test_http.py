@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import shutil
 import time
 import urllib.error
 import urllib.parse
@@ -15,25 +16,26 @@ from slack_sdk.signature import SignatureVerifier
 from sqlalchemy.exc import OperationalError
 
 from bot.build import Bot, NoSlack, build_app
+from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack, running
 from storage.database import Database
-from storage.migrate import migrate
-from tests.bot.harness import PEOPLE, SUPPORT, FakeDoor, settings_for, soon, started
+from tests.bot.harness import PEOPLE, SUPPORT, TRIGGER_SECONDS, FakeDoor, settings_for, soon, started
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Slack, Bot, FakeDoor]]:
+def served(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[tuple[Slack, Bot, FakeDoor]]:
     """The local Slack with signed HTTP, and the bot behind it."""
     import socket
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    database = Database(f"sqlite:///{tmp_path_factory.mktemp('bot') / 'rollout.db'}")
-    migrate(database)
+    file = shutil.copyfile(sqlite_template, tmp_path_factory.mktemp("bot") / "rollout.db")
+    database = Database(f"sqlite:///{file}")
     door = FakeDoor()
     url = f"http://127.0.0.1:{port}/slack/events"
-    with running(tmp_path_factory.mktemp("slack"), mode="http", bot_url=url) as slack:
+    limits = Limits(ack_seconds=TRIGGER_SECONDS, trigger_seconds=TRIGGER_SECONDS)
+    with running(tmp_path_factory.mktemp("slack"), mode="http", bot_url=url, limits=limits) as slack:
         bot = build_app(settings_for(slack, mode="http", port=port), database, door)
         assert bot.port == port
         with started(bot):

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 
 README_PICTURE = ROOT / "docs" / "images" / "story.png"
 PICTURE_BYTES = 300_000
-WAIT = 15_000
+WAIT = 60_000
 CHANNEL = "C0SUPPORT1"
 Open = Callable[..., Page]
 Keep = Callable[..., None]

@@ -16,7 +16,7 @@ from tests.sandbox.page.test_gallery import OVERFLOWS
 from tests.story.driving import ROOT
 
 pytestmark = pytest.mark.browser
-WAIT = 30_000
+WAIT = 60_000
 RESTART = 90_000  # a whole start of the bot, on a machine that has other work
 
 
