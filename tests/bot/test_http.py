@@ -20,16 +20,13 @@ from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack, running
 from storage.database import Database
 from tests.bot.harness import PEOPLE, SUPPORT, TRIGGER_SECONDS, FakeDoor, settings_for, soon, started
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[tuple[Slack, Bot, FakeDoor]]:
     """The local Slack with signed HTTP, and the bot behind it."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     file = shutil.copyfile(sqlite_template, tmp_path_factory.mktemp("bot") / "rollout.db")
     database = Database(f"sqlite:///{file}")
     door = FakeDoor()
