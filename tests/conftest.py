@@ -44,7 +44,8 @@ def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     return str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
 
 
-#: Few tests that take long: begun first, so that no process is left alone with them at the end.
+#: Few tests that take long: begun first, so that no process is left alone with them at the end; after them the files
+#: that have something for the long suites.
 LONG_ONES = ("story", "test_app.py", "crash", "firstday", "attacks")
 #: Here every test runs on both databases, and on PostgreSQL in the long suites.
 ON_POSTGRESQL_LATER = ("engine", "commands", "storage")
@@ -58,10 +59,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def of(item: pytest.Item) -> str:
         return item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
 
+    long_files = {item.path for item in items if item.get_closest_marker("soak") is not None}
     for item in items:
         if of(item) in ON_POSTGRESQL_LATER and "postgresql" in item.name.partition("[")[2]:
             item.add_marker(pytest.mark.soak)
-    items.sort(key=lambda item: of(item) not in LONG_ONES)
+    items.sort(key=lambda item: (of(item) not in LONG_ONES, item.path not in long_files))
 
 
 @pytest.hookimpl(optionalhook=True)
