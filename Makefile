@@ -27,7 +27,7 @@ test: env ## run the test suite
 	@$(BIN)/python -m pytest tests -m "not soak" --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: env ## run the long suites
-	@$(BIN)/python -m pytest tests -m soak --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest tests -m soak --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: env ## run the benchmarks
 	@$(BIN)/python -m bench $(ARGS)

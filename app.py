@@ -10,6 +10,8 @@ python app.py plan new            look at the workspaces and propose a first pla
 python app.py rollout VERB ...    the same door as /rollout, from a terminal
 python app.py audit verify        verify the record of who did what, also against posted heads (--head N:DIGEST)
 python app.py key                 make a key for ROLLOUT_SECRET_KEYS
+
+What only some of these need is imported by the functions that need it: nobody waits for what he does not use.
 """
 
 import argparse
@@ -17,48 +19,40 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
-from cryptography.fernet import Fernet
 from pydantic import SecretStr
-from slack_sdk import WebClient
-from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-import amending
-import auditing
-import firstday
 import settings as configuration
-from bot.build import Bot, BotSettings, NoSlack
-from bot.clients import client
-from bot.logs import configure
 from checks import CHECKS
-from commands.door import Door
-from commands.reply import Reply, Request
 from engine.lock import EngineLock, EngineRunning
-from operation import Operator, operate
-from planning import load_plans, unfilled
+from planning import PlanFiles
 from rollout.plan import Plan
 from rollout.planfile import PlanError
 from settings import Settings, SettingsError
-from stopping import Stop
-from storage import sealing
 from storage.clock import Calendar, FileCalendar, machine_calendar
 from storage.database import Database
 from storage.keyring import Keyring
 from storage.migrate import migrate, pending
-from storage.models import Backup, Rollout, Workspace
-from storage.opening import open_rollouts
-from storage.plans import plan_of
 from storage.secrets import KeyProblem, Vault
 
 if TYPE_CHECKING:
+    from slack_sdk import WebClient
+
+    from bot.build import Bot
+    from commands.door import Door
     from engine.loop import Engine
+    from stopping import Stop
+    from workspace.access import Access
     from workspace.client import Client
 
 STOP_SECONDS = 8.0
+#: Machine seconds that the engine leaves to Slack at the start.
+SLACK_FIRST = 1.0
 
 log = structlog.get_logger("app")
 
@@ -92,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
     except (SettingsError, PlanError) as error:
         print(error, file=sys.stderr)
         return 2
-    except (EngineRunning, NoSlack, KeyProblem) as error:
+    except (EngineRunning, KeyProblem) as error:
         print(str(error), file=sys.stderr)
         return 2
     except SQLAlchemyError as error:
@@ -117,59 +111,60 @@ def _plan_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(chosen: argparse.Namespace) -> int:
     match chosen.command:
         case "key":
+            from cryptography.fernet import Fernet
+
             print(Fernet.generate_key().decode())
             return 0
-        case "doctor":
-            return firstday.doctor(firstday.Builders(_looking, _slack, _calendar), CHECKS, chosen.json)
-        case "plan" if chosen.action == "new":
-            builders = firstday.Builders(_looking, _slack, _calendar)
-            return firstday.plan_new(builders, chosen.workspace, chosen.out, chosen.force)
-        case "plan" if chosen.action == "amend":
-            found = _checked(slack=False, workspaces=False, plans=False)
+        case "doctor" | "plan" if getattr(chosen, "action", "") != "amend":
+            return _first_day(chosen)
+        case "plan":
+            import amending
+
+            found, _ = _checked(slack=False, workspaces=False, plans=False)
             operator = chosen.operator or os.environ.get("ROLLOUT_OPERATOR", "")
             return amending.propose(_stored(found), _calendar(found)(), operator, chosen.file, CHECKS)
-        case "plan":
-            builders = firstday.Builders(_looking, _slack, _calendar)
-            return firstday.plan_check(builders, CHECKS, chosen.file, chosen.online)
         case "migrate":
-            found = _checked(slack=False, workspaces=False, plans=False, keys=False)
+            found, _ = _checked(slack=False, workspaces=False, plans=False, keys=False)
             database = Database(found.database_url)
             migrate(database)
             database.close()
             return 0
         case "rollout":
-            found = _checked(slack=False, workspaces=False, plans=False)
+            found, _ = _checked(slack=False, workspaces=False, plans=False)
             return _terminal(found, chosen)
         case "audit":
-            found = _checked(slack=False, workspaces=False, plans=False)
+            import auditing
+
+            found, _ = _checked(slack=False, workspaces=False, plans=False)
             return auditing.verify(_stored(found), chosen.head)
         case "web":
-            return _serve(_checked(slack=True, workspaces=False, plans=False, separate=True), slack=True, engine=False)
+            return _serve(*_checked(slack=True, workspaces=False, plans=False, separate=True), slack=True, engine=False)
         case "worker":
-            return _serve(_checked(slack=False, workspaces=True, separate=True), slack=False, engine=True)
+            return _serve(*_checked(slack=False, workspaces=True, separate=True), slack=False, engine=True)
         case _:
-            return _serve(_checked(slack=True, workspaces=True), slack=True, engine=True)
+            return _serve(*_checked(slack=True, workspaces=True), slack=True, engine=True)
 
 
 def _checked(
     *, slack: bool, workspaces: bool, plans: bool = True, separate: bool = False, keys: bool = True
-) -> Settings:
+) -> tuple[Settings, PlanFiles]:
     found = configuration.read()
     if separate and slack:
         found = found.model_copy(update={"mode": "http"})
     problems = configuration.check(found, slack=slack, workspaces=workspaces, plans=plans, separate=separate, keys=keys)
+    files = PlanFiles(found.plans, CHECKS)
     if workspaces and not any(p.startswith("ROLLOUT_PLANS") for p in problems):
         try:
-            configuration.workspace_access(load_plans(found.plans, CHECKS), os.environ)
+            configuration.workspace_access(files.plans(), os.environ)
         except SettingsError as error:
             problems += error.problems
         except PlanError as error:
             problems += str(error).splitlines()
     if not problems and slack:
-        problems += unfilled(found.plans, CHECKS)
+        problems += files.unfilled()
     if problems:
         raise SettingsError(problems)
-    return found
+    return found, files
 
 
 # -- parts -------------------------------------------------------------------------------------------------------------
@@ -179,20 +174,27 @@ def _calendar(found: Settings) -> Calendar:
     return FileCalendar(found.clock) if found.clock is not None else machine_calendar
 
 
-def _engine(found: Settings, database: Database, calendar: Calendar, plans: Sequence[Plan]) -> "Engine":
-    # The Databricks SDK takes more than a second to import: only a process that runs the engine pays for it.
+def _access(found: Settings, database: Database, plans: Sequence[Plan]) -> "dict[str, Access]":
+    """How each workspace that the engine works in is reached. Raises KeyProblem and SettingsError."""
+    from sqlalchemy import select
+
+    from storage.models import Rollout
+    from storage.plans import plan_of
+
+    _keys_fit(database, Vault([k.get_secret_value() for k in found.secret_keys]))
+    # The stored revision rules: a workspace that went from the file may still have stages to carry on or to put back.
+    with database.read() as session:
+        ruling = [plan_of(rollout) for rollout in session.execute(select(Rollout).where(Rollout.open)).scalars()]
+    return configuration.workspace_access([*plans, *ruling], os.environ)
+
+
+def _engine(found: Settings, database: Database, calendar: Calendar, access: "Mapping[str, Access]") -> "Engine":
     from engine.loop import Engine
     from engine.pace import Pace
     from engine.parts import Parts
     from rollout.steps import Patience
     from workspace.client import Client
 
-    vault = Vault([k.get_secret_value() for k in found.secret_keys])
-    _keys_fit(database, vault)
-    # The stored revision rules: a workspace that went from the file may still have stages to carry on or to put back.
-    with database.read() as session:
-        ruling = [plan_of(rollout) for rollout in session.execute(select(Rollout).where(Rollout.open)).scalars()]
-    access = configuration.workspace_access([*plans, *ruling], os.environ)
     paces = {key: Pace(database, key) for key in access}
     clients = {
         key: Client(
@@ -212,7 +214,7 @@ def _engine(found: Settings, database: Database, calendar: Calendar, plans: Sequ
             database,
             calendar,
             clients,
-            vault,
+            Vault([k.get_secret_value() for k in found.secret_keys]),
             owner,
             patience,
             found.parallel,
@@ -228,12 +230,18 @@ def _keyring(found: Settings) -> Keyring:
 
 def _keys_fit(database: Database, vault: Vault) -> None:
     """Every backup must be readable before anything is changed. Raises KeyProblem."""
+    from sqlalchemy import select
+
+    from storage.models import Backup
+
     with database.read() as session:
         for ciphertext in session.execute(select(Backup.ciphertext)).yield_per(100).scalars():
             vault.open(ciphertext)
 
 
-def _bot(found: Settings, database: Database, door: Door) -> Bot:
+def _bot(found: Settings, database: Database, door: "Door") -> "Bot":
+    from bot.build import Bot, BotSettings
+
     wanted = BotSettings(
         bot_token=_secret(found.slack_bot_token),
         app_token=_secret(found.slack_app_token),
@@ -246,25 +254,22 @@ def _bot(found: Settings, database: Database, door: Door) -> Bot:
     return Bot(wanted, database, door)
 
 
-class _WakingDoor(Door):
-    """The door of a process that also runs the engine: what a person asked for begins at once, not at the next pass."""
-
-    def __init__(self, database: Database, calendar: Calendar, wake: Callable[[], None], *, read_only: bool) -> None:
-        super().__init__(database, calendar, read_only=read_only)
-        self._wake = wake
-
-    def handle(self, request: Request) -> Reply:
-        try:
-            return super().handle(request)
-        finally:
-            self._wake()
-
-
 def _secret(value: SecretStr | None) -> str:
     return value.get_secret_value() if value is not None else ""
 
 
 # -- the first day -----------------------------------------------------------------------------------------------------
+
+
+def _first_day(chosen: argparse.Namespace) -> int:
+    import firstday
+
+    builders = firstday.Builders(_looking, _slack, _calendar)
+    if chosen.command == "doctor":
+        return firstday.doctor(builders, CHECKS, chosen.json)
+    if chosen.action == "new":
+        return firstday.plan_new(builders, chosen.workspace, chosen.out, chosen.force)
+    return firstday.plan_check(builders, CHECKS, chosen.file, chosen.online)
 
 
 def _looking(
@@ -277,8 +282,10 @@ def _looking(
     return {k: Client(a, time_limit=seconds, read_budget=budget, read_only=True) for k, a in access.items()}, problems
 
 
-def _slack(found: Settings, seconds: float) -> WebClient | None:
+def _slack(found: Settings, seconds: float) -> "WebClient | None":
     """A client of Slack that asks with the bot token; None where there is none."""
+    from bot.clients import client
+
     token = _secret(found.slack_bot_token)
     return client(token, found.slack_api_url, seconds) if token else None
 
@@ -286,7 +293,13 @@ def _slack(found: Settings, seconds: float) -> WebClient | None:
 # -- running -----------------------------------------------------------------------------------------------------------
 
 
-def _serve(found: Settings, *, slack: bool, engine: bool) -> int:
+def _serve(found: Settings, files: PlanFiles, *, slack: bool, engine: bool) -> int:
+    from bot.logs import configure
+    from commands.door import Door
+    from stopping import Stop
+    from storage import sealing
+    from storage.opening import open_rollouts
+
     configure(json=found.log == "json")
     database = Database(found.database_url, pool_size=found.parallel + 20, keyring=_keyring(found))
     lock = EngineLock(Path(database.url.database or "")) if database.is_sqlite else None
@@ -297,33 +310,57 @@ def _serve(found: Settings, *, slack: bool, engine: bool) -> int:
     for sentence in sealing.at_start(database):
         log.error("record_not_verified", detail=sentence, todo="python app.py audit verify")
     calendar = _calendar(found)
-    plans = load_plans(found.plans, CHECKS) if engine else []
+    plans = files.plans() if engine else []
     for sentence in open_rollouts(database, plans, calendar()):
         log.warning("plan_file_differs", detail=sentence)
     stop = Stop()
     stop.listen()
-    working = _engine(found, database, calendar, plans) if engine else None
-    looks = found.read_only
-    door = (
-        Door(database, calendar, read_only=looks)
-        if working is None
-        else _WakingDoor(database, calendar, working.wake, read_only=looks)
-    )
+    access = _access(found, database, plans) if engine else {}
+    door = Door(database, calendar, read_only=found.read_only)
     talking = _bot(found, database, door) if slack else None
+    working, connecting = None, None
     try:
-        if working is not None:
+        connecting = _connecting(talking) if talking is not None else None
+        if engine:
+            working = _engine(found, database, calendar, access)
+            door.afterwards = working.wake
             working.start()
-        if talking is not None:
-            talking.start()
+        if connecting is not None:
+            connecting.result()
         _say_ready(database, plans, stop)
         stop.wait()
     finally:
         log.info("stopping")
+        wait([connecting] if connecting is not None else [], STOP_SECONDS)  # stopped are whole parts
         _stop_all([part.stop for part in (talking, working) if part is not None])
         database.close()
         if lock is not None:
             lock.release()
     return 0
+
+
+def _connecting(talking: "Bot") -> "Future[None]":
+    """Slack first: it takes what people say, and the engine's parts take longer to import than it to connect.
+
+    But a Slack that does not answer holds no work up. The result raises SettingsError when Slack refuses us.
+    """
+    from bot.build import NoSlack
+
+    begun: Future[None] = Future()
+
+    def connect() -> None:
+        try:
+            talking.start()
+            begun.set_result(None)
+        except NoSlack as error:
+            begun.set_exception(SettingsError([str(error)]))
+        except BaseException as error:
+            begun.set_exception(error)
+
+    threading.Thread(target=connect, name="connecting", daemon=True).start()
+    if begun in wait([begun], SLACK_FIRST).done:
+        begun.result()
+    return begun
 
 
 def _stop_all(stops: Sequence[Callable[[float], None]]) -> None:
@@ -335,8 +372,12 @@ def _stop_all(stops: Sequence[Callable[[float], None]]) -> None:
         thread.join(STOP_SECONDS + 1)
 
 
-def _say_ready(database: Database, plans: Sequence[Plan], stop: Stop) -> None:
+def _say_ready(database: Database, plans: Sequence[Plan], stop: "Stop") -> None:
     """One log line ``ready`` once every workspace of the plans has been looked at, or did not answer."""
+    from sqlalchemy import func, select
+
+    from storage.models import Workspace
+
     keys = {key for plan in plans for key in plan.workspaces}
     while not stop.wait(0.1):
         with database.read() as session:
@@ -350,13 +391,19 @@ def _say_ready(database: Database, plans: Sequence[Plan], stop: Stop) -> None:
 
 def _terminal(found: Settings, chosen: argparse.Namespace) -> int:
     """One command at the door; on SQLite the engine runs here until the work is done, when nobody else runs it."""
+    import auditing
+    from bot.logs import configure
+    from commands.door import Door
+    from operation import Operator, operate
+    from storage import sealing
+
     configure(json=found.log == "json", level="WARNING")
     database = _stored(found)
     calendar = _calendar(found)
 
     def build() -> "Engine":
-        checked = _checked(slack=False, workspaces=True)
-        return _engine(checked, database, calendar, load_plans(checked.plans, CHECKS))
+        checked, files = _checked(slack=False, workspaces=True)
+        return _engine(checked, database, calendar, _access(checked, database, files.plans()))
 
     operator = Operator(chosen.operator or os.environ.get("ROLLOUT_OPERATOR", ""), chosen.yes, chosen.out)
     export = auditing.wanted(chosen.words)

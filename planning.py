@@ -7,19 +7,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rollout import placeholders, plantext
-from rollout.firstlook import Looked
+from rollout import placeholders
 from rollout.plan import Plan
 from rollout.planbase import Base, outline
 from rollout.planfile import Examined, PlanError, examine
 from rollout.planonline import Answered, Holders, online
-from rollout.propose import propose
 from rollout.runtime import release
 from rollout.selection import candidate
 from rollout.yamlmarks import Node, read
 from settings import SettingsError
 
 if TYPE_CHECKING:
+    from rollout.firstlook import Looked
     from workspace.client import Client
 
 PLANS = Path(__file__).parent / "plans"
@@ -48,35 +47,49 @@ def examined(path: Path, checks: Collection[str]) -> Examined:
 
 def load_plan(path: Path, checks: Collection[str]) -> Plan:
     """The plan of a file. Raises PlanError and SettingsError."""
-    found = examined(path, checks)
+    return _plan(examined(path, checks))
+
+
+def _plan(found: Examined) -> Plan:
     if found.problems or found.plan is None:
         raise PlanError(found.problems)
     return found.plan
 
 
-def load_plans(paths: Sequence[Path], checks: Collection[str]) -> list[Plan]:
-    """The plans of several files. Raises SettingsError with the mistakes of all of them."""
-    plans: list[Plan] = []
-    problems: list[str] = []
-    for path in paths:
-        try:
-            plans.append(load_plan(path, checks))
-        except (PlanError, SettingsError) as error:
-            problems += str(error).splitlines()
-    keys = [p.key for p in plans]
-    problems += [f"two plans have the key {k}" for k in sorted({k for k in keys if keys.count(k) > 1})]
-    if problems:
-        raise SettingsError(problems)
-    return plans
+class PlanFiles:
+    """The plan files that the settings name, each read once."""
 
+    def __init__(self, paths: Sequence[Path], checks: Collection[str]) -> None:
+        self._paths, self._checks = paths, checks
+        self._read: dict[Path, Examined] = {}
 
-def unfilled(paths: Sequence[Path], checks: Collection[str]) -> list[str]:
-    """By file and line, what a proposed plan still leaves open: nothing is started with it."""
-    found: list[str] = []
-    for path in paths:
-        tree = examined(path, checks).tree
-        found += [str(problem) for problem in placeholders.marked(tree)] if tree is not None else []
-    return found
+    def plans(self) -> list[Plan]:
+        """The plans. Raises SettingsError with the mistakes of all of them."""
+        plans: list[Plan] = []
+        problems: list[str] = []
+        for path in self._paths:
+            try:
+                plans.append(_plan(self._examined(path)))
+            except (PlanError, SettingsError) as error:
+                problems += str(error).splitlines()
+        keys = [p.key for p in plans]
+        problems += [f"two plans have the key {k}" for k in sorted({k for k in keys if keys.count(k) > 1})]
+        if problems:
+            raise SettingsError(problems)
+        return plans
+
+    def unfilled(self) -> list[str]:
+        """By file and line, what a proposed plan leaves open: nothing is started with it. Raises SettingsError."""
+        found: list[str] = []
+        for path in self._paths:
+            tree = self._examined(path).tree
+            found += [str(problem) for problem in placeholders.marked(tree)] if tree is not None else []
+        return found
+
+    def _examined(self, path: Path) -> Examined:
+        if path not in self._read:
+            self._read[path] = examined(path, self._checks)
+        return self._read[path]
 
 
 def default_outline() -> Base:
@@ -146,6 +159,9 @@ def new(clients: Mapping[str, "Client"], now: datetime, out: Path | None, force:
     """
     if out is not None and out.exists() and not force:
         raise SettingsError([f"{out}: is there already; --force overwrites it"])
+    from rollout import plantext
+    from rollout.propose import propose
+
     base = default_outline()
     looks = _surveyed(clients, base, now)
     if looks is None:
@@ -163,11 +179,12 @@ def new(clients: Mapping[str, "Client"], now: datetime, out: Path | None, force:
     return 0
 
 
-def _surveyed(clients: Mapping[str, "Client"], base: Base, now: datetime) -> list[Looked] | None:
+def _surveyed(clients: Mapping[str, "Client"], base: Base, now: datetime) -> "list[Looked] | None":
+    from rollout.firstlook import Looked
     from workspace.errors import WorkspaceError
     from workspace.survey import survey
 
-    def one(key: str) -> Looked | str:
+    def one(key: str) -> "Looked | str":
         try:
             return survey(clients[key], key, base.source, base.target, now, _tell)
         except WorkspaceError as error:
@@ -197,4 +214,6 @@ def _write(out: Path, text: str, force: bool) -> None:
 
 def _tell(line: str) -> None:
     """Progress is no part of the result."""
+    from rollout import plantext
+
     print(plantext.plain(line, 500), file=sys.stderr, flush=True)

@@ -218,7 +218,7 @@ _SECRET = re.compile(r"DATABRICKS_\w*(TOKEN|SECRET)|ROLLOUT_SECRET_KEYS|SLACK_\w
 
 def access_of(keys: Iterable[str], environment: Mapping[str, str]) -> "tuple[dict[str, Access], dict[str, str]]":
     """How these workspaces are reached, and a sentence for each whose settings do not fit; both by workspace key."""
-    from workspace.access import access  # it brings the Databricks SDK, which takes more than a second to import
+    from workspace.access import access
 
     found: dict[str, Access] = {}
     problems: dict[str, str] = {}

@@ -24,7 +24,7 @@ from bot.listeners import bolt_app
 from bot.pace import Budget, Pace
 from bot.posting import ADVICE
 from bot.sender import Sender
-from bot.serve import Http, Inlet, SocketMode
+from bot.serve import Inlet, SocketMode
 from bot.workers import Workers
 from storage import directory
 from storage.database import Database
@@ -75,11 +75,7 @@ class Bot:
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._web = client(settings.bot_token, settings.base_url, settings.call_seconds)
         self._lookups = client(settings.bot_token, settings.base_url, settings.lookup_seconds)
-        self._inlet: Inlet = (
-            Http(settings.host, settings.port, self.ready)
-            if settings.mode == "http"
-            else SocketMode(settings.app_token, client(settings.bot_token, settings.base_url, 30.0))
-        )
+        self._inlet: Inlet = self._way_in()
         self._own: Own | None = None
         self._workers: Workers | None = None
         self._sender: Sender | None = None
@@ -91,7 +87,7 @@ class Bot:
     @property
     def port(self) -> int | None:
         """The port of HTTP mode."""
-        return self._inlet.port if isinstance(self._inlet, Http) else None
+        return self._inlet.port
 
     def start(self) -> None:
         """Connect and begin to work. Raises NoSlack when Slack refuses our credentials."""
@@ -132,6 +128,14 @@ class Bot:
             current = reachable = False
         slack = self._own is not None and self._inlet.connected
         return {"database": reachable, "migrations": current, "slack": slack}
+
+    def _way_in(self) -> Inlet:
+        given = self._settings
+        if given.mode == "socket":
+            return SocketMode(given.app_token, client(given.bot_token, given.base_url, 30.0))
+        from bot.serve_http import Http  # a web server, which Socket Mode does without
+
+        return Http(given.host, given.port, self.ready)
 
     def _keep_connecting(self) -> None:
         wait = 1.0

@@ -64,10 +64,15 @@ class Door:
     ) -> None:
         self._database, self._calendar, self._read_only = database, calendar, read_only
         self._log: Log = log if log is not None else structlog.get_logger("commands")
+        #: Called after every request: where the engine runs, too, what a person asked for begins at once.
+        self.afterwards: Callable[[], None] = lambda: None
 
     def handle(self, request: Request) -> Reply:
         """Answer a request: authorise, find what it means, look or act. Only FieldErrors of a form is ever raised."""
-        return self._shown(self._handled(request))
+        try:
+            return self._shown(self._handled(request))
+        finally:
+            self.afterwards()
 
     def _handled(self, request: Request) -> Reply:
         seen: dict[str, Any] = {}

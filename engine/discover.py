@@ -100,7 +100,8 @@ def _look(parts: Parts, key: str, lease: leases.Held) -> bool:
     offer = Offer(sorted(found.versions), found.policies, {}, found.machines)
     for rollout_id, plan in rollouts:
         offer = _decided(offer, found, plan)
-        sightings = [_sighting(plan, key, f, offer) for f in found.found]
+        decide = _Deciding(plan, key, offer)
+        sightings = [decide.sighting(f) for f in found.found]
         if not lease.ours():
             log.warning("look_lost", workspace=key)
             return False
@@ -191,28 +192,41 @@ def _decided(offer: Offer, found: Discovery, plan: Plan) -> Offer:
     return Offer(offer.versions, policies, upgrade.pools, offer.machines)
 
 
-def _sighting(plan: Plan, workspace: str, found: Found, offer: Offer) -> Sighting:
-    about = found.about
-    where = belongs(plan, candidate(workspace, found))
-    planned, release = _planned(found, upgrade_of(plan, where.stage, offer))
-    return Sighting(
-        kind=found.kind,
-        object_id=found.object_id,
-        name=found.name,
-        owner=found.owner,
-        stage_key=where.stage,
-        release=release,
-        state=found.state,
-        change=None if isinstance(planned, Skip) else planned.to_json(),
-        skip=(planned.code, planned.sentence, planned.next_step) if isinstance(planned, Skip) else None,
-        interactive=found.kind == "cluster" and interactive(found.raw),
-        about=about.to_json(),
-        managed_by=about.managed.by if about.managed is not None else None,
-        repository=about.managed.named if about.managed is not None else None,
-        proposal=proposal_of(planned),
-        also_in=list(where.overlaps) or None,
-        team=teams.owner(plan, candidate(workspace, found)),
-    )
+class _Deciding:
+    """What is planned for each target of a workspace by one plan."""
+
+    def __init__(self, plan: Plan, workspace: str, offer: Offer) -> None:
+        self._plan, self._workspace, self._offer = plan, workspace, offer
+        self._upgrades: dict[str | None, Upgrade] = {}
+
+    def sighting(self, found: Found) -> Sighting:
+        """One target with what is planned for it, or why it is left alone."""
+        about, seen = found.about, candidate(self._workspace, found)
+        where = belongs(self._plan, seen)
+        planned, release = _planned(found, self._upgrade(where.stage))
+        return Sighting(
+            kind=found.kind,
+            object_id=found.object_id,
+            name=found.name,
+            owner=found.owner,
+            stage_key=where.stage,
+            release=release,
+            state=found.state,
+            change=None if isinstance(planned, Skip) else planned.to_json(),
+            skip=(planned.code, planned.sentence, planned.next_step) if isinstance(planned, Skip) else None,
+            interactive=found.kind == "cluster" and interactive(found.raw),
+            about=about.to_json(),
+            managed_by=about.managed.by if about.managed is not None else None,
+            repository=about.managed.named if about.managed is not None else None,
+            proposal=proposal_of(planned),
+            also_in=list(where.overlaps) or None,
+            team=teams.owner(self._plan, seen),
+        )
+
+    def _upgrade(self, stage: str | None) -> Upgrade:
+        if stage not in self._upgrades:
+            self._upgrades[stage] = upgrade_of(self._plan, stage, self._offer)
+        return self._upgrades[stage]
 
 
 def _planned(found: Found, upgrade: Upgrade) -> tuple[Change | Skip, str]:

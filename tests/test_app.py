@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import pytest
 from cryptography.fernet import Fernet
 
+import app
 import settings as configuration
 from checks import CHECKS
 from planning import load_plan
@@ -48,6 +50,34 @@ def run(*arguments: str, settings: Mapping[str, str] | None = None, home: Path |
     return done.returncode, done.stdout + done.stderr
 
 
+class Refused:
+    """`python app.py ...` within the tests' process, for what is refused before anything is built."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+        for name in [*os.environ]:
+            if name not in ("PATH", "HOME"):
+                monkeypatch.delenv(name)
+        monkeypatch.setattr(app, "_serve", self._served)
+
+    @staticmethod
+    def _served(*_: object, **__: object) -> int:
+        raise AssertionError("it was not refused")
+
+    def __call__(self, *arguments: str, settings: Mapping[str, str]) -> tuple[int, str]:
+        """Exit code and output, with these settings and no others."""
+        for name, value in settings.items():
+            self._monkeypatch.setenv(name, value)
+        code = app.main(arguments)
+        said = self._capsys.readouterr()
+        return code, said.out + said.err
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refused:
+    return Refused(monkeypatch, capsys)
+
+
 def test_without_settings_every_problem_is_said_at_once(tmp_path: Path) -> None:
     code, said = run(home=tmp_path)
     assert code == 2
@@ -57,8 +87,8 @@ def test_without_settings_every_problem_is_said_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", ["web", "worker"])
-def test_web_and_worker_need_postgresql_and_say_so(verb: str, tmp_path: Path) -> None:
-    code, said = run(verb, settings=GOOD, home=tmp_path)
+def test_web_and_worker_need_postgresql_and_say_so(verb: str, tmp_path: Path, refused: Refused) -> None:
+    code, said = refused(verb, settings=GOOD | {"DATABASE_URL": f"sqlite:///{tmp_path / 'rollout.db'}"})
     assert code == 2
     assert "PostgreSQL" in said
 
@@ -79,10 +109,10 @@ def test_web_and_worker_need_postgresql_and_say_so(verb: str, tmp_path: Path) ->
     ],
 )
 def test_a_setting_that_does_not_fit_is_named_with_what_was_expected(
-    change: dict[str, str], said: str, tmp_path: Path
+    change: dict[str, str], said: str, tmp_path: Path, refused: Refused
 ) -> None:
     settings = {"DATABASE_URL": f"sqlite:///{tmp_path / 'rollout.db'}"} | GOOD | change
-    code, output = run(settings=settings)
+    code, output = refused(settings=settings)
     assert code == 2, output
     assert said in output
     assert "Traceback" not in output
@@ -112,7 +142,9 @@ def test_a_workspace_is_reached_in_one_way_only() -> None:
     assert "DATABRICKS_DEV_" in str(error.value)
 
 
-def test_the_sample_plan_is_accepted_and_a_broken_one_is_refused_by_file_and_line(tmp_path: Path) -> None:
+def test_the_sample_plan_is_accepted_and_a_broken_one_is_refused_by_file_and_line(
+    tmp_path: Path, refused: Refused
+) -> None:
     assert run("plan", "check", "sandbox/plan.yml") == (
         0,
         "sandbox/plan.yml: plan sandbox, 5 stages, 140 items: ok\n",
@@ -120,21 +152,22 @@ def test_the_sample_plan_is_accepted_and_a_broken_one_is_refused_by_file_and_lin
     broken = tmp_path / "broken.yml"
     text = (ROOT / "sandbox" / "plan.yml").read_text()
     broken.write_text(text.replace("kinds: [job]", "kinds: [jub]").replace("stages:", "stages:\n  nowhere: {}"))
-    code, said = run("plan", "check", str(broken))
+    code, said = refused("plan", "check", str(broken), settings={})
     assert code == 2
     assert f"{broken}:" in said
     assert "jub" in said
     assert "stages[5].sign_offs: is missing" in said
 
 
-def test_a_new_key_fits() -> None:
-    code, key = run("key")
+def test_a_new_key_fits(refused: Refused) -> None:
+    code, key = refused("key", settings={})
     assert code == 0
     Fernet(key.strip())
 
 
-def test_the_terminal_door_needs_a_named_operator_and_a_database_with_a_rollout(tmp_path: Path) -> None:
-    code, said = run("rollout", "status", settings=GOOD, home=tmp_path)
+def test_the_terminal_door_needs_a_database_with_a_rollout(tmp_path: Path, refused: Refused) -> None:
+    settings = GOOD | {"DATABASE_URL": f"sqlite:///{tmp_path / 'rollout.db'}"}
+    code, said = refused("rollout", "status", settings=settings)
     assert code == 2
     assert "database" in said
 
@@ -152,23 +185,28 @@ def start(settings: Mapping[str, str], home: Path) -> "subprocess.Popen[str]":
     )
 
 
+def says(output: IO[str], what: str) -> None:
+    """Read until a line says so; AssertionError when it ends before."""
+    for line in output:
+        if what in line:
+            return
+    raise AssertionError(f"it ended before it said {what!r}")
+
+
 def test_without_slack_and_databricks_it_runs_keeps_trying_refuses_a_second_self_and_stops(
     tmp_path: Path,
 ) -> None:
     process = start(GOOD, tmp_path)
     try:
         assert process.stdout is not None
-        for line in process.stdout:
-            if '"event": "ready"' in line:
-                break
-        else:
-            raise AssertionError("it ended before it was ready")
+        says(process.stdout, "Slack cannot be reached; trying again")  # by then it holds the database
         code, said = run(settings=GOOD, home=tmp_path)
         assert code == 2
         assert "another process" in said
         code, said = run("rollout", "--as", "U0SAND0004", "status", settings=GOOD, home=tmp_path)
         assert code == 0, said
         assert "dev" in said
+        says(process.stdout, '"event": "ready"')  # each workspace was asked until the patience with it ended
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0, "it finishes what is in hand, and gives the rest back"
     finally:

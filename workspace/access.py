@@ -10,12 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from databricks.sdk.config import Config
-
 from rollout.location import normal_host
 
 PROFILE_FILE: Final = "~/.databrickscfg"
-_SENSITIVE: Final = frozenset(a.name for a in Config.attributes() if a.sensitive)
 #: What the client decides itself, whatever a profile says.
 _OURS: Final = frozenset({"http_timeout_seconds", "retry_timeout_seconds", "debug_headers", "debug_truncate_bytes"})
 
@@ -30,7 +27,9 @@ class Access:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values that must not appear anywhere."""
-        return tuple(v for k, v in self.attributes.items() if k in _SENSITIVE and len(v) >= 4)
+        from workspace.sdk import SENSITIVE  # it takes half a second, and whoever only checks settings needs no secrets
+
+        return tuple(v for k, v in self.attributes.items() if k in SENSITIVE and len(v) >= 4)
 
 
 def access(

@@ -6,12 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from databricks.sdk.clock import Clock
-from databricks.sdk.core import ApiClient, Config
-
 from workspace.access import Access
 from workspace.errors import Forbidden, Incomplete, ReadOnly, Throttled, Unavailable, WorkspaceError, meaning
 from workspace.login import ClientCredentials
+from workspace.sdk import ApiClient, Clock, Config
 
 Json = dict[str, Any]
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Final
 
 import requests
-from databricks.sdk.errors import platform
-from databricks.sdk.errors.base import DatabricksError
+
+from workspace.sdk import DatabricksError, platform
 
 LONGEST_MESSAGE: Final = 300
 

@@ -1,6 +1,6 @@
 """Jobs (API 2.2). See ``workspace.kinds.Kind`` for what each function promises."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from workspace.compute import RUNTIME, as_set, tags_of, uses_of
 from workspace.compute import backup_of as copy_of
 from workspace.errors import Forbidden, Gone, Incomplete, Refused
 from workspace.in_place import in_use, stands_in
-from workspace.job_places import ENTRY_KEYS, entry, entry_with, field_at, inner, places, settings, tasks
+from workspace.job_places import ENTRY_KEYS, Place, entry, entry_with, field_at, inner, places, settings, tasks
 from workspace.job_plan import managed_elsewhere, plan
 from workspace.runs import seen_of
 from workspace.settling import Settled, Settlement
@@ -209,35 +209,35 @@ def _sorted_releases(raw: Raw) -> list[str]:
 
 
 def _found(raw: Mapping[str, Any]) -> Found:
-    name = settings(raw).get("name")
+    name, computes = settings(raw).get("name"), list(places(raw))
     return Found(
         kind="job",
         object_id=str(raw["job_id"]),
         name=str(name or raw["job_id"]),
         owner=raw.get("run_as_user_name") or raw.get("creator_user_name"),
-        runtimes=tuple(sorted({str(p.spec[RUNTIME]) for p in places(raw) if p.spec.get(RUNTIME)})),
+        runtimes=tuple(sorted({str(p.spec[RUNTIME]) for p in computes if p.spec.get(RUNTIME)})),
         state=_state(settings(raw)),
         raw=raw,
-        about=_about(raw),
+        about=_about(raw, computes),
     )
 
 
-def _about(raw: Raw) -> About:
+def _about(raw: Raw, computes: Sequence[Place]) -> About:
     tags = tags_of(settings(raw).get("tags"))
-    for place in places(raw):
+    for place in computes:
         tags = {**tags_of(place.spec.get("custom_tags")), **tags}
     return About(
         creator=raw.get("creator_user_name"),
         run_as=raw.get("run_as_user_name"),
         tags=tags,
-        uses=tuple(sorted(set(_uses(raw)))),
+        uses=tuple(sorted(set(_uses(raw, computes)))),
         managed=managed_elsewhere(raw),
     )
 
 
-def _uses(raw: Raw) -> Iterator[Use]:
+def _uses(raw: Raw, computes: Sequence[Place]) -> Iterator[Use]:
     """What a job shares with others: clusters it runs on, jobs and pipelines it starts, policies and pools."""
-    for place in places(raw):
+    for place in computes:
         yield from uses_of(place.spec)
     for task in tasks(raw):
         work = inner(task)

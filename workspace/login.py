@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import requests
-from databricks.sdk.core import Config
-from databricks.sdk.credentials_provider import CredentialsStrategy
 
 from workspace.errors import Forbidden, Throttled, Unavailable, WorkspaceError
+from workspace.sdk import Config, CredentialsStrategy
 
 #: A token is renewed when less than this many machine seconds are left of it.
 MARGIN: Final = 120.0

@@ -46,6 +46,9 @@ class Killing:
             raise PageError("The bot has just ended by itself.", 409) from None
         self._killed, self._back = (pid, self._ws.machine()), None
         self._times += 1
+        # Its connections end with it. The kernel says so a moment later, and until then it would look connected, or
+        # even back: another bot may have been started by then.
+        await self._ws.socket_mode.recycle("drop")
         self._ws.spawn(self._watch(self._times))
         self._ws.live.send("bot", connected=False)
         return self.told()

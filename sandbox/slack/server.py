@@ -268,7 +268,7 @@ class Slack:
         """A request as it stands."""
         return dict(self.get(f"requests/{request}"))
 
-    def until(self, request: str, fits: Callable[[Json], Any], seconds: float = 8.0) -> Json:
+    def until(self, request: str, fits: Callable[[Json], Any], seconds: float = 60.0) -> Json:
         """Look at a request again and again until it fits; AssertionError when it never does."""
         waited = threading.Event()
         for _ in range(int(seconds / 0.01)):

@@ -4,7 +4,6 @@ The bot runs with its real door behind signed HTTP, before the local Slack.
 """
 
 import json
-import socket
 import threading
 import time
 import urllib.parse
@@ -29,6 +28,7 @@ from storage.sealing import Sealer
 from tests.bot.harness import FakeDoor, settings_for, soon, started
 from tests.bot.test_http import a_command, send
 from tests.commands.world import PEOPLE, World
+from tests.ports import free_port
 
 S = StageState
 TEAM, PARTNER_TEAM, APP = "T0SANDBOX1", "T0PARTNER1", "A0ROLLOUT1"
@@ -116,11 +116,9 @@ class Stand:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     world = World(f"sqlite:///{tmp_path_factory.mktemp('attacked') / 'rollout.db'}")
-    limits = Limits(tiers={2: 10_000, 3: 10_000, 4: 10_000})
+    limits = Limits(tiers={2: 10_000, 3: 10_000, 4: 10_000}, ack_seconds=60.0, trigger_seconds=60.0)
     url = f"http://127.0.0.1:{port}/slack/events"
     with running(tmp_path_factory.mktemp("slack"), mode="http", bot_url=url, limits=limits) as slack:
         bot = build_app(settings_for(slack, mode="http", port=port), world.database, world.door)
@@ -204,7 +202,7 @@ def test_07_what_is_delivered_twice_counts_once(stand: Stand) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     soon(lambda: len(stand.sign_offs()) == 1)
     assert stand.wire(once, **{"X-Slack-Retry-Num": "1"}) == 200
     assert (

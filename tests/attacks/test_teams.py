@@ -1,6 +1,5 @@
 """Every way by which somebody could sign for a team that is not theirs: played against the running bot, and refused."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from storage.models import GroupMember, Target
 from tests.attacks.test_approvals import GUEST, Stand
 from tests.bot.harness import settings_for, soon, started
 from tests.commands.world import PEOPLE, ROOT, World, sandbox_plan
+from tests.ports import free_port
 
 BILLING, SEARCH = "S0BILLING1", "S0SEARCH01"
 
@@ -49,15 +49,13 @@ def planned(search: str = SEARCH) -> Plan:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     world = World(f"sqlite:///{tmp_path_factory.mktemp('teams') / 'rollout.db'}", plan=planned())
     with world.database.write() as session:
         rows = session.execute(select(Target).where(Target.stage_key == "canary").order_by(Target.id)).scalars()
         for target, team in zip(rows, ("billing", "search", None), strict=False):
             target.team = team
-    limits = Limits(tiers={2: 10_000, 3: 10_000, 4: 10_000})
+    limits = Limits(tiers={2: 10_000, 3: 10_000, 4: 10_000}, ack_seconds=60.0, trigger_seconds=60.0)
     url = f"http://127.0.0.1:{port}/slack/events"
     where: Path = tmp_path_factory.mktemp("slack")
     with running(where, mode="http", bot_url=url, limits=limits, cast=_cast()) as slack:

@@ -100,6 +100,10 @@ class FakeDoor:
         return Reply("home", (Paragraph(((f"home of {actor.user_id}",),)), Buttons((Button("Start", "start", {}),))))
 
 
+#: How long the local Slack keeps a trigger, and waits for an acknowledgement, in machine seconds.
+TRIGGER_SECONDS = 60.0
+
+
 def plan(groups: tuple[str, ...] = (), members: tuple[str, ...] = (PEOPLE["developer"],)) -> Plan:
     """A plan of one role and two stages."""
     stages = tuple(
@@ -137,7 +141,7 @@ def open_rollout(database: Database, made: Plan) -> tuple[int, list[int]]:
         return rollout.id, [stage.id for stage in stages]
 
 
-def soon(fits: Callable[[], Any], seconds: float = 6.0) -> Any:
+def soon(fits: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What ``fits`` gives once it is true; AssertionError when it never is."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -158,6 +162,8 @@ def settings_for(slack: Slack, **more: Any) -> BotSettings:
         "inbox_poll": 0.1,
         "sender_poll": 0.05,
         "card_gap": 0.2,
+        "lookup_seconds": 20.0,
+        "call_seconds": 20.0,
         "submission_margin": 0.15,
         "host": "127.0.0.1",
     }

@@ -34,7 +34,7 @@ from storage.database import Database
 from storage.models import Outbox, Target
 from tests.commands.world import NOW, PEOPLE, TEAM, World
 
-EXAMPLES = 40
+EXAMPLES, MANY = 12, 60
 STAGES = ("dev", "test", "staging", "canary", "full")
 EVIL = "<@UEVIL00001> <!channel> <!here> <https://evil.example|click> <#CEVIL00001> *bold* `code` :tada: &lt;!here&gt;"
 PIECES = (
@@ -208,16 +208,33 @@ def harmless(shown: dict[str, Any]) -> None:
             assert mark not in said, said
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+def tries(examples: int) -> settings:
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+
+
+@tries(EXAMPLES)
 @given(random=st.randoms(use_true_random=True))
 def test_whatever_is_pressed_is_answered_and_draws_nothing_that_was_typed(prepared: Path, random: Random) -> None:
+    _pressed(prepared, random)
+
+
+@pytest.mark.soak
+@tries(MANY)
+@given(random=st.randoms(use_true_random=True))
+def test_whatever_is_pressed_very_often_is_answered_and_draws_nothing_that_was_typed(
+    prepared: Path, random: Random
+) -> None:
+    _pressed(prepared, random)
+
+
+def _pressed(prepared: Path, random: Random) -> None:
     monkey = Monkey(random)
     made = [monkey.press() for _ in range(5)]
     path = prepared.with_name("copy.db")

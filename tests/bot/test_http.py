@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import shutil
 import time
 import urllib.error
 import urllib.parse
@@ -15,25 +16,23 @@ from slack_sdk.signature import SignatureVerifier
 from sqlalchemy.exc import OperationalError
 
 from bot.build import Bot, NoSlack, build_app
+from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack, running
 from storage.database import Database
-from storage.migrate import migrate
-from tests.bot.harness import PEOPLE, SUPPORT, FakeDoor, settings_for, soon, started
+from tests.bot.harness import PEOPLE, SUPPORT, TRIGGER_SECONDS, FakeDoor, settings_for, soon, started
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Slack, Bot, FakeDoor]]:
+def served(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[tuple[Slack, Bot, FakeDoor]]:
     """The local Slack with signed HTTP, and the bot behind it."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    database = Database(f"sqlite:///{tmp_path_factory.mktemp('bot') / 'rollout.db'}")
-    migrate(database)
+    port = free_port()
+    file = shutil.copyfile(sqlite_template, tmp_path_factory.mktemp("bot") / "rollout.db")
+    database = Database(f"sqlite:///{file}")
     door = FakeDoor()
     url = f"http://127.0.0.1:{port}/slack/events"
-    with running(tmp_path_factory.mktemp("slack"), mode="http", bot_url=url) as slack:
+    limits = Limits(ack_seconds=TRIGGER_SECONDS, trigger_seconds=TRIGGER_SECONDS)
+    with running(tmp_path_factory.mktemp("slack"), mode="http", bot_url=url, limits=limits) as slack:
         bot = build_app(settings_for(slack, mode="http", port=port), database, door)
         assert bot.port == port
         with started(bot):
@@ -60,7 +59,7 @@ def send(bot: Bot, body: str, secret: str, **headers: str) -> tuple[int, str]:
     }
     request = urllib.request.Request(f"http://127.0.0.1:{bot.port}/slack/events", body.encode(), sent)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -179,7 +178,7 @@ def test_unsigned_stale_and_malformed_requests_get_401(served: tuple[Slack, Bot,
 
 def test_a_body_that_is_too_large_is_refused(served: tuple[Slack, Bot, FakeDoor], door: FakeDoor) -> None:
     _, bot, _ = served
-    connection = http.client.HTTPConnection("127.0.0.1", bot.port or 0, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", bot.port or 0, timeout=60)
     connection.putrequest("POST", "/slack/events")
     connection.putheader("Content-Length", "1100000")
     connection.endheaders()
@@ -210,7 +209,7 @@ def test_health_and_readiness(served: tuple[Slack, Bot, FakeDoor]) -> None:
 def get(bot: Bot, page: str) -> tuple[int, Any]:
     """GET a page of the bot."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{bot.port}/{page}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{bot.port}/{page}", timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

@@ -11,7 +11,6 @@ from commands.reply import Reply
 from sandbox.slack.server import Slack
 from storage import inbox
 from storage.database import Database
-from storage.migrate import migrate
 from storage.models import Inbox
 from tests.bot.harness import PEOPLE, SUPPORT, FakeDoor, settings_for, soon, started
 
@@ -136,9 +135,8 @@ def test_an_act_that_is_refused_the_second_time_says_that_it_may_have_taken_effe
     assert "may have taken effect the first time" in str(answer["blocks"])
 
 
-def test_two_replicas_share_a_backlog_and_do_nothing_twice(slack: Slack, postgresql_url: str) -> None:
-    database = Database(postgresql_url)
-    migrate(database)
+def test_two_replicas_share_a_backlog_and_do_nothing_twice(slack: Slack, migrated_postgresql_url: str) -> None:
+    database = Database(migrated_postgresql_url)
     taken = [store(database, f"k{i}", owner="dead", seconds=-1.0) for i in range(20)]
     with database.write() as session:
         for i, press in enumerate(taken):

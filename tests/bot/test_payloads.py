@@ -5,7 +5,6 @@ A payload is one that Slack sends, with parts left out, replaced by something el
 
 import copy
 import json
-import socket
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from tests.bot.harness import settings_for, soon, started
 from tests.bot.test_fuzz import EVIL, ODD, PIECES, STAGES
 from tests.bot.test_http import send
 from tests.commands.world import PEOPLE, TEAM, World
+from tests.ports import free_port
 
 AT_ONCE = 20
 NOBODY_THERE = ("channel_not_found", "user_not_found")  # how Slack says that somebody made up cannot be answered
@@ -75,12 +75,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     world = World(f"sqlite:///{directory / 'rollout.db'}")
     world.passed("dev")
     world.started("test", StageState.REVIEW)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}/slack/events"
     # Nobody talks to a bot so fast: what is measured here is no rate.
-    limits = Limits(tiers={2: 100_000, 3: 100_000, 4: 100_000}, post_burst=100_000)
+    limits = Limits(
+        tiers={2: 100_000, 3: 100_000, 4: 100_000}, post_burst=100_000, ack_seconds=60.0, trigger_seconds=60.0
+    )
     with running(directory / "slack", mode="http", bot_url=url, limits=limits) as slack:
         bot = build_app(settings_for(slack, mode="http", port=port), world.database, world.door)
         with started(bot):

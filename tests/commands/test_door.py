@@ -48,7 +48,7 @@ def test_two_people_who_start_at_once_are_told_apart(world: World) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert sorted((r.refused or "started") for r in replies) in (["stage_busy", "started"], ["stale_view", "started"])
 
 

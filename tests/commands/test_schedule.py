@@ -153,14 +153,14 @@ def test_two_replicas_begin_it_once_and_a_restart_forgets_nothing(world: World) 
     gate = threading.Barrier(2)
 
     def replica(database: Database) -> None:
-        gate.wait(10)
+        gate.wait(60)
         began.append(intents_schedule.begin_due(database, LATER))
 
     threads = [threading.Thread(target=replica, args=(database,)) for database in both]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     for database in both:
         database.close()
     assert sorted(began) == [0, 1]

@@ -388,7 +388,7 @@ def test_two_replicas_leave_a_team_behind_once(migrated_url: str) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert failed == []
     assert len(world.actions("canary", ActionKind.REVERT)) == 2
     assert len([e for e in world.events() if e.kind == "team_unsigned"]) == 2

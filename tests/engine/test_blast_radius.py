@@ -393,7 +393,7 @@ def _passes(made: World, number: int) -> None:
         engine.pass_once = counted  # type: ignore[method-assign]
         for _ in range(number):
             engine.wake()
-            assert done.acquire(timeout=20)
+            assert done.acquire(timeout=60)
 
 
 def test_resume_needs_the_role_that_the_plan_names(bench: Desk) -> None:

@@ -151,7 +151,7 @@ def test_a_replica_that_freezes_past_its_lease_writes_nothing_when_it_thaws(
     monkeypatch.setattr(clusters, "read", read)
     monkeypatch.setattr(clusters, "apply", apply)
     fleet.start("first")
-    assert gate.frozen.wait(30)
+    assert gate.frozen.wait(60)
     with fleet.database.read() as session:
         held = session.execute(
             select(Action.id).where(Action.kind == ActionKind.CHANGE, Action.owner == "one")

@@ -36,7 +36,7 @@ def test_a_call_that_hangs_does_not_hold_up_the_stop(bench: Desk) -> None:
     bench.kind.on_read = hang
     engine = Engine(bench.parts)
     engine.start()
-    assert hanging.wait(20)
+    assert hanging.wait(60)
     began = time.monotonic()
     engine.stop(1.0)
     assert time.monotonic() - began < 3
@@ -55,7 +55,7 @@ def test_a_call_in_hand_is_finished_before_the_engine_stops(bench: Desk) -> None
     bench.kind.on_read = read
     engine = Engine(bench.parts)
     engine.start()
-    assert reading.wait(20)
+    assert reading.wait(60)
     threading.Timer(0.2, release.set).start()
     engine.stop(20.0)
     assert bench.get(action).state == "done"
@@ -82,7 +82,7 @@ def test_a_pool_runs_so_many_at_once_and_drops_what_waits_when_it_is_closed() ->
 
     def work(number: int) -> None:
         began.release()
-        gate.wait(20)
+        gate.wait(60)
         ran.append(number)
 
     for number in range(5):

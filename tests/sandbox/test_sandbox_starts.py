@@ -33,5 +33,5 @@ def test_the_printed_settings_open_both_doors(tmp_path: Path, mode: str) -> None
             assert list(WorkspaceClient(host=host, token=token).clusters.list())
     finally:
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     assert ("PORT" in settings) is (mode == "http")

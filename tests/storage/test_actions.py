@@ -81,7 +81,7 @@ def test_claims_lock_stages_in_the_order_in_which_people_lock_them(
             other.start()
             _somebody_waits(migrated_postgresql_url)
             lock_stage(session, second)  # a deadlock if the claim held it already
-        other.join(10)
+        other.join(60)
         assert [c.target_name for c in claimed] == ["b", "a"]
 
 

@@ -74,7 +74,7 @@ def at_once(*acts: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     return results
 
 
@@ -165,7 +165,7 @@ def test_an_act_and_the_engine_at_the_same_stage_do_not_deadlock(world: World) -
         return "done"
 
     def person() -> Any:
-        holds_stage.wait(5)
+        holds_stage.wait(60)
         return start(world, confirm=shown)
 
     assert at_once(engine, person) == ["done", Started("dev", 3)]

@@ -32,7 +32,7 @@ def together(*acts: Callable[[], Any]) -> list[Any]:
     ready, given = threading.Barrier(len(acts)), [None] * len(acts)
 
     def run(index: int) -> None:
-        ready.wait(10)
+        ready.wait(60)
         try:
             given[index] = acts[index]()
         except Exception as error:
@@ -42,7 +42,7 @@ def together(*acts: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     return given
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import inspect
 from storage import models  # noqa: F401  the tables register themselves
 from storage.base import Base
 from storage.database import Database, normalised
-from storage.migrate import config, downgrade, migrate, pending
+from storage.migrate import config, downgrade, migrate, pending, revisions
 
 
 @pytest.fixture
@@ -41,6 +41,11 @@ def test_the_migrations_make_exactly_the_tables_of_the_models(database: Database
 
 def test_there_is_one_head() -> None:
     assert len(ScriptDirectory.from_config(config()).get_heads()) == 1
+
+
+def test_the_revisions_read_off_the_files_are_alembics() -> None:
+    scripts = ScriptDirectory.from_config(config())
+    assert revisions() == [script.revision for script in reversed(list(scripts.walk_revisions()))]
 
 
 def test_two_replicas_may_migrate_at_once(postgresql_url: str) -> None:

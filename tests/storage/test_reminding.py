@@ -86,7 +86,7 @@ def test_many_replicas_at_the_same_moment_queue_it_once(world: World) -> None:
 
     def run() -> None:
         try:
-            ready.wait(10)
+            ready.wait(60)
             made.append(remind(world))
         except BaseException as error:
             failed.append(error)
@@ -95,7 +95,7 @@ def test_many_replicas_at_the_same_moment_queue_it_once(world: World) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert failed == []
     assert sorted(made) == [0, 0, 0, 2]
     assert len(letters(world)) == 2

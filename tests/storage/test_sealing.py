@@ -297,14 +297,14 @@ def test_any_number_of_sealers_at_once_make_one_chain(database: Database, migrat
 
     def seals(one: Database) -> None:
         try:
-            gate.wait(10)
+            gate.wait(60)
             for _ in range(30):
                 sealing.seal(one, 1, 7)  # without the lease: the chain must not rest on it
         except BaseException as error:
             failed.append(error)
 
     def writes() -> None:
-        gate.wait(10)
+        gate.wait(60)
         for _ in range(20):
             add(database, 5)
 

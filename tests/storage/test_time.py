@@ -100,12 +100,11 @@ def test_a_writer_that_waits_gets_its_turn_before_one_that_comes_again(sqlite: D
             with sqlite.write() as session:
                 session.execute(select(Workspace.id)).first()
                 turns[0] += 1
-                waiting.wait(5)
+                waiting.wait(60)
                 time.sleep(0.005)
 
     def patient() -> None:
         asked = turns[0]
-        waiting.set()
         with sqlite.write():
             behind.append(turns[0] - asked)
         served.set()
@@ -116,9 +115,12 @@ def test_a_writer_that_waits_gets_its_turn_before_one_that_comes_again(sqlite: D
         time.sleep(0.001)
     second = threading.Thread(target=patient)
     second.start()
-    second.join(20)
+    while not sqlite._writers._waiting:  # it has asked, and the other one has its turn until it is told to go on
+        time.sleep(0.001)
+    waiting.set()
+    second.join(60)
     served.set()
-    first.join(20)
+    first.join(60)
     assert behind, "it never got its turn"
     assert behind[0] <= 1
 

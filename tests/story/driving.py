@@ -45,7 +45,7 @@ class Sandbox:
         """SIGTERM; the exit code."""
         assert self.bot is not None
         self.bot.terminate()
-        code = self.bot.wait(15)
+        code = self.bot.wait(60)
         self.bot = None
         return code
 
@@ -79,14 +79,14 @@ class Sandbox:
     # -- the world -----------------------------------------------------------------------------------------------------
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}/sandbox/{path}", timeout=10) as response:
+        with urllib.request.urlopen(f"{self.url}/sandbox/{path}", timeout=60) as response:
             return json.load(response)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         request = urllib.request.Request(
             f"{self.url}/sandbox/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)
 
     def step(self, seconds: float) -> None:
@@ -103,7 +103,7 @@ class Sandbox:
     def admin(self, path: str) -> Any:
         """The admin API of the local Databricks."""
         host = next(v for k, v in self.settings.items() if k.startswith("DATABRICKS_") and k.endswith("_HOST"))
-        with urllib.request.urlopen(f"{host}/sandbox/{path}", timeout=10) as response:
+        with urllib.request.urlopen(f"{host}/sandbox/{path}", timeout=60) as response:
             return json.load(response)
 
     def query(self, sql: str, *values: Any) -> list[Any]:
@@ -111,7 +111,7 @@ class Sandbox:
         if not self.database.exists():
             return [(0,)]
         try:
-            connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=5)
+            connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=60)
         except sqlite3.Error:
             return [(0,)]
         try:
@@ -167,4 +167,4 @@ def sandbox(
             made.bot.kill()
             made.bot.wait()
         process.terminate()
-        process.wait(15)
+        process.wait(60)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 
 README_PICTURE = ROOT / "docs" / "images" / "story.png"
 PICTURE_BYTES = 300_000
-WAIT = 15_000
+WAIT = 60_000
 CHANNEL = "C0SUPPORT1"
 Open = Callable[..., Page]
 Keep = Callable[..., None]
@@ -132,7 +132,7 @@ def slow_jobs(world: Sandbox, seconds: float) -> Iterator[None]:
     def ask(body: dict[str, Any]) -> None:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{host}/sandbox/faults", json.dumps(body).encode(), headers)
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=60).close()
 
     ask({"path": "/api/2.*/jobs/*", "method": "POST", "kind": "slow", "seconds": seconds})
     yield
@@ -332,5 +332,5 @@ def test_the_picture_of_the_readme_is_there_and_small() -> None:
 
 def test_a_browser_never_mixes_old_and_new_files_of_the_page(world: Sandbox) -> None:
     for path in ("", "page/js/main.js", "page/css/base.css"):
-        with urllib.request.urlopen(f"{world.url}/{path}", timeout=10) as response:
+        with urllib.request.urlopen(f"{world.url}/{path}", timeout=60) as response:
             assert response.headers["Cache-Control"] == "no-cache"

@@ -59,7 +59,7 @@ def slow_down(world: Sandbox, seconds: float) -> None:
     host = next(v for k, v in world.settings.items() if k.startswith("DATABRICKS_") and k.endswith("_HOST"))
     body = json.dumps({"path": "/api/2.*", "kind": "slow", "rate": 1.0, "seconds": seconds}).encode()
     request = urllib.request.Request(f"{host}/sandbox/faults", body, {"Content-Type": "application/json"})
-    urllib.request.urlopen(request, timeout=10).close()
+    urllib.request.urlopen(request, timeout=60).close()
 
 
 def backups(world: Sandbox) -> dict[tuple[int, int], tuple[int, bytes]]:

@@ -43,10 +43,10 @@ def test_a_worker_is_killed_and_the_other_ends_the_stage(tmp_path: Path, postgre
 
     with sandbox(tmp_path, "--mode", "http", settings=settings) as world, ExitStack() as running:
         with process(world, "worker") as early:
-            assert early.wait(20) == 2, "without the schema a worker says what to run"
+            assert early.wait(60) == 2, "without the schema a worker says what to run"
         assert "python app.py migrate" in world.log()
         with process(world, "migrate") as migration:
-            assert migration.wait(30) == 0
+            assert migration.wait(60) == 0
         doomed = running.enter_context(process(world, "worker"))
         world.until(lambda: ask("SELECT count(looked_at) FROM workspace") == [(4,)], "the first look", 60)
         survivor = running.enter_context(process(world, "worker"))
@@ -67,14 +67,14 @@ def test_a_worker_is_killed_and_the_other_ends_the_stage(tmp_path: Path, postgre
         assert "has passed" in world.say("developer", "--click", "Approve dev")
         for part in (web, survivor):
             part.terminate()
-            assert part.wait(12) == 0
+            assert part.wait(60) == 0
     engine.dispose()
 
 
 def ready(port: str) -> bool:
     """Whether a part of the bot says that it can do its work."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=60) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -84,6 +84,6 @@ def test_the_health_pages_answer_in_http_mode(tmp_path: Path) -> None:
     with sandbox(tmp_path, "--mode", "http") as world:
         world.start_bot()
         for path in ("/healthz", "/readyz"):
-            with urllib.request.urlopen(f"http://127.0.0.1:{world.settings['PORT']}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{world.settings['PORT']}{path}", timeout=60) as answer:
                 assert answer.status == 200
         assert world.stop_bot() == 0

@@ -25,7 +25,7 @@ class Told:
         self.url, self.lines = url, lines
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}/sandbox/{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/sandbox/{path}", timeout=60) as answer:
             return json.load(answer)
 
     def cards(self) -> dict[str, dict[str, Any]]:
@@ -64,7 +64,7 @@ def tell(tmp_path: Path) -> Callable[..., Any]:
             yield Told(lines[-1].split()[1], lines)
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
 
     return telling
 

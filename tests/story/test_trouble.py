@@ -16,7 +16,7 @@ from tests.sandbox.page.test_gallery import OVERFLOWS
 from tests.story.driving import ROOT
 
 pytestmark = pytest.mark.browser
-WAIT = 30_000
+WAIT = 60_000
 RESTART = 90_000  # a whole start of the bot, on a machine that has other work
 
 
@@ -31,7 +31,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield next(line.split()[1] for line in process.stdout if line.startswith("ready: "))
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def page(chromium: Browser, url: str) -> Iterator[Page]:
 
 def weather(url: str) -> list[dict[str, Any]]:
     """What is set on the Databricks side."""
-    with urllib.request.urlopen(f"{url}/sandbox/weather", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}/sandbox/weather", timeout=60) as answer:
         return list(json.load(answer)["faults"])
 
 

@@ -82,7 +82,7 @@ def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
 
         def reply(self, answer: Answer) -> None:
             if answer.fault == "silent":
-                script.released.wait(10)
+                script.released.wait(60)
                 self.close_connection = True
                 return
             if answer.fault == "reset":

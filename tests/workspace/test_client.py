@@ -1,7 +1,6 @@
 """The client against real sockets: what a write sends, what a read repeats, what errors mean and do not tell."""
 
 import contextlib
-import socket
 import threading
 import time
 import traceback
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from rollout.change import SUPPORTS, Change, Upgrade
+from tests.ports import free_port
 from tests.workspace.scripted import TOKEN, Answer, Script
 from workspace.access import access
 from workspace.client import PREPARE_LIMIT, Client
@@ -177,9 +177,7 @@ def test_a_post_that_reads_is_repeated_too(script: Script, client: Client) -> No
 
 @pytest.fixture
 def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 def test_nobody_there_means_that_nothing_was_sent(closed_port: int) -> None:

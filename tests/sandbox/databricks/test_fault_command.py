@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,17 +13,14 @@ from sandbox import fault
 from sandbox.databricks.databricks import Databricks
 from sandbox.databricks.faults import KINDS
 from sandbox.databricks.server import running
+from tests.ports import free_port
 
 
 @pytest.fixture
 def port(tiny: dict[str, Any]) -> Iterator[int]:
     """The page's port of a sandbox whose Databricks runs at the port after it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free: int = probe.getsockname()[1]
-    with running(tiny, port=free) as found:
-        assert found.admin.endswith(f":{free}")
-        yield free - 1
+    with running(tiny) as found:
+        yield int(found.admin.rpartition(":")[2]) - 1
 
 
 def test_a_fault_is_set_shown_and_removed(port: int, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,7 +28,7 @@ def test_a_fault_is_set_shown_and_removed(port: int, capsys: pytest.CaptureFixtu
     narrow = ["--rate", "0.5", "--workspace", "dev", "--method", "GET", "--times", "2", "--retry-after", "3"]
     assert fault.main([*on, "--path", "/api/2.1/clusters/*", "--kind", "429", *narrow, "--seed", "4"]) == 0
     assert fault.main([*on, "--path", "/api/2.2/*", "--kind", "eventual", "--reads", "2"]) == 0
-    (rule, late) = requests.get(f"http://127.0.0.1:{port + 1}/sandbox/faults", timeout=5).json()["faults"]
+    (rule, late) = requests.get(f"http://127.0.0.1:{port + 1}/sandbox/faults", timeout=60).json()["faults"]
     assert rule == {**rule, "kind": "429", "rate": 0.5, "workspace": "dev", "method": "GET", "times": 2, "seed": 4}
     assert (rule["retry_after"], late["reads"]) == (3, 2)
     capsys.readouterr()
@@ -78,9 +74,7 @@ def test_a_command_that_makes_no_sense_says_why(
 
 
 def test_without_a_sandbox_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
+    free = free_port()
     assert fault.main(["--on", "slack", "--port", str(free), "--list"]) == 1
     assert f"No local Slack answers at http://127.0.0.1:{free}" in capsys.readouterr().err
 

@@ -188,7 +188,7 @@ def test_a_fresh_run_is_not_there_until_the_seconds_are_over_or_the_weather_is_f
         w.jobs.get_run(run_id)
     assert list(w.jobs.list_runs(job_id=job("manual"))) == []
     assert list(w.jobs.list_runs(active_only=True, job_id=job("manual"))) == []
-    requests.delete(f"{databricks.admin}/sandbox/faults", timeout=5)
+    requests.delete(f"{databricks.admin}/sandbox/faults", timeout=60)
     assert w.jobs.get_run(run_id).run_id == run_id
 
 
@@ -214,21 +214,21 @@ def test_seconds_of_an_eventual_read_are_of_the_machine(
 def test_one_fault_is_removed_by_its_number(databricks: Databricks) -> None:
     address = f"{databricks.admin}/sandbox/faults"
     rules = [{"kind": "500", "path": "/a"}, {"kind": "503", "path": "/b"}]
-    first = requests.post(address, json={"faults": rules}, timeout=5).json()["faults"][0]["number"]
-    left = requests.post(address, json={"clear": first}, timeout=5).json()["faults"]
+    first = requests.post(address, json={"faults": rules}, timeout=60).json()["faults"][0]["number"]
+    left = requests.post(address, json={"clear": first}, timeout=60).json()["faults"]
     assert [rule["path"] for rule in left] == ["/b"]
-    again = requests.post(address, json={"clear": first}, timeout=5)
+    again = requests.post(address, json={"clear": first}, timeout=60)
     assert (again.status_code, again.json()["message"]) == (400, f"there is no fault number {first}")
 
 
 def test_faults_are_set_listed_and_cleared_over_http(databricks: Databricks, w: WorkspaceClient) -> None:
     address = f"{databricks.admin}/sandbox/faults"
     rule: Any = {"path": "/api/2.2/*", "kind": "403", "rate": 1}
-    assert requests.post(address, json=rule, timeout=5).json()["faults"][0]["path"] == "/api/2.2/*"
+    assert requests.post(address, json=rule, timeout=60).json()["faults"][0]["path"] == "/api/2.2/*"
     with pytest.raises(PermissionDenied):
         list(w.jobs.list())
-    assert requests.get(address, timeout=5).json()["faults"][0]["hits"] == 1
-    assert requests.post(address, json={"clear": True}, timeout=5).json() == {"faults": []}
+    assert requests.get(address, timeout=60).json()["faults"][0]["hits"] == 1
+    assert requests.post(address, json={"clear": True}, timeout=60).json() == {"faults": []}
     assert len(list(w.jobs.list())) > 1
 
 
@@ -244,6 +244,6 @@ def test_faults_are_set_listed_and_cleared_over_http(databricks: Databricks, w: 
 def test_a_fault_that_makes_no_sense_is_refused_with_a_sentence(
     databricks: Databricks, rule: dict[str, Any], message: str
 ) -> None:
-    answer = requests.post(f"{databricks.admin}/sandbox/faults", json=rule, timeout=5)
+    answer = requests.post(f"{databricks.admin}/sandbox/faults", json=rule, timeout=60)
     assert answer.status_code == 400
     assert message in answer.json()["message"]

@@ -164,7 +164,7 @@ def ask(databricks: Databricks, method: str, path: str, body: Any, session: requ
         query = {name: str(value) for name, value in body.items()}
     content = None if method == "GET" else body
     headers = {"Authorization": f"Bearer {ws.token}"}
-    answer = session.request(method, f"{ws.host}{path}", params=query, json=content, headers=headers, timeout=20)
+    answer = session.request(method, f"{ws.host}{path}", params=query, json=content, headers=headers, timeout=60)
     assert answer.status_code != 500, (answer.text, body)
     if answer.status_code >= 400:
         assert answer.json()["error_code"]

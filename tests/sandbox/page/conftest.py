@@ -42,7 +42,7 @@ def visit(chromium: "Browser", local: Local) -> Iterator[Open]:
     def open_page(person: str, channel: str = "", width: int = 1280, height: int = 800, dark: bool = False) -> "Page":
         scheme = "dark" if dark else "light"
         page = chromium.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: problems.append(str(error)))
         pages.append(page)
         page.goto(f"{local.url}/?as={person}" + (f"&channel={channel}" if channel else ""))

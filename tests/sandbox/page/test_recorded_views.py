@@ -33,7 +33,7 @@ def test_there_are_views_of_every_surface() -> None:
     assert {view["surface"] for view in recorded()} == {"message", "modal", "home"}
 
 
-@pytest.mark.parametrize(("width", "dark"), [(640, False), (360, False), (640, True)])
+@pytest.mark.parametrize(("width", "dark"), [(640, False), (360, True)])
 def test_no_view_of_the_bot_flows_over_or_is_cut(visit: Open, artefacts: Path, width: int, dark: bool) -> None:
     views = recorded()
     wrong: dict[str, list[str]] = {}

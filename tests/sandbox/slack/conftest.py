@@ -12,6 +12,7 @@ import pytest
 from slack_sdk import WebClient
 
 from sandbox.slack import manifest as manifests
+from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack, running
 from tests.sandbox.slack.playing import Machine, RawBot, manifest
 
@@ -36,6 +37,7 @@ def start(tmp_path: Path, machine: Machine, closer: ThreadPoolExecutor) -> Itera
     def starting(**options: Any) -> Slack:
         granted = manifests.load(options.pop("manifest", None) or manifest())
         directory = options.pop("state", tmp_path / "state")
+        options.setdefault("limits", Limits(ack_seconds=60.0))  # late is only what a test makes late
         return stack.enter_context(running(directory, manifest=granted, machine=machine, **options))
 
     yield starting

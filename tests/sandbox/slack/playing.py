@@ -113,7 +113,7 @@ def connect_sdk(slack: Slack, client: SocketModeClient) -> None:
 def connected(slack: Slack) -> None:
     """Wait until the bot can be reached."""
     waited = threading.Event()
-    for _ in range(800):
+    for _ in range(6000):
         if slack.get("state", **{"as": "qa"})["bot"]["connected"]:
             return
         waited.wait(0.01)
@@ -130,6 +130,12 @@ def leave(slack: Slack, client: SocketModeClient) -> None:
         client.close()
 
 
+def acknowledged_within(slack: Slack, seconds: float) -> None:
+    """From now on Slack waits so long for an acknowledgement. What a test does not want late gets a minute: how slow
+    the machine is just then is not what it is about."""
+    object.__setattr__(slack.workspace.limits, "ack_seconds", seconds)
+
+
 class RawBot:
     """A bot on a bare websocket: it notes envelopes, and acknowledges when and how a test says."""
 
@@ -140,7 +146,7 @@ class RawBot:
         self.envelopes: queue.Queue[Json] = queue.Queue()
         self.closed = threading.Event()
         self.answer = answer
-        self.hello = json.loads(self.socket.recv(timeout=3))
+        self.hello = json.loads(self.socket.recv(timeout=60))
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -158,7 +164,7 @@ class RawBot:
         message = {"envelope_id": envelope["envelope_id"]}
         self.socket.send(json.dumps(message if payload is None else {**message, "payload": payload}))
 
-    def next(self, seconds: float = 4.0) -> Json:
+    def next(self, seconds: float = 60.0) -> Json:
         """The next envelope."""
         return self.envelopes.get(timeout=seconds)
 

@@ -14,9 +14,7 @@ from slack_sdk.signature import SignatureVerifier
 
 from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack
-from tests.sandbox.slack.playing import SUPPORT, HttpBot, RawBot, actions, button, manifest
-
-QUICK = Limits(ack_seconds=0.3, event_retry_delays=(0.0, 0.01, 0.02))
+from tests.sandbox.slack.playing import SUPPORT, HttpBot, RawBot, acknowledged_within, actions, button, manifest
 
 
 @pytest.fixture
@@ -28,7 +26,7 @@ def http() -> Iterator[HttpBot]:
 
 @pytest.fixture
 def signed(start: Callable[..., Slack], http: HttpBot) -> Slack:
-    return start(mode="http", bot_url=http.url, limits=QUICK)
+    return start(mode="http", bot_url=http.url, limits=Limits(ack_seconds=60.0, event_retry_delays=(0.0, 0.01, 0.02)))
 
 
 def open_home(slack: Slack) -> str:
@@ -38,7 +36,7 @@ def open_home(slack: Slack) -> str:
 @pytest.mark.conforms("slack-signature")
 def test_a_command_is_a_signed_form(signed: Slack, http: HttpBot) -> None:
     signed.until(signed.command("qa", "/rollout status"), lambda r: r["acknowledged"])
-    headers, body = http.requests.get(timeout=3)
+    headers, body = http.requests.get(timeout=60)
     assert headers["content-type"] == "application/x-www-form-urlencoded"
     assert parse_qs(body.decode())["text"] == ["status"]
     assert SignatureVerifier(signed.signing_secret).is_valid_request(body, headers)
@@ -50,7 +48,7 @@ def test_a_press_is_a_payload_field(signed: Slack, http: HttpBot) -> None:
     client = WebClient(signed.bot_token, base_url=signed.api_url)
     ts = client.chat_postMessage(channel=SUPPORT, text="x", blocks=[actions(button())])["ts"]
     signed.post("act", **{"as": "qa", "container": {"channel": SUPPORT, "ts": ts}, "action_id": "press"})
-    payload = json.loads(parse_qs(http.requests.get(timeout=3)[1].decode())["payload"][0])
+    payload = json.loads(parse_qs(http.requests.get(timeout=60)[1].decode())["payload"][0])
     assert (payload["type"], payload["actions"][0]["action_id"]) == ("block_actions", "press")
 
 
@@ -96,10 +94,11 @@ def test_a_bot_that_is_slow_is_a_timeout(signed: Slack, http: HttpBot) -> None:
     done = threading.Event()
 
     def late(headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
-        done.wait(2)
+        done.wait(60)
         return 200, {}, b""
 
     http.answer = late
+    acknowledged_within(signed, 0.3)
     seen = signed.until(signed.command("qa", "/rollout"), lambda r: r["error"])
     done.set()
     assert (seen["error"], seen["acknowledged"]) == ("operation_timeout", None)
@@ -109,7 +108,7 @@ def test_a_bot_that_is_slow_is_a_timeout(signed: Slack, http: HttpBot) -> None:
 def test_an_event_is_json_and_is_retried_three_times(signed: Slack, http: HttpBot) -> None:
     http.answer = lambda h, b: (500, {}, b"")
     open_home(signed)
-    calls = [http.requests.get(timeout=3) for _ in range(4)]
+    calls = [http.requests.get(timeout=60) for _ in range(4)]
     assert [headers.get("x-slack-retry-num") for headers, _ in calls] == [None, "1", "2", "3"]
     assert calls[1][0]["x-slack-retry-reason"] == "http_error"
     bodies = [json.loads(body) for _, body in calls]
@@ -129,7 +128,7 @@ def test_an_event_is_acknowledged_by_any_2xx_and_a_command_only_by_200(signed: S
 @pytest.mark.conforms("slack-home-opened-for-both-tabs")
 def test_opening_the_messages_tab_is_the_same_event_with_another_tab(signed: Slack, http: HttpBot) -> None:
     request = signed.get("home", **{"as": "qa", "open": "1", "tab": "messages"})["request"]
-    event = json.loads(http.requests.get(timeout=3)[1])["event"]
+    event = json.loads(http.requests.get(timeout=60)[1])["event"]
     assert (event["type"], event["tab"], "view" in event) == ("app_home_opened", "messages", False)
     signed.until(request, lambda r: r["acknowledged"])
     with pytest.raises(LookupError, match="must be home or messages"):
@@ -148,15 +147,15 @@ def test_an_acknowledged_event_is_not_retried(signed: Slack, http: HttpBot) -> N
 def test_an_app_can_refuse_retries(signed: Slack, http: HttpBot) -> None:
     http.answer = lambda h, b: (500, {"X-Slack-No-Retry": "1"}, b"")
     open_home(signed)
-    http.requests.get(timeout=3)
+    http.requests.get(timeout=60)
     signed.until(signed.command("qa", "/rollout"), lambda r: r["error"])
-    assert b"event_id" not in http.requests.get(timeout=3)[1]
+    assert b"event_id" not in http.requests.get(timeout=60)[1]
     assert http.requests.empty()
 
 
 @pytest.mark.conforms("slack-socket-retry-fields")
 def test_events_in_socket_mode_say_which_attempt_it_is(start: Callable[..., Slack]) -> None:
-    slack = start(limits=QUICK)
+    slack = start(limits=Limits(ack_seconds=0.3, event_retry_delays=(0.0, 0.01, 0.02)))
     bot = RawBot(slack)
     open_home(slack)
     envelopes = [bot.next() for _ in range(4)]

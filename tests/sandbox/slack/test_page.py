@@ -60,7 +60,7 @@ def live(slack: Slack, person: str = "qa") -> ClientConnection:
 def push(socket: ClientConnection, kind: str) -> Json:
     """The next push of a kind."""
     while True:
-        found: Json = json.loads(socket.recv(timeout=4))
+        found: Json = json.loads(socket.recv(timeout=60))
         if found["type"] == kind:
             return found
 

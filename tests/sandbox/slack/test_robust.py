@@ -113,7 +113,7 @@ def send(slack: Slack, path: str, body: bytes, kind: str) -> tuple[int, Any]:
     """POST with the bot's token; the status and the JSON that came back."""
     assert isinstance(slack.workspace.machine, Machine)
     slack.workspace.machine.advance(61)  # rates are not what is looked at here
-    line = http.client.HTTPConnection(urlsplit(slack.url).netloc, timeout=5)
+    line = http.client.HTTPConnection(urlsplit(slack.url).netloc, timeout=60)
     try:
         line.request("POST", path, body, {"Authorization": f"Bearer {slack.bot_token}", "Content-Type": kind})
         answer = line.getresponse()

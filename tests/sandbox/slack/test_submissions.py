@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from slack_sdk import WebClient
 
-from sandbox.slack.limits import Limits
 from sandbox.slack.server import Slack
 from tests.sandbox.slack.playing import (
     Json,
     Play,
     RawBot,
+    acknowledged_within,
     actions,
     home,
     modal,
@@ -149,19 +149,21 @@ def test_a_push_beyond_three_by_acknowledgement_is_an_error(play: Play) -> None:
 
 @pytest.mark.conforms("slack-ack-three-seconds")
 def test_an_unacknowledged_submission_shows_an_error_and_can_be_repeated(start: Callable[..., Slack]) -> None:
-    slack = start(limits=Limits(ack_seconds=0.2))
+    slack = start()
     bot = RawBot(slack)
     client = WebClient(slack.bot_token, base_url=slack.api_url)
     slack.command("qa", "/rollout")
     envelope = bot.next()
     bot.ack(envelope)
     view = client.views_open(trigger_id=envelope["payload"]["trigger_id"], view=modal(section()))["view"]["id"]
+    acknowledged_within(slack, 2.0)  # long enough to try again meanwhile
     request = slack.post("submit", **{"as": "qa", "view": view})["request"]
     with pytest.raises(LookupError, match="being submitted"):
         slack.post("submit", **{"as": "qa", "view": view})
     assert slack.until(request, lambda r: r["error"])["error"] == "operation_timeout"
     assert "trouble" in slack.get("views", **{"as": "qa"})["views"][0]["error"]
     bot.next()
+    acknowledged_within(slack, 60.0)
     again = slack.post("submit", **{"as": "qa", "view": view})["request"]
     bot.ack(bot.next())
     assert slack.until(again, lambda r: r["acknowledged"])["error"] is None

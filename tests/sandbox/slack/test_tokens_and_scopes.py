@@ -28,7 +28,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebClient]:
 def raw(slack: Slack, path: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, dict[str, str], Any]:
     request = urllib.request.Request(f"{slack.url}{path}", data, headers)
     try:
-        with urllib.request.urlopen(request, timeout=5) as reply:
+        with urllib.request.urlopen(request, timeout=60) as reply:
             return reply.status, dict(reply.headers), json.load(reply)
     except urllib.error.HTTPError as error:
         return error.code, dict(error.headers), json.load(error)

@@ -56,7 +56,7 @@ def test_every_value_is_a_string_or_null_and_the_manifest_tells_the_types(w: Wor
 def test_a_failing_statement_is_an_answer_with_http_200(dev: Workspace, w: WorkspaceClient) -> None:
     headers = {"Authorization": f"Bearer {dev.token}"}
     body = {"statement": "SELECT * FROM shop.sales.nowhere", "warehouse_id": "wh-main"}
-    answer = requests.post(f"{dev.host}{PATH}", json=body, headers=headers, timeout=20)
+    answer = requests.post(f"{dev.host}{PATH}", json=body, headers=headers, timeout=60)
     assert answer.status_code == 200
     status = answer.json()["status"]
     assert (status["state"], status["error"]["error_code"], status["sql_state"]) == ("FAILED", "BAD_REQUEST", "42P01")
@@ -113,7 +113,7 @@ def test_a_statement_just_below_the_limit_of_its_text_is_taken(w: WorkspaceClien
 def test_external_links_are_answered_with_what_is_missing(dev: Workspace) -> None:
     body = {"statement": "SELECT 1", "warehouse_id": "wh-main", "disposition": Disposition.EXTERNAL_LINKS.value}
     body["format"] = Format.JSON_ARRAY.value
-    answer = requests.post(f"{dev.host}{PATH}", json=body, headers={"Authorization": f"Bearer {dev.token}"}, timeout=20)
+    answer = requests.post(f"{dev.host}{PATH}", json=body, headers={"Authorization": f"Bearer {dev.token}"}, timeout=60)
     assert (answer.status_code, answer.json()["error_code"]) == (501, "NOT_IMPLEMENTED")
     assert "EXTERNAL_LINKS" in answer.json()["message"]
 

@@ -15,7 +15,7 @@ BASE = "/api/2.1/unity-catalog"
 
 
 def ask(dev: Workspace, path: str) -> requests.Response:
-    return requests.get(f"{dev.host}{BASE}/{path}", headers={"Authorization": f"Bearer {dev.token}"}, timeout=20)
+    return requests.get(f"{dev.host}{BASE}/{path}", headers={"Authorization": f"Bearer {dev.token}"}, timeout=60)
 
 
 @pytest.mark.conforms("metastore-one-for-all")
