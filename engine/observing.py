@@ -3,6 +3,7 @@
 from typing import Any
 
 import structlog
+from sqlalchemy.orm import Session
 
 from engine.judging import Stands, judge, lost
 from engine.looking import Looking
@@ -11,6 +12,7 @@ from rollout.comparing import differences, shown_differences
 from rollout.masking import shown_field
 from rollout.states import ActionKind, ActionState
 from storage import actions, comparing
+from storage.base import insert
 from storage.models import Backup
 from workspace.errors import Forbidden, Gone, Refused
 from workspace.permissions import direct
@@ -27,22 +29,21 @@ class Observing(Looking):
         stored = self.kind.backup_of(raw)
         ciphertext, digest = self.parts.vault.seal(stored)
         permissions = self._permissions()
-        with self.parts.database.write() as session:
-            if not self.has_backup(session):  # never overwritten
-                session.add(
-                    Backup(
-                        target_id=self.claim.target_id,
-                        stage_id=self.claim.stage_id,
-                        generation=self.claim.generation,
-                        ciphertext=ciphertext,
-                        permissions=permissions,
-                        digest=digest,
-                        state=str(raw.get("state") or ""),
-                        created_at=self.parts.calendar(),
-                    )
-                )
-            outcome = {"digest": digest, "fields": self._shown_backup(raw)}
+        outcome = {"digest": digest, "fields": self._shown_backup(raw)}
+
+        def keep(session: Session) -> None:
+            values = {
+                **self.row_of(),
+                "ciphertext": ciphertext,
+                "permissions": permissions,
+                "digest": digest,
+                "state": str(raw.get("state") or ""),
+                "created_at": self.parts.calendar(),
+            }
+            session.execute(insert(session, Backup).on_conflict_do_nothing(), values)  # never overwritten
             actions.end(session, self.claim, ActionState.DONE, self.parts.calendar(), outcome=outcome)
+
+        self.write(keep)
 
     def _permissions(self) -> bytes | None:
         """Who may do what with the target, sealed; None where we may not read it: no change of ours touches that."""
