@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from engine.parts import Parts
-from engine.replan import note_present_state
+from engine.replan import note_present_state, store_noted
 from rollout.change import Raw
 from rollout.masking import scrubbed
 from rollout.states import ACTION_GOOD, ActionKind, ActionState
@@ -138,7 +138,8 @@ class Claimed:
 
     def write(self, work: Callable[[Session], _Result], locks: Locks = Locks.NONE) -> _Result:
         """Have ``work`` committed, together with what other workers write for the stage meanwhile."""
-        return self.parts.database.write_together(self.claim.stage_id, (locks, self.claim.target_id), work)
+        order = (locks, self.claim.target_id)
+        return self.parts.database.write_together(self.claim.stage_id, order, work, store_noted)
 
     def commit(self, **values: Any) -> bool:
         self.write(lambda session: actions.commit(session, self.claim, **values))
@@ -192,7 +193,7 @@ class Claimed:
         def free(session: Session) -> None:
             now = self.parts.database.machine_now(session)
             actions.give_back(session, self.claim, now + timedelta(seconds=seconds), **values)
-            self._note(session, raw)
+            self.note(session, raw)
 
         self.write(free)
 
@@ -210,9 +211,13 @@ class Claimed:
         sentence: str | None = None,
         outcome: dict[str, Any] | None = None,
         raw: Raw | None = None,
+        equal: bool = False,
         **values: Any,
     ) -> None:
-        """``raw`` is the target as it is; ``values``: what else is known of the action now."""
+        """``raw`` is the target as it is; ``values``: what else is known of the action now.
+
+        What was put back is compared with its backup, unless ``equal`` says that it just was.
+        """
         if sentence is not None:
             sentence = self.said(sentence)
         claim = self.claim
@@ -222,11 +227,13 @@ class Claimed:
             now = self.parts.calendar()
             actions.end(session, claim, state, now, code, sentence, outcome, **values)
             if compared:
-                comparing.ask_one(session, claim.rollout_id, claim.stage_id, claim.generation, claim.target_id, now)
-            self._note(session, raw)
+                of = (claim.rollout_id, claim.stage_id, claim.generation, claim.target_id)
+                comparing.ask_one(session, *of, now, equal)
+            self.note(session, raw)
 
         self.write(ended, Locks.OF_STAGE if compared else Locks.NONE)
 
-    def _note(self, session: Session, raw: Raw | None) -> None:
+    def note(self, session: Session, raw: Raw | None) -> None:
+        """In what ``write`` does: have it known how the target is; None: it was not looked at."""
         if raw is not None:
             note_present_state(session, self.claim.target_id, self.kind, raw, self.parts.calendar(), self.read_at)

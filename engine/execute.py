@@ -13,7 +13,6 @@ from engine.claimed import BUSY_AGAIN, BUSY_FOR, BUSY_SINCE, HELD_FOR, LOOK_AGAI
 from engine.judging import KEPT
 from engine.observing import Observing, stuck
 from engine.parts import Parts
-from engine.replan import note_present_state
 from engine.standing import locked_standing
 from rollout.change import Change, Raw
 from rollout.states import ActionKind, ActionState
@@ -184,8 +183,9 @@ class _Execution(Observing):
         behind = self.left_behind(raw)
         started = (self.claim.seen or {}).get("started")
         if behind is None:
-            sentence = "Put back on the fallback runtime: the old one can no longer be selected."
-            self.end(ActionState.DONE, sentence=sentence if self.falls_back else None, raw=raw)
+            fallback = "Put back on the fallback runtime: the old one can no longer be selected."
+            sentence = fallback if self.falls_back else None
+            self.end(ActionState.DONE, sentence=sentence, raw=raw, equal=self.equals_backup(raw))
         elif started is None:
             self._start(raw, behind)
         elif (self.machine() - datetime.fromisoformat(started)).total_seconds() < self.parts.patience.settle:
@@ -286,7 +286,7 @@ class _Execution(Observing):
             today, shared = self.parts.calendar(), self.is_shared(raw)
             if self.claim.kind is not ActionKind.REVERT and not standing.allows(self.claim, today, shared):
                 actions.give_back(session, self.claim, now + timedelta(seconds=HELD_FOR))
-                note_present_state(session, self.claim.target_id, self.kind, raw, today, self.read_at)
+                self.note(session, raw)
                 return None
             if not self.has_backup(session):
                 sentence = "There is no backup of this generation, so nothing may be written."

@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 
 from storage.keyring import Keyring
-from storage.together import Together
+from storage.together import Piece, Together
 from storage.turns import Turns
 
 Result = TypeVar("Result")
@@ -108,10 +108,16 @@ class Database:
         ):
             yield session
 
-    def write_together(self, stage_id: int, order: tuple[int, ...], work: Callable[[Session], Result]) -> Result:
-        """Do ``work`` in a write transaction that it may share with others of that stage, in their ``order``; returns
-        what it returns, after the commit. See ``Together.do``."""
-        return self._together.do(stage_id, order, work)
+    def write_together(
+        self,
+        stage_id: int,
+        order: tuple[int, ...],
+        work: Callable[[Session], Result],
+        last: Callable[[Session], None] | None = None,
+    ) -> Result:
+        """Do ``work`` in a write transaction that it may share with others of that stage, in their ``order``, and
+        ``last`` once for all of them; returns what it returns, after the commit. See ``Together.do``."""
+        return self._together.do(stage_id, Piece(order, work, last))
 
     def machine_now(self, session: Session) -> datetime:
         """Machine time for leases: the database's own clock on PostgreSQL, so that replicas agree."""
