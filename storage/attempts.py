@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, insert, null, or_, select
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, insert, null, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from rollout.change import WIDENS_AGAIN
@@ -38,7 +38,11 @@ def is_newest_bad() -> ColumnElement[bool]:
     return and_(Action.state.in_(ACTION_BAD), is_newest())
 
 
-def newest(stage_id: int, generation: int, kind: ActionKind) -> ColumnElement[bool]:
+def newest(
+    stage_id: int | BindParameter[int],
+    generation: int | BindParameter[int],
+    kind: ActionKind | BindParameter[ActionKind],
+) -> ColumnElement[bool]:
     """Actions of one kind of work that are the newest attempt of their target.
 
     Failures and openness are judged on the newest attempt only, so that a retry clears what it repeats.

@@ -90,7 +90,7 @@ def test_what_comes_while_one_is_written_is_committed_at_once(crowd: Crowd) -> N
 
 def test_they_are_written_in_their_order_whoever_came_first(crowd: Crowd) -> None:
     order: list[int] = []
-    crowd.write(*((place, lambda _, place=place: order.append(place)) for place in (3, 1, 2)))  # type: ignore[misc]
+    crowd.write(*((place, lambda _, place=place: order.append(place)) for place in (3, 1, 2)))
     assert order == [1, 2, 3]
 
 
