@@ -149,7 +149,7 @@ def until(done: Callable[[], bool], what: str, seconds: float = 600.0) -> None:
     while not done():
         if time.monotonic() > end:
             raise SystemExit(f"waited {seconds:.0f} s for {what}")
-        time.sleep(0.02)
+        time.sleep(0.1)  # it runs beside what is measured
 
 
 def _plan(workspaces: Mapping[str, object]) -> Plan:

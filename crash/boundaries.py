@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
 from sqlalchemy import event
@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 
 from crash.shared import MachineTime, StillDatabase
 from crash.turns import Crew
+from storage.database import away
+from storage.together import Piece, Together
 from workspace.access import Access
 from workspace.client import Client, Json
 
@@ -54,12 +56,28 @@ class Boundaries:
         self.crew.switch()
 
 
+class InTurns(Together):
+    """Writes of several actions in one transaction, where one thread runs at a time: whose turn it is, writes."""
+
+    def __init__(self, write: Callable[[], AbstractContextManager[Session]], crew: Crew) -> None:
+        super().__init__(write, away)
+        self._crew = crew
+
+    def _join(self, key: int, piece: Piece[Any]) -> None:
+        super()._join(key, piece)
+        self._crew.switch()  # others may join before it is written
+
+    def _wait(self, key: int, piece: Piece[Any]) -> None:
+        self._crew.switch()
+
+
 class Journal(StillDatabase):
     """The database of the engine: each commit of a transaction that wrote something is a boundary."""
 
     def __init__(self, url: str, time: MachineTime, boundaries: Boundaries) -> None:
         super().__init__(url, time)
         self._boundaries = boundaries
+        self._together = InTurns(self.write, boundaries.crew)
         self._written = threading.local()
         event.listen(self.engine, "before_cursor_execute", self._note)
 

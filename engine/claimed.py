@@ -1,14 +1,16 @@
 """A claimed action: all that is committed to it while it is ours, each time fenced by its epoch (DESIGN 5.1)."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from enum import IntEnum
+from typing import Any, TypeVar
 
 from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import Session
 
 from engine.parts import Parts
-from engine.replan import note_present_state
+from engine.replan import note_present_state, store_noted
 from rollout.change import Raw
 from rollout.masking import scrubbed
 from rollout.states import ACTION_GOOD, ActionKind, ActionState
@@ -35,6 +37,7 @@ STUCK_AFTER = timedelta(minutes=45)
 
 #: In ``seen``, while the outcome of a write is unknown: how many looks in a row were not answered.
 _UNANSWERED = "unanswered"
+_Result = TypeVar("_Result")
 _CLAIMED = frozenset({"intent_at", "written_at", "looks", "seen"})
 _OF_CLAIM = and_(
     Backup.target_id == bindparam("target"),
@@ -54,6 +57,14 @@ _SEEN_BEFORE = (
     )
     .order_by(Action.attempt.desc())
 )
+
+
+class Locks(IntEnum):
+    """What a write locks beside its own action and target: in one transaction, whoever locks more comes first."""
+
+    STAGE = 0  # as who decides does
+    OF_STAGE = 1  # as who adds a row to it does
+    NONE = 2
 
 
 class Claimed:
@@ -106,6 +117,10 @@ class Claimed:
     def has_backup(self, session: Session) -> bool:
         return session.execute(_HAS_BACKUP, self._of()).scalar_one_or_none() is not None
 
+    def row_of(self) -> dict[str, int]:
+        """The columns that name the target, the stage and its generation in a row about them."""
+        return {f"{name}_id" if name != "generation" else name: value for name, value in self._of().items()}
+
     def _of(self) -> dict[str, int]:
         return {
             "target": self.claim.target_id,
@@ -121,19 +136,30 @@ class Claimed:
 
     # -- commits -------------------------------------------------------------------------------------------------------
 
+    def write(self, work: Callable[[Session], _Result], locks: Locks = Locks.NONE) -> _Result:
+        """Have ``work`` committed, together with what other workers write for the stage meanwhile."""
+        order = (locks, self.claim.target_id)
+        return self.parts.database.write_together(self.claim.stage_id, order, work, store_noted)
+
     def commit(self, **values: Any) -> bool:
-        with self.parts.database.write() as session:
-            actions.commit(session, self.claim, **values)
+        self.write(lambda session: actions.commit(session, self.claim, **values))
         self.claim = replace(self.claim, **{k: v for k, v in values.items() if k in _CLAIMED})
         return True
 
     def later(self, seconds: float, hold: float | None = None, **values: Any) -> None:
         """Look again in so many machine seconds; ``hold``: so long nobody asks this workspace anything."""
-        with self.parts.database.write() as session:
+
+        def give_up(session: Session) -> None:
             now = self.parts.database.machine_now(session)
             if hold is not None:  # also for a client that told nobody; a wave of them is counted once
                 rates.slow_down(session, now, self.claim.workspace, self.read_at, hold)
             actions.look_again(session, self.claim, now + timedelta(seconds=max(seconds, 0.0)), **values)
+
+        if hold is None:
+            self.write(give_up)
+        else:  # locks the workspace, which is done before any stage is locked
+            with self.parts.database.write() as session:
+                give_up(session)
 
     def look_again_soon(self) -> None:
         """It was looked at, and is on its way."""
@@ -163,11 +189,13 @@ class Claimed:
 
     def give_back(self, raw: Raw | None = None, seconds: float = HELD_FOR, **values: Any) -> None:
         """Nothing was written, and it may not be now: the action is pending again. ``raw`` is the target as it is."""
-        with self.parts.database.write() as session:
+
+        def free(session: Session) -> None:
             now = self.parts.database.machine_now(session)
             actions.give_back(session, self.claim, now + timedelta(seconds=seconds), **values)
-            if raw is not None:
-                note_present_state(session, self.claim.target_id, self.kind, raw, self.parts.calendar(), self.read_at)
+            self.note(session, raw)
+
+        self.write(free)
 
     def fail(self, code: str, sentence: str, raw: Raw | None = None) -> None:
         """End in failure; but an ended action lets others write, so never while a write may be on its way."""
@@ -183,14 +211,29 @@ class Claimed:
         sentence: str | None = None,
         outcome: dict[str, Any] | None = None,
         raw: Raw | None = None,
+        equal: bool = False,
+        **values: Any,
     ) -> None:
+        """``raw`` is the target as it is; ``values``: what else is known of the action now.
+
+        What was put back is compared with its backup, unless ``equal`` says that it just was.
+        """
         if sentence is not None:
             sentence = self.said(sentence)
-        with self.parts.database.write() as session:
+        claim = self.claim
+        compared = claim.kind is ActionKind.REVERT and state in ACTION_GOOD
+
+        def ended(session: Session) -> None:
             now = self.parts.calendar()
-            actions.end(session, self.claim, state, now, code, sentence, outcome)
-            if self.claim.kind is ActionKind.REVERT and state in ACTION_GOOD:
-                claim = self.claim
-                comparing.ask_one(session, claim.rollout_id, claim.stage_id, claim.generation, claim.target_id, now)
-            if raw is not None:
-                note_present_state(session, self.claim.target_id, self.kind, raw, self.parts.calendar(), self.read_at)
+            actions.end(session, claim, state, now, code, sentence, outcome, **values)
+            if compared:
+                of = (claim.rollout_id, claim.stage_id, claim.generation, claim.target_id)
+                comparing.ask_one(session, *of, now, equal)
+            self.note(session, raw)
+
+        self.write(ended, Locks.OF_STAGE if compared else Locks.NONE)
+
+    def note(self, session: Session, raw: Raw | None) -> None:
+        """In what ``write`` does: have it known how the target is; None: it was not looked at."""
+        if raw is not None:
+            note_present_state(session, self.claim.target_id, self.kind, raw, self.parts.calendar(), self.read_at)

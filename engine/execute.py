@@ -6,23 +6,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import bindparam, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from engine.claimed import BUSY_AGAIN, BUSY_FOR, BUSY_SINCE, HELD_FOR, LOOK_AGAIN, MOST_UNANSWERED
+from engine.claimed import BUSY_AGAIN, BUSY_FOR, BUSY_SINCE, HELD_FOR, LOOK_AGAIN, MOST_UNANSWERED, Locks
 from engine.judging import KEPT
-from engine.looking import forward_allowed
 from engine.observing import Observing, stuck
 from engine.parts import Parts
-from engine.replan import note_present_state
+from engine.standing import locked_standing
 from rollout.change import Change, Raw
 from rollout.states import ActionKind, ActionState
 from rollout.steps import Step, decide
 from storage import actions
 from storage.actions import Claim, LeaseLost
 from storage.database import away
-from storage.models import Stage
 from storage.standins import STANDS_IN
 from workspace.errors import (
     Busy,
@@ -40,7 +37,6 @@ log = structlog.get_logger(__name__)
 
 #: How a workspace says that it does not know a runtime (any more).
 _OLD_RUNTIME = re.compile(r"spark.?version|runtime", re.IGNORECASE)
-_LOCKED_STAGE = select(Stage).where(Stage.id == bindparam("stage")).with_for_update()
 _SEEN = ("state", "start_time", "last_restarted_time")
 
 
@@ -187,8 +183,9 @@ class _Execution(Observing):
         behind = self.left_behind(raw)
         started = (self.claim.seen or {}).get("started")
         if behind is None:
-            sentence = "Put back on the fallback runtime: the old one can no longer be selected."
-            self.end(ActionState.DONE, sentence=sentence if self.falls_back else None, raw=raw)
+            fallback = "Put back on the fallback runtime: the old one can no longer be selected."
+            sentence = fallback if self.falls_back else None
+            self.end(ActionState.DONE, sentence=sentence, raw=raw, equal=self.equals_backup(raw))
         elif started is None:
             self._start(raw, behind)
         elif (self.machine() - datetime.fromisoformat(started)).total_seconds() < self.parts.patience.settle:
@@ -260,8 +257,7 @@ class _Execution(Observing):
             return False
         if self.claim.kind is ActionKind.CHANGE and self.sets_nothing_in_motion(raw):
             # It was accepted, and nothing is to be waited for: that it holds is read when all targets are (confirm.py).
-            with self.parts.database.write() as session:
-                actions.end(session, self.claim, ActionState.DONE, self.parts.calendar(), written_at=self.machine())
+            self.end(ActionState.DONE, written_at=self.machine())
             return False
         return self.commit(written_at=self.machine(), looks=0)
 
@@ -280,27 +276,30 @@ class _Execution(Observing):
         if self.claim.kind is ActionKind.CHANGE and (kept := self.kind.kept(raw)):
             seen[KEPT] = kept
         self._unanswered = self.claim.looks
-        with self.parts.database.write() as session:
-            stage = session.execute(_LOCKED_STAGE, {"stage": self.claim.stage_id}).scalar_one()
+
+        def intend(session: Session) -> datetime | None:
+            standing = locked_standing(session, self.claim)
             now = self.parts.database.machine_now(session)  # after the locks, which may have taken long
             if self.too_late(now):
                 self._ask_or_claim_again(session, now)
-                return False
+                return None
             today, shared = self.parts.calendar(), self.is_shared(raw)
-            if self.claim.kind is not ActionKind.REVERT and not forward_allowed(
-                session, self.claim, today, shared, stage
-            ):
+            if self.claim.kind is not ActionKind.REVERT and not standing.allows(self.claim, today, shared):
                 actions.give_back(session, self.claim, now + timedelta(seconds=HELD_FOR))
-                note_present_state(session, self.claim.target_id, self.kind, raw, today, self.read_at)
-                return False
+                self.note(session, raw)
+                return None
             if not self.has_backup(session):
                 sentence = "There is no backup of this generation, so nothing may be written."
                 actions.end(session, self.claim, ActionState.FAILED, self.parts.calendar(), "no_backup", sentence)
-                return False
+                return None
             values = {"intent_at": now, "intent_epoch": self.claim.epoch, "looks": 0, "seen": seen}
             values |= {"reason_code": None, "sentence": None}  # why it waited
             actions.commit(session, self.claim, **values)
-        self.claim = replace(self.claim, intent_at=now, looks=0, seen=seen)
+            return now
+
+        if (intent_at := self.write(intend, Locks.STAGE)) is None:
+            return False
+        self.claim = replace(self.claim, intent_at=intent_at, looks=0, seen=seen)
         return True
 
     def _ask_or_claim_again(self, session: Session, now: datetime) -> None:

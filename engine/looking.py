@@ -5,19 +5,17 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
 
 from engine.claimed import Claimed
+from engine.standing import standing
 from rollout.awaiting import awaited, resolved
 from rollout.change import SUPPORTS, WIDENS_AGAIN, Change, Holds, Path, Raw, compare, three_way_revert
 from rollout.masking import shown_field
-from rollout.states import ActionKind, StageState
+from rollout.states import ActionKind
 from rollout.steps import Look, Settling
-from rollout.windows import may_touch
 from storage import actions
-from storage.actions import Claim
 from storage.models import Action, Rollout, Stage
-from storage.plans import plan_of, plan_of_revision
+from storage.plans import plan_of
 from storage.secrets import KeyProblem
 from storage.standins import stand_ins
 from workspace.compute import interactive
@@ -174,7 +172,7 @@ class Looking(Claimed):
 
     def _may_write(self, raw: Raw) -> bool:
         with self.parts.database.read() as session:
-            return forward_allowed(session, self.claim, self.parts.calendar(), self.is_shared(raw))
+            return standing(session, self.claim).allows(self.claim, self.parts.calendar(), self.is_shared(raw))
 
     def busy(self) -> str:
         """What the plan wants of a running cluster with runs under way: wait, ask or restart."""
@@ -227,24 +225,3 @@ def _shown(path: Path, before: Any, ours: Any, now: Any) -> dict[str, Any]:
 
 def _age(since: datetime | None, now: datetime) -> float:
     return (now - since).total_seconds() if since is not None else 0.0
-
-
-def _ends(stage: Stage, claim: Claim) -> bool:
-    """What is done to a support once its last stage has passed."""
-    return stage.state is StageState.PASSED and claim.target_kind in SUPPORTS
-
-
-def forward_allowed(session: Session, claim: Claim, now: datetime, shared: bool, stage: Stage | None = None) -> bool:
-    """Pause, lock, a rollback, windows and freezes hold every forward write that has not been sent yet.
-
-    ``now`` is the calendar; ``shared``: it is a running cluster that people work on.
-    """
-    stage = stage or session.execute(_STAGE, {"stage": claim.stage_id}).scalar_one()
-    paused, revision = session.execute(_RULES, {"rollout": claim.rollout_id}).one()  # after the stage's lock, if any
-    return (
-        not paused
-        and may_touch(plan_of_revision(session, revision), stage.key, shared, now)
-        and not stage.locked
-        and stage.generation == claim.generation
-        and (stage.state in (StageState.UPGRADING, StageState.BLOCKED) or _ends(stage, claim))
-    )

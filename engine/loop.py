@@ -186,14 +186,16 @@ class Engine:
     def _show_progress(self, stage_id: int) -> None:
         """Edit the card when the counts moved, but not at every action."""
         machine = self._parts.database.machine().timestamp()
+        shown, at = self._progress.get(stage_id, ((), 0.0))
+        if machine - at < PROGRESS_EVERY:
+            return
         with self._parts.database.read() as session:
             stage = session.get(Stage, stage_id)
             if stage is None or stage.state not in WORK_OF:
                 return
             found = attempts.counts(session, stage.id, stage.generation, WORK_OF[stage.state])
         seen = (stage.state, *sorted((str(k), v) for k, v in found.items()))
-        shown, at = self._progress.get(stage_id, ((), 0.0))
-        if seen != shown and machine - at >= PROGRESS_EVERY:
+        if seen != shown:
             self._progress[stage_id] = (seen, machine)
             with self._parts.database.write() as session:
                 touch_card(session, stage)
@@ -204,23 +206,22 @@ class Engine:
         wants = [want for want in self._wants if self._is_confirmed(want)]
         if self._parts.parallel <= self._busy:
             return
-        for workspace in self._with_work(wants):
-            room = self._parts.parallel - self._busy
-            if room <= 0 or self._stopping.is_set():
-                return
-            with self._parts.database.write() as session:
-                claims = actions.claim(
-                    session,
-                    self._parts.database.machine_now(session),
-                    self._parts.calendar(),
-                    workspace,
-                    self._parts.owner,
-                    wants,
-                    self._parts.lease_seconds,
-                    room,
-                )
-            for claim in claims:
-                self._submit(partial(execute, self._parts, claim))
+        workspaces = self._with_work(wants)
+        if not workspaces or self._stopping.is_set():
+            return
+        with self._parts.database.write() as session:
+            claims = actions.claim(
+                session,
+                self._parts.database.machine_now(session),
+                self._parts.calendar(),
+                workspaces,
+                self._parts.owner,
+                wants,
+                self._parts.lease_seconds,
+                self._parts.parallel - self._busy,
+            )
+        for claim in claims:
+            self._submit(partial(execute, self._parts, claim))
 
     def _is_confirmed(self, want: Want) -> bool:
         """False of looks after the change as long as one listing for all of them is under way; begins it."""

@@ -3,16 +3,18 @@
 from typing import Any
 
 import structlog
+from sqlalchemy.orm import Session
 
 from engine.judging import Stands, judge, lost
 from engine.looking import Looking
 from rollout.change import Raw
-from rollout.comparing import differences, shown_differences
+from rollout.comparing import Difference, differences, shown_differences
 from rollout.masking import shown_field
 from rollout.states import ActionKind, ActionState
 from storage import actions, comparing
+from storage.base import insert
 from storage.models import Backup
-from workspace.errors import Forbidden, Gone, Refused
+from workspace.errors import Forbidden, Gone, Refused, WorkspaceError
 from workspace.permissions import direct
 
 log = structlog.get_logger(__name__)
@@ -27,22 +29,21 @@ class Observing(Looking):
         stored = self.kind.backup_of(raw)
         ciphertext, digest = self.parts.vault.seal(stored)
         permissions = self._permissions()
-        with self.parts.database.write() as session:
-            if not self.has_backup(session):  # never overwritten
-                session.add(
-                    Backup(
-                        target_id=self.claim.target_id,
-                        stage_id=self.claim.stage_id,
-                        generation=self.claim.generation,
-                        ciphertext=ciphertext,
-                        permissions=permissions,
-                        digest=digest,
-                        state=str(raw.get("state") or ""),
-                        created_at=self.parts.calendar(),
-                    )
-                )
-            outcome = {"digest": digest, "fields": self._shown_backup(raw)}
+        outcome = {"digest": digest, "fields": self._shown_backup(raw)}
+
+        def keep(session: Session) -> None:
+            values = {
+                **self.row_of(),
+                "ciphertext": ciphertext,
+                "permissions": permissions,
+                "digest": digest,
+                "state": str(raw.get("state") or ""),
+                "created_at": self.parts.calendar(),
+            }
+            session.execute(insert(session, Backup).on_conflict_do_nothing(), values)  # never overwritten
             actions.end(session, self.claim, ActionState.DONE, self.parts.calendar(), outcome=outcome)
+
+        self.write(keep)
 
     def _permissions(self) -> bytes | None:
         """Who may do what with the target, sealed; None where we may not read it: no change of ours touches that."""
@@ -92,23 +93,16 @@ class Observing(Looking):
 
     def compare_with_backup(self) -> None:
         """Whether it is as its backup says. What could not be read ends as a failure, never as equal."""
-        backup = self.opened_backup()
+        self.opened_backup()
         try:
             raw = self.read()
-            rights = None
-            if self.rights is not None:
-                rights = direct(self.kind.permissions_of(self.client, self.claim.object_id))
+            found = self._differences(raw)
         except Gone:
             if self.looked_twice():
                 self.end(ActionState.DONE, comparing.GONE, "It no longer exists.")
             else:
                 self.look_twice()
             return
-        before, now = self.kind.compared(backup), self.kind.compared(raw)
-        if self.rights is not None:
-            before["permissions"] = self.rights
-            now["permissions"] = rights
-        found = differences(before, now)
         if not found:
             self.end(ActionState.DONE, raw=raw)
         elif not self.looked_twice():  # a read may lag behind the write that put it back
@@ -117,6 +111,25 @@ class Observing(Looking):
             outcome = {"fields": shown_differences(found, self.claim.change), "number": len(found)}
             fields = "1 field differs" if len(found) == 1 else f"{len(found)} fields differ"
             self.end(ActionState.DONE, comparing.DIFFERS, f"{fields} from its backup.", outcome, raw)
+
+    def equals_backup(self, raw: Raw) -> bool:
+        """Whether the look that shows it put back shows it equal to its backup. If not, or where its permissions were
+        not answered, it is looked at again by an action of its own, which says what differs."""
+        if self.backup is None:
+            return False
+        try:
+            return not self._differences(raw)
+        except WorkspaceError as error:
+            log.info("compared_later", action=self.claim.action_id, error=self.said(error))
+            return False
+
+    def _differences(self, raw: Raw) -> list[Difference]:
+        """In what it differs from its opened backup; who may use it is read for that, where it could be backed up."""
+        before, now = self.kind.compared(self.opened_backup()), self.kind.compared(raw)
+        if self.rights is not None:
+            before["permissions"] = self.rights
+            now["permissions"] = direct(self.kind.permissions_of(self.client, self.claim.object_id))
+        return differences(before, now)
 
 
 def stuck(raw: Raw) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Text, and_, cast, exists, func, null, or_, select, update
+from sqlalchemy import Row, Text, and_, bindparam, cast, exists, func, null, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from engine import watch
@@ -30,6 +30,17 @@ _COPIED = (
     Action.target_id,
     Action.workspace,
     Action.change,
+)
+#: Asked at every pass: while anything is in flight the others need not be counted.
+_RUNNING = (
+    select(Action.id)
+    .where(
+        Action.stage_id == bindparam("stage"),
+        Action.generation == bindparam("generation"),
+        Action.kind == bindparam("kind"),
+        Action.state == ActionState.RUNNING,
+    )
+    .limit(1)
 )
 #: In the stored text of a change: a policy lost the old runtime.
 _NARROWING = f'%"step": "{NARROWS}"%'
@@ -56,6 +67,9 @@ def _something_to_do(session: Session, stage: Stage) -> bool:
         return False
     if kind is ActionKind.REVERT:
         return not _later_still_rolling_back(session, stage) and _open(session, stage, ActionKind.REVERT) == 0
+    of = {"stage": stage.id, "generation": stage.generation, "kind": kind}
+    if session.execute(_RUNNING, of).first() is not None:
+        return False
     found = attempts.counts(session, stage.id, stage.generation, kind)
     return found.get(ActionState.RUNNING, 0) == 0 and (
         not found.get(ActionState.PENDING, 0) or any(found.get(s, 0) for s in ACTION_BAD)

@@ -1,6 +1,7 @@
 """Keep what is known of a target true after we looked at it: its runtime, its state and what is still planned."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -29,30 +30,53 @@ _OFFERED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A look at a target: what it showed, when by the calendar, and when by the machine."""
+
+    kind: Kind
+    raw: Raw
+    now: datetime
+    machine: datetime
+
+
 def note_present_state(
     session: Session, target_id: int, kind: Kind, raw: Raw, now: datetime, machine: datetime
 ) -> None:
-    """Store release, state and the plan of a target from a look at it, made at ``machine``; never over a newer one."""
-    note_present_states(session, {target_id: raw}, kind, now, machine)
+    """Have release, state and the plan of a target stored from a look at it, made at ``machine``, by ``store_noted``.
+
+    Whoever writes for several targets locks them at the end and in one order, else two could wait for each other.
+    """
+    session.info.setdefault("seen", {})[target_id] = _Seen(kind, raw, now, machine)
+
+
+def store_noted(session: Session) -> None:
+    """Store what was noted in this transaction; never over a newer look."""
+    if seen := session.info.pop("seen", None):
+        _store(session, seen)
 
 
 def note_present_states(
     session: Session, seen: Mapping[int, Raw], kind: Kind, now: datetime, machine: datetime
 ) -> None:
-    """As ``note_present_state``, for targets of one kind by their ids that one listing showed."""
+    """Store the same at once for targets of one kind, by their ids, that one listing showed."""
+    _store(session, {target_id: _Seen(kind, raw, now, machine) for target_id, raw in seen.items()})
+
+
+def _store(session: Session, seen: Mapping[int, _Seen]) -> None:
     offered: dict[tuple[int, str], tuple[int, datetime | None]] = {}
     for target in session.execute(_LOCKED, {"targets": list(seen)}).scalars().all():
-        if target.seen_machine > machine:
+        one = seen[target.id]
+        if target.seen_machine > one.machine:
             continue
         of = (target.rollout_id, target.workspace)
         if of not in offered:
             revision, looked = session.execute(_OFFERED, {"rollout": of[0], "workspace": of[1]}).one()
             offered[of] = (revision, looked)
-        raw = seen[target.id]
-        planned = plan_target(target, kind, raw, _upgrade(session, target, *offered[of]))
-        target.release = shown_release(kind, raw, planned)
-        target.state = str(raw.get("state") or target.state)
-        target.seen_at, target.seen_machine = now, machine
+        planned = plan_target(target, one.kind, one.raw, _upgrade(session, target, *offered[of]))
+        target.release = shown_release(one.kind, one.raw, planned)
+        target.state = str(one.raw.get("state") or target.state)
+        target.seen_at, target.seen_machine = one.now, one.machine
 
 
 def _upgrade(session: Session, target: Target, revision: int, looked: datetime | None) -> Upgrade:

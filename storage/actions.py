@@ -26,11 +26,13 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import Session
 
 from rollout.change import SUPPORTS, SUPPORTS_IN_ORDER, Change
+from rollout.limits import workspace_limits
 from rollout.states import ACTION_ENDED, BACKWARD, ActionKind, ActionState, StageState
 from storage import rates, runfailures
 from storage.attempts import WIDENING_AGAIN, failures, is_newest_bad
 from storage.database import Database
 from storage.models import Action, Lease, Rate, Rollout, Stage, Target, Workspace
+from storage.plans import open_plans
 
 
 class LeaseLost(Exception):
@@ -85,41 +87,81 @@ def claim(
     session: Session,
     machine: datetime,
     now: datetime,
-    workspace: str,
+    workspaces: Sequence[str],
     owner: str,
     wants: Sequence[Want],
     lease_seconds: float,
     limit: int,
 ) -> list[Claim]:
-    """Claim up to ``limit`` actions of one workspace: those that wait to be looked at again first, then new ones.
+    """Claim up to ``limit`` actions of these workspaces: those that wait to be looked at again first, then new ones.
 
-    Locks the workspace row, then each stage row, and reads flags and counts again under the locks. ``machine`` is
-    machine time, ``now`` the calendar. Over all stages and replicas no more than the workspace's own limit is in
-    flight, or what is left of it after it was throttled; what goes back does not wait for what goes forward.
+    Locks the workspaces' rows, then the stages' rows, and reads flags and counts again under the locks. ``machine`` is
+    machine time, ``now`` the calendar. Over all stages and replicas no more than a workspace's own limit is in flight
+    there, or what is left of it after it was throttled; what goes back does not wait for what goes forward.
     """
-    row = session.execute(_LOCKED, {"workspace": workspace}).one_or_none()
-    if row is None or (row.hold_until is not None and row.hold_until > machine):
-        return []
-    rate = session.execute(_RATE, {"workspace": workspace}).scalar_one_or_none()
-    most = rates.at_once(rate, row.hold_until, machine, rates.limits_of(session, workspace).max_parallel)
-    running = session.execute(_RUNNING, {"workspace": workspace}).all()
-    limit = min(limit, most - sum(_held(r, machine) for r in running))
-    if limit <= 0:
-        return []
-    waiting = [r for r in running if _due(r, machine)]
-    ids = [r.id for r in sorted(waiting, key=lambda r: (r.poll_at is not None, r.poll_at, r.id))][:limit]
+    free = _with_room(session, machine, workspaces)
+    ids: list[int] = []
+    for one in free:
+        ids += one.due(min(one.room, limit - len(ids)))
     if len(ids) < limit:
-        possible = _with_work(session, machine, workspace, wants)
-        stages = _lock_stages(session, {want.stage_id for want in possible})
-        back = sum(r.kind in BACKWARD for r in running)
-        forward = len(running) - back
-        for want in possible:
-            room = min(limit - len(ids), most - back - (forward if want.forward else 0))
-            if room > 0:
-                begun = fresh(session, machine, workspace, want, stages[want.stage_id], room)
-                ids += begun
-                back, forward = (back, forward + len(begun)) if want.forward else (back + len(begun), forward)
+        possible = _with_work(session, machine, [one.workspace for one in free], wants)
+        stages = _lock_stages(session, {want.stage_id for found in possible.values() for want in found})
+        for one in free:
+            for want in possible.get(one.workspace, ()):
+                room = min(limit - len(ids), one.left(want.forward))
+                if room > 0:
+                    begun = fresh(session, machine, one.workspace, want, stages[want.stage_id], room)
+                    one.begun(len(begun), want.forward)
+                    ids += begun
     return _take(session, machine, now, owner, ids, lease_seconds)
+
+
+class _Room:
+    """How many actions of one workspace may be claimed: ``most`` of them may be in flight, of which some are."""
+
+    def __init__(self, workspace: str, most: int, running: Sequence[Any], machine: datetime) -> None:
+        self.workspace = workspace
+        self.room = most - sum(_held(r, machine) for r in running)  # nobody's, in flight or not
+        self._most = most
+        self._waiting = [r for r in running if _due(r, machine)]
+        self._back = sum(r.kind in BACKWARD for r in running)
+        self._forward = len(running) - self._back
+
+    def due(self, limit: int) -> list[int]:
+        """Those that wait to be looked at again, at most so many."""
+        waiting = sorted(self._waiting, key=lambda r: (r.poll_at is not None, r.poll_at, r.id))
+        ids = [r.id for r in waiting][: max(limit, 0)]
+        self.room -= len(ids)
+        return ids
+
+    def left(self, forward: bool) -> int:
+        """How many more may be begun."""
+        return min(self.room, self._most - self._back - (self._forward if forward else 0))
+
+    def begun(self, number: int, forward: bool) -> None:
+        self.room -= number
+        if forward:
+            self._forward += number
+        else:
+            self._back += number
+
+
+def _with_room(session: Session, machine: datetime, workspaces: Sequence[str]) -> list[_Room]:
+    """Of the workspaces, which it locks, those that take another claim, in the order given."""
+    of = {"workspaces": list(workspaces)}
+    holds = {row.key: row.hold_until for row in session.execute(_LOCKED, of)}
+    limits = {rate.workspace: rate for rate in session.execute(_RATES, of).scalars()}
+    running: dict[str, list[Any]] = {key: [] for key in holds}
+    for row in session.execute(_RUNNING, of):
+        running[row.workspace].append(row)
+    plans = open_plans(session)
+    found = []
+    for key in workspaces:
+        hold = holds.get(key)
+        if key in holds and (hold is None or hold <= machine):
+            most = rates.at_once(limits.get(key), hold, machine, workspace_limits(plans, key).max_parallel)
+            found.append(_Room(key, most, running[key], machine))
+    return [one for one in found if one.room > 0]
 
 
 def with_work(session: Session, machine: datetime, wants: Sequence[Want]) -> set[str]:
@@ -131,10 +173,15 @@ def with_work(session: Session, machine: datetime, wants: Sequence[Want]) -> set
 
 
 # What is asked at every claim is built once: building a query costs more than a database needs to answer it.
-_LOCKED = select(Workspace.hold_until).where(Workspace.key == bindparam("workspace")).with_for_update()
-_RATE = select(Rate).where(Rate.workspace == bindparam("workspace"))
-_RUNNING = select(Action.id, Action.kind, Action.lease_until, Action.poll_at).where(
-    Action.workspace == bindparam("workspace"), Action.state == ActionState.RUNNING
+_LOCKED = (
+    select(Workspace.key, Workspace.hold_until)
+    .where(Workspace.key.in_(bindparam("workspaces", expanding=True)))
+    .order_by(Workspace.key)
+    .with_for_update()
+)
+_RATES = select(Rate).where(Rate.workspace.in_(bindparam("workspaces", expanding=True)))
+_RUNNING = select(Action.workspace, Action.id, Action.kind, Action.lease_until, Action.poll_at).where(
+    Action.workspace.in_(bindparam("workspaces", expanding=True)), Action.state == ActionState.RUNNING
 )
 _RUNNING_ANYWHERE = select(Action.workspace, Action.lease_until, Action.poll_at).where(
     Action.state == ActionState.RUNNING
@@ -147,7 +194,7 @@ _UNBEGUN = and_(Action.workspace == bindparam("workspace"), _UNBEGUN_ANYWHERE)
 _WORK_ANYWHERE = (
     select(Action.workspace, Action.stage_id, Action.generation, Action.kind).where(_UNBEGUN_ANYWHERE).distinct()
 )
-_WORK = select(Action.stage_id, Action.generation, Action.kind).where(_UNBEGUN).distinct()
+_WORK = _WORK_ANYWHERE.where(Action.workspace.in_(bindparam("workspaces", expanding=True)))
 _OF_STAGE = and_(
     Action.stage_id == bindparam("stage_id"),
     Action.generation == bindparam("generation"),
@@ -165,11 +212,13 @@ def _due(running: Any, machine: datetime) -> bool:
     return not _held(running, machine) and (running.poll_at is None or running.poll_at <= machine)
 
 
-def _with_work(session: Session, machine: datetime, workspace: str, wants: Sequence[Want]) -> list[Want]:
-    """The wants for which there is something to begin, in their order."""
-    rows = session.execute(_WORK, {"workspace": workspace, "machine": machine})
-    found = {(stage_id, generation, kind) for stage_id, generation, kind in rows}
-    return [w for w in wants if (w.stage_id, w.generation, w.kind) in found]
+def _with_work(
+    session: Session, machine: datetime, workspaces: Sequence[str], wants: Sequence[Want]
+) -> dict[str, list[Want]]:
+    """By workspace the wants for which there is something to begin, in their order."""
+    rows = session.execute(_WORK, {"workspaces": list(workspaces), "machine": machine})
+    found = {tuple(row) for row in rows}
+    return {key: [w for w in wants if (key, w.stage_id, w.generation, w.kind) in found] for key in workspaces}
 
 
 #: Sorted first, then locked one after the other.
@@ -320,39 +369,63 @@ def _take(
         .execution_options(synchronize_session=False)
     )
     ours = set(taken.scalars())
-    rows = session.execute(
-        select(Action, Target)
-        .join(Target, Target.id == Action.target_id)
-        .where(Action.id.in_(ours))
-        .execution_options(populate_existing=True)
-    ).all()
+    rows = session.execute(_TAKEN, {"actions": sorted(ours)}).all()
     order = {action_id: n for n, action_id in enumerate(ids)}
-    return [
-        Claim(
-            action_id=a.id,
-            epoch=a.epoch,
-            owner=owner,
-            lease_until=until,
-            rollout_id=a.rollout_id,
-            stage_id=a.stage_id,
-            generation=a.generation,
-            kind=a.kind,
-            attempt=a.attempt,
-            target_id=t.id,
-            workspace=a.workspace,
-            target_kind=t.kind,
-            object_id=t.object_id,
-            target_name=t.name,
-            change=Change.from_json(a.change) if a.change is not None else None,
-            intent_at=a.intent_at,
-            written_at=a.written_at,
-            looks=a.looks,
-            seen=a.seen,
-            started_at=a.started_at or now,
-            give_up_at=a.give_up_at,
-        )
-        for a, t in sorted(rows, key=lambda row: order[row[0].id])
-    ]
+    return [_claimed(row, owner, until, now) for row in sorted(rows, key=lambda row: order[row.id])]
+
+
+#: Of a claimed action and its target what is needed, and no more: whole rows are long.
+_TAKEN = (
+    select(
+        Action.id,
+        Action.epoch,
+        Action.rollout_id,
+        Action.stage_id,
+        Action.generation,
+        Action.kind,
+        Action.attempt,
+        Action.target_id,
+        Action.workspace,
+        Target.kind.label("target_kind"),
+        Target.object_id,
+        Target.name,
+        Action.change,
+        Action.intent_at,
+        Action.written_at,
+        Action.looks,
+        Action.seen,
+        Action.started_at,
+        Action.give_up_at,
+    )
+    .join(Target, Target.id == Action.target_id)
+    .where(Action.id.in_(bindparam("actions", expanding=True)))
+)
+
+
+def _claimed(row: Any, owner: str, until: datetime, now: datetime) -> Claim:
+    return Claim(
+        action_id=row.id,
+        epoch=row.epoch,
+        owner=owner,
+        lease_until=until,
+        rollout_id=row.rollout_id,
+        stage_id=row.stage_id,
+        generation=row.generation,
+        kind=row.kind,
+        attempt=row.attempt,
+        target_id=row.target_id,
+        workspace=row.workspace,
+        target_kind=row.target_kind,
+        object_id=row.object_id,
+        target_name=row.name,
+        change=Change.from_json(row.change) if row.change is not None else None,
+        intent_at=row.intent_at,
+        written_at=row.written_at,
+        looks=row.looks,
+        seen=row.seen,
+        started_at=row.started_at or now,
+        give_up_at=row.give_up_at,
+    )
 
 
 def commit(session: Session, claim: Claim, **values: Any) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, insert, null, or_, select
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, insert, null, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from rollout.change import WIDENS_AGAIN
@@ -38,7 +38,11 @@ def is_newest_bad() -> ColumnElement[bool]:
     return and_(Action.state.in_(ACTION_BAD), is_newest())
 
 
-def newest(stage_id: int, generation: int, kind: ActionKind) -> ColumnElement[bool]:
+def newest(
+    stage_id: int | BindParameter[int],
+    generation: int | BindParameter[int],
+    kind: ActionKind | BindParameter[ActionKind],
+) -> ColumnElement[bool]:
     """Actions of one kind of work that are the newest attempt of their target.
 
     Failures and openness are judged on the newest attempt only, so that a retry clears what it repeats.
@@ -67,19 +71,7 @@ def seen_before_changes(session: Session, stage_id: int, generation: int) -> dic
 def counts(session: Session, stage_id: int, generation: int, kind: ActionKind) -> dict[ActionState, int]:
     """How many targets stand where with one kind of action, by their newest attempt; pinned ones that failed or were
     never begun are left out."""
-    rows = session.execute(
-        select(Action.state, func.count())
-        .join(Target, Target.id == Action.target_id)
-        .where(
-            newest(stage_id, generation, kind),
-            or_(
-                Target.pinned_reason.is_(None),
-                Action.state == ActionState.RUNNING,
-                Action.kind.in_(BACKWARD),
-            ),
-        )
-        .group_by(Action.state)
-    ).all()
+    rows = session.execute(_COUNTS, {"stage": stage_id, "generation": generation, "kind": kind}).all()
     found: dict[ActionState, int] = {}
     for state, number in rows:
         known = (
@@ -91,21 +83,37 @@ def counts(session: Session, stage_id: int, generation: int, kind: ActionKind) -
 
 def failures(session: Session, stage_id: int, generation: int, kind: ActionKind) -> int:
     """How many targets failed or are in conflict, by their newest attempt; of forward work pinned ones are left out."""
-    found = (
-        select(func.count())
-        .select_from(Action)
-        .join(Target, Target.id == Action.target_id)
-        .where(
-            Action.stage_id == stage_id,
-            Action.generation == generation,
-            Action.kind == kind,
-            Action.state.in_(ACTION_BAD),
-            is_newest_bad(),
-        )
+    of = {"stage": stage_id, "generation": generation, "kind": kind}
+    return session.execute(_FAILURES_BACKWARD if kind in BACKWARD else _FAILURES_FORWARD, of).scalar_one()
+
+
+# Asked all the time, and built once.
+_COUNTS = (
+    select(Action.state, func.count())
+    .join(Target, Target.id == Action.target_id)
+    .where(
+        newest(bindparam("stage"), bindparam("generation"), bindparam("kind")),
+        or_(
+            Target.pinned_reason.is_(None),
+            Action.state == ActionState.RUNNING,
+            Action.kind.in_(BACKWARD),
+        ),
     )
-    if kind not in BACKWARD:
-        found = found.where(Target.pinned_reason.is_(None))
-    return session.execute(found).scalar_one()
+    .group_by(Action.state)
+)
+_FAILURES_BACKWARD = (
+    select(func.count())
+    .select_from(Action)
+    .join(Target, Target.id == Action.target_id)
+    .where(
+        Action.stage_id == bindparam("stage"),
+        Action.generation == bindparam("generation"),
+        Action.kind == bindparam("kind"),
+        Action.state.in_(ACTION_BAD),
+        is_newest_bad(),
+    )
+)
+_FAILURES_FORWARD = _FAILURES_BACKWARD.where(Target.pinned_reason.is_(None))
 
 
 def allowed_failures(session: Session, stage: Stage) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from rollout.comparing import Compared
@@ -64,9 +64,13 @@ def ask(session: Session, stage: Stage, now: datetime) -> int:
     return _insert(session, stage.rollout_id, stage.id, stage.generation, list(targets), now)
 
 
-def ask_one(session: Session, rollout_id: int, stage_id: int, generation: int, target_id: int, now: datetime) -> None:
-    """Have one target compared that has just been put back."""
-    _insert(session, rollout_id, stage_id, generation, [target_id], now)
+def ask_one(
+    session: Session, rollout_id: int, stage_id: int, generation: int, target_id: int, now: datetime, equal: bool
+) -> None:
+    """Have one target compared that has just been put back; ``equal``: that look has shown it, and this is kept."""
+    rows = _rows(session, rollout_id, stage_id, generation, [target_id], now)
+    ended = {"state": ActionState.DONE, "started_at": now, "ended_at": now} if equal else {}
+    insert_actions(session, [{**row, **ended} for row in rows])
 
 
 def _insert(
@@ -80,19 +84,27 @@ def _insert(
     return insert_actions(session, rows)
 
 
+#: Asked for every target that is put back, and built once.
+_ACTIONS_OF = (
+    select(Action.target_id, Action.workspace, Action.kind, Action.attempt, Action.change)
+    .where(
+        Action.stage_id == bindparam("stage"),
+        Action.generation == bindparam("generation"),
+        Action.target_id.in_(bindparam("targets", expanding=True)),
+    )
+    .order_by(Action.id)
+)
+
+
 def _rows(
     session: Session, rollout_id: int, stage_id: int, generation: int, targets: Sequence[int], now: datetime
 ) -> list[dict[str, Any]]:
     """The new actions: each carries what we had written, so that the three values can be told apart."""
-    here = and_(Action.stage_id == stage_id, Action.generation == generation, Action.target_id.in_(targets))
     written: dict[int, dict[str, Any] | None] = {}
     tried: dict[int, int] = defaultdict(int)
     workspaces: dict[int, str] = {}
-    for target_id, workspace, kind, attempt, change in session.execute(
-        select(Action.target_id, Action.workspace, Action.kind, Action.attempt, Action.change)
-        .where(here)
-        .order_by(Action.id)
-    ):
+    of = {"stage": stage_id, "generation": generation, "targets": list(targets)}
+    for target_id, workspace, kind, attempt, change in session.execute(_ACTIONS_OF, of):
         workspaces[target_id] = workspace
         if kind is ActionKind.COMPARE:
             tried[target_id] = max(tried[target_id], attempt)

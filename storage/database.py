@@ -1,11 +1,11 @@
 """One way to a database: short read and write transactions, the same on SQLite and on PostgreSQL."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
@@ -14,7 +14,10 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 
 from storage.keyring import Keyring
+from storage.together import Piece, Together
 from storage.turns import Turns
+
+Result = TypeVar("Result")
 
 
 def normalised(url: str) -> URL:
@@ -87,6 +90,7 @@ class Database:
         self.engine: Engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url, pool_size)
         self._immediate = self.engine.execution_options(immediate=True)
         self._writers = Turns()
+        self._together = Together(self.write, away)
         self._clock = _Anchored(time.time(), _ticks())
         self._anchored_until = 0.0 if not self.is_sqlite else float("inf")
 
@@ -103,6 +107,17 @@ class Database:
             session.begin(),
         ):
             yield session
+
+    def write_together(
+        self,
+        stage_id: int,
+        order: tuple[int, ...],
+        work: Callable[[Session], Result],
+        last: Callable[[Session], None] | None = None,
+    ) -> Result:
+        """Do ``work`` in a write transaction that it may share with others of that stage, in their ``order``, and
+        ``last`` once for all of them; returns what it returns, after the commit. See ``Together.do``."""
+        return self._together.do(stage_id, Piece(order, work, last))
 
     def machine_now(self, session: Session) -> datetime:
         """Machine time for leases: the database's own clock on PostgreSQL, so that replicas agree."""

@@ -4,7 +4,7 @@ from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from rollout.plan import Plan
 from rollout.planfile import from_canonical
@@ -27,7 +27,8 @@ def parsed(text: str) -> Plan:
 
 def plan_of(rollout: Rollout) -> Plan:
     """The plan that rules ``rollout``: the revision is stored as canonical text and never changes."""
-    return _parsed(rollout.revision.text)
+    session = object_session(rollout)
+    return plan_of_revision(session, rollout.revision_id) if session is not None else _parsed(rollout.revision.text)
 
 
 def open_plans(session: Session) -> list[Plan]:

@@ -227,7 +227,7 @@ class Desk:
                 session,
                 self.database.machine_now(session),
                 self.now,
-                {"first": "dev", "second": "prod"}[key],
+                [{"first": "dev", "second": "prod"}[key]],
                 parts.owner,
                 self.wants(key),
                 parts.lease_seconds,

@@ -51,6 +51,12 @@ def upgraded(bench: Desk, *names: str) -> list[int]:
     return targets
 
 
+def untouched(bench: Desk, name: str) -> int:
+    """A target that was backed up and not changed: after a rollback it is compared by an action of its own."""
+    bench.put(StageState.UPGRADING)
+    return bench.backed_up(name)
+
+
 def test_what_was_put_back_is_compared_before_the_rollback_says_that_it_has_ended(bench: Desk) -> None:
     upgraded(bench, "a", "b")
     roll_back(bench)
@@ -100,7 +106,7 @@ def claimed(bench: Desk) -> list[Claim]:
 
 
 def test_one_read_that_lags_behind_is_not_believed(bench: Desk) -> None:
-    target = upgraded(bench, "a")[0]
+    target = untouched(bench, "a")
     roll_back(bench)
     (claim,) = claimed(bench)
     bench.kind.raws["a"]["spark_version"] = NEW  # as it was a moment ago
@@ -121,7 +127,8 @@ def test_one_read_that_lags_behind_is_not_believed(bench: Desk) -> None:
     ],
 )
 def test_what_cannot_be_read_is_never_called_equal(bench: Desk, error: Exception, found: Compared, code: str) -> None:
-    first, _ = upgraded(bench, "a", "b")
+    upgraded(bench, "b")
+    first = untouched(bench, "a")
     roll_back(bench)
 
     def refuse(name: str) -> None:
@@ -136,7 +143,7 @@ def test_what_cannot_be_read_is_never_called_equal(bench: Desk, error: Exception
 
 
 def test_without_a_backup_that_opens_nothing_is_equal(bench: Desk) -> None:
-    upgraded(bench, "a")
+    untouched(bench, "a")
     roll_back(bench)
     (claim,) = claimed(bench)
     with bench.database.write() as session:
@@ -148,7 +155,7 @@ def test_without_a_backup_that_opens_nothing_is_equal(bench: Desk) -> None:
 
 
 def test_a_comparison_that_a_crash_interrupted_is_made_by_the_next_engine(bench: Desk) -> None:
-    target = upgraded(bench, "a")[0]
+    target = untouched(bench, "a")
     roll_back(bench)
     claimed(bench)  # and its engine dies with it
     assert bench.advance() is StageState.ROLLING_BACK
@@ -184,6 +191,29 @@ def test_a_single_target_that_was_put_back_is_compared_and_again_with_its_stage(
     assert to_the_end(bench) is StageState.ROLLED_BACK
     assert compared(bench) == Compared(equal=1, differ=1)
     assert [a.attempt for a in bench.of(target, ActionKind.COMPARE)] == [1, 2]
+
+
+def test_the_look_that_shows_it_put_back_is_its_comparison(bench: Desk) -> None:
+    target = upgraded(bench, "a")[0]
+    roll_back(bench)
+    reads: list[str] = []
+    bench.kind.on_read = reads.append
+    assert to_the_end(bench) is StageState.ROLLED_BACK
+    assert compared(bench) == Compared(equal=1)
+    assert reads == ["a", "a"], "before the write, and after it"
+    (action,) = bench.of(target, ActionKind.COMPARE)
+    assert (action.state, action.reason_code, action.epoch) == (ActionState.DONE, None, 0)
+
+
+def test_what_is_put_back_and_differs_in_another_field_is_looked_at_twice_before_that_is_said(bench: Desk) -> None:
+    target = upgraded(bench, "a")[0]
+    bench.kind.raws["a"]["num_workers"] = 9
+    roll_back(bench)
+    assert to_the_end(bench) is StageState.ROLLED_BACK
+    assert compared(bench) == Compared(differ=1)
+    (action,) = bench.of(target, ActionKind.COMPARE)
+    assert action.epoch == 2, "claimed and looked at two times"
+    assert bench.of(target, ActionKind.REVERT)[0].state is ActionState.DONE
 
 
 def test_a_second_rollback_compares_everything_anew(bench: Desk) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import event
 
 from engine.confirm import confirm
 from engine.execute import execute
+from engine.standing import locked_standing
 from rollout.states import ActionKind, ActionState, StageState
 from storage.database import Database
 from storage.models import Rollout
@@ -95,4 +96,18 @@ def test_looks_that_one_listing_ends_lock_their_targets_in_one_query(bench: Desk
         with asked(bench.database) as found:
             confirm(bench.parts, bench.stage().id)
         numbers.append(sum(statement.startswith("SELECT") for statement in found))
-    assert numbers[1] <= numbers[0] <= 8  # what a workspace offers is read once
+    assert numbers[1] <= numbers[0] <= 9  # what a workspace offers, and the plan, is read once
+
+
+def test_what_holds_a_write_is_read_once_in_a_transaction_and_anew_in_the_next(bench: Desk) -> None:
+    bench.put(StageState.UPGRADING)
+    for name in ("a", "b"):
+        bench.action(bench.backed_up(name), ActionKind.CHANGE)
+    first, second = bench.claim()
+    for paused in (False, True):
+        with bench.database.write() as session:
+            session.query(Rollout).update({"paused": paused})
+        with asked(bench.database) as found, bench.database.write() as session:
+            answers = [locked_standing(session, one).allows(one, bench.now, False) for one in (first, second)]
+        assert answers == [not paused, not paused]
+        assert sum(" FROM stage " in statement for statement in found) == 1

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from engine import discover
-from engine.replan import note_present_state
+from engine.replan import note_present_states
 from rollout.change import Found
 from storage import discovered, leases
 from storage.models import Target, Workspace
@@ -99,7 +99,7 @@ def test_what_was_learned_of_a_target_during_a_look_is_kept(bench: Desk) -> None
         raw = {**bench.kind.raws["c"], "spark_version": NEW}
         bench.database.push(1)
         with bench.database.write() as session:
-            note_present_state(session, target_id, bench.kind, raw, bench.now, bench.database.machine())
+            note_present_states(session, {target_id: raw}, bench.kind, bench.now, bench.database.machine())
 
     bench.kind.on_read = change
     bench.database.push(1)
@@ -114,7 +114,7 @@ def test_what_was_read_before_a_look_does_not_undo_what_the_look_found(bench: De
     bench.kind.raws["c"]["spark_version"] = NEW
     assert discover.look(bench.parts, "dev")
     with bench.database.write() as session:
-        note_present_state(session, target_id, bench.kind, raw, bench.now, read_at)
+        note_present_states(session, {target_id: raw}, bench.kind, bench.now, read_at)
     assert target(bench, "c").release == NEW[:4]
 
 

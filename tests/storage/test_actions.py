@@ -73,7 +73,7 @@ def test_claims_lock_stages_in_the_order_in_which_people_lock_them(
         def claim() -> None:
             with bench.database.write() as session:
                 now = bench.database.machine_now(session)
-                claimed.extend(actions.claim(session, now, bench.now, "dev", "other", wants, 60, 8))
+                claimed.extend(actions.claim(session, now, bench.now, ["dev"], "other", wants, 60, 8))
 
         other = threading.Thread(target=claim)
         with bench.database.write() as session:
