@@ -12,8 +12,9 @@ from rollout.machine import Machine
 from rollout.policy import Policy
 from rollout.pool import Pool
 from storage.database import Database
-from storage.models import Rollout, Target, Workspace
+from storage.models import Rollout, Stage, Target, Workspace
 from storage.plans import plan_of
+from storage.record import touch_card
 
 #: Rows written in one transaction, so that a look at thousands of targets never holds up an acknowledgement.
 CHUNK = 200
@@ -90,9 +91,15 @@ def store(
     changed = [s for key, s in wanted.items() if key not in known or _differs(known[key], s)]
     for start in range(0, len(changed), CHUNK):
         with database.write() as session:
+            counted: set[str] = set()
             for sighting in changed[start : start + CHUNK]:
                 row = known.get((sighting.kind, sighting.object_id))
-                _put(session, rollout_id, workspace, sighting, row.id if row is not None else None, now, began)
+                counted |= _put(
+                    session, rollout_id, workspace, sighting, row.id if row is not None else None, now, began
+                )
+            of_those = select(Stage).where(Stage.rollout_id == rollout_id, Stage.key.in_(counted))
+            for stage in session.execute(of_those).scalars() if counted else ():
+                touch_card(session, stage, make=False)
     with database.write() as session:  # what is as it was has been seen all the same
         session.execute(
             update(Target)
@@ -244,13 +251,15 @@ def standing_proposal(
 
 def _put(
     session: Session, rollout_id: int, workspace: str, s: Sighting, known: int | None, now: datetime, began: datetime
-) -> None:
+) -> set[str]:
+    """Write down what was seen; the stage whose card counts the target otherwise now: its edit arrived, say."""
     target = session.get(Target, known) if known is not None else None
     if target is None:
         target = Target(rollout_id=rollout_id, workspace=workspace, kind=s.kind, object_id=s.object_id)
         session.add(target)
     elif target.seen_machine > began:
-        return
+        return set()
+    before = target.skip_code
     target.name, target.owner, target.stage_key = s.name, s.owner, target.moved_to or s.stage_key
     target.proposal = standing_proposal(target.proposal, s.proposal, s.change, s.managed_by)
     target.about, target.managed_by, target.repository, target.also_in = s.about, s.managed_by, s.repository, s.also_in
@@ -258,3 +267,4 @@ def _put(
     target.skip_code, target.skip_sentence, target.skip_next = s.skip if s.skip else (None, None, None)
     target.interactive, target.team = s.interactive, s.team
     target.seen_at, target.seen_machine = now, began
+    return {target.stage_key} if target.stage_key and target.skip_code != before else set()
