@@ -81,9 +81,10 @@ def told(event: Event, most: int = 300, where: bool = True) -> Line:
 
 def _with_names(sentence: str, event: Event) -> list[Part]:
     """The sentence, with the name of whom it gives something to in the place of the id."""
-    owner = str((event.data or {}).get("owner") or "")
-    before, found, after = sentence.partition(owner) if owner else (sentence, "", "")
-    return [before, Person(owner), after] if found else [before]
+    data = event.data or {}
+    person = str(data.get("owner") or data.get("proposed_by") or "")
+    before, found, after = sentence.partition(person) if person else (sentence, "", "")
+    return [before, Person(person), after] if found else [before]
 
 
 def _without_empty(blocks: list[Block]) -> tuple[Block, ...]:

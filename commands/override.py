@@ -112,7 +112,7 @@ def lines(stage: StageStanding, most: int = 5) -> list[Line]:
     """What people passed over in a stage, for ever: also what counts no more, which is said."""
     found: list[Line] = []
     for w in stage.overrides[:most]:
-        ended = f" Counts no more: {w.doubt}." if w.doubt else ""
+        ended = f". Counts no more: {w.doubt}." if w.doubt else ""
         found.append(
             line(
                 Icon("warning"),

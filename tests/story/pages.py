@@ -109,6 +109,12 @@ def posted(page: Page, text: str | re.Pattern[str]) -> Locator:
     return found
 
 
+def show(element: Locator) -> None:
+    """Scroll to a message, also while it is being drawn anew."""
+    element.evaluate("e => e.scrollIntoView({block: 'nearest'})")
+    expect(element).to_be_in_viewport()
+
+
 def card(page: Page, stage: str) -> Locator:
     """The card of a stage in the channel: the message under its heading, whatever else names the stage by then."""
     heading = page.get_by_role("heading", name=re.compile(rf"^{stage} · "))

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.story.driving import ROOT, Sandbox, sandbox
-from tests.story.pages import WAIT, Keep, Open, answer, become, card, confirm, in_sight, rows, send
+from tests.story.pages import WAIT, Keep, Open, answer, become, card, confirm, in_sight, rows, send, show
 
 pytestmark = pytest.mark.browser
 
@@ -92,7 +92,7 @@ def test_the_plan_is_read_from_its_beginning_and_its_table_is_whole(world: Sandb
     keep(page, "05-plan")
     frame = shown.locator(".table-scroll")
     assert frame.evaluate("e => e.scrollWidth - e.clientWidth") <= 1, "the table is cut at its right side"
-    frame.scroll_into_view_if_needed()
+    show(frame)
     keep(page, "06-plan-table")
     # What others write meanwhile does not pull the reader away; a button leads there.
     world.post("command", {"as": "qa", "channel": CHANNEL, "text": "Ready when you are."})
@@ -128,7 +128,7 @@ def test_the_report_draws_its_chart(world: Sandbox, visit: Open, keep: Keep) -> 
     send(page, "/rollout report")
     shown = answer(page, "Targets by runtime")
     chart = shown.locator("svg.chart")
-    chart.scroll_into_view_if_needed()
+    show(chart)
     expect(chart).to_have_attribute("aria-label", re.compile(r"Targets by runtime\. .*dev"))
     assert chart.locator("rect").count() >= 5
     keep(page, "09-report")
@@ -193,7 +193,7 @@ def test_dev_is_started_watched_approved_and_rolled_back(
     expect(card(page, "dev")).to_contain_text("12 of 12")
     expect(rows(page, "dev", "13.3")).to_have_count(0)
     expect(rows(page, "dev", "17.3")).to_have_count(on_old + on_new)
-    card(page, "dev").scroll_into_view_if_needed()
+    show(card(page, "dev"))
     keep(page, "22-review")
     card(page, "dev").get_by_test_id("open-thread").click()
     expect(page.get_by_test_id("thread")).to_contain_text("ready for review")

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -32,6 +33,7 @@ from tests.story.pages import (
     press,
     rows,
     send,
+    show,
     submit,
 )
 
@@ -190,7 +192,7 @@ def test_2_dev_is_held_by_an_issue_that_was_found_in_a_message(world: Sandbox, p
     held = posted(page, "Critical issue #1 holds dev")
     expect(card(page, "dev")).to_contain_text("1 open issue")
     expect(button(card(page, "dev"), "Approve dev")).to_have_count(0)
-    held.scroll_into_view_if_needed()
+    show(held)
     keep(page, "five-06-held")
 
     become(page, "developer")
@@ -252,7 +254,7 @@ def test_3_test_is_rejected_and_the_rejection_lifted(world: Sandbox, page: Page,
     expect(submit(page)).to_contain_text("You rejected test as QA.")
     close(page)
     expect(card(page, "test")).to_contain_text("rejected by @Quinn Tester (QA)")
-    posted(page, "test is rejected by @Quinn Tester").scroll_into_view_if_needed()
+    show(posted(page, "test is rejected by @Quinn Tester"))
     keep(page, "five-14-rejected")
     become(page, "devops")
     shown = home(page)
@@ -283,7 +285,7 @@ def test_4_staging_bakes_an_edit_arrives_and_a_sign_off_is_taken_back(world: San
     deploy(world, "staging", "marketing-attribution-staging")
     button(shown, "Look again").click()
     expect(card(page, "staging")).to_contain_text("1 of 1 repository edit arrived")
-    card(page, "staging").scroll_into_view_if_needed()
+    show(card(page, "staging"))
     keep(page, "five-19-edit-arrived")
     skip(page, world, "staging", "review")
 
@@ -327,18 +329,19 @@ def test_5_the_plan_is_changed_by_two_people_and_one_item_passed_over_by_two_oth
     changed.write_text(text.replace("\nstages:\n", "\noverride: {role: devops, second: tech-lead}\n\nstages:\n", 1))
     assert "override: nothing → " in terminal(world, "plan", "amend", str(changed), "--as", "U0SAND0004")
     proposed = posted(page, "A change of the plan is proposed")
-    proposed.scroll_into_view_if_needed()
+    show(proposed)
     keep(page, "five-25-proposed")
     refused = press(page, button(proposed, "Accept"), "Refused (proposed_by_you)")
     expect(refused).to_contain_text("Ask DevOps/Platform or Tech Lead to press Accept.")
     become(page, "tech-lead")
     press(page, button(posted(page, "A change of the plan is proposed"), "Accept"), "The plan is amended")
-    posted(page, "accepted by @Theo Techlead").scroll_into_view_if_needed()
+    show(posted(page, "accepted by @Theo Techlead"))
     keep(page, "five-26-accepted")
 
     shown = home(page)
     expect(shown).to_contain_text("6 checklist items you could tick hold canary.")
     keep(page, "five-27-home-items")
+    channel(page)
     attest(
         page,
         "tech-lead",
@@ -375,6 +378,7 @@ def test_5_the_plan_is_changed_by_two_people_and_one_item_passed_over_by_two_oth
     close(page)
     expect(shown).not_to_contain_text("The quality validation was passed ·")
 
+    channel(page)
     become(page, "devops-2")
     listed = ask(page, "/rollout override canary", "Not met in canary")
     button(listed, "Override All libraries work on the new runtime").click()
@@ -385,7 +389,7 @@ def test_5_the_plan_is_changed_by_two_people_and_one_item_passed_over_by_two_oth
     close(page)
     wanted = posted(page, "an override is asked for")
     press(page, button(wanted, "Confirm"), "asked_by_you")
-    wanted.scroll_into_view_if_needed()
+    show(wanted)
     keep(page, "five-30-override-asked")
     become(page, "tech-lead")
     press(page, button(posted(page, "an override is asked for"), "Confirm"), "Passed over: All libraries work")
@@ -404,7 +408,7 @@ def test_6_canary_bakes_a_night_and_a_day_and_three_people_sign(world: Sandbox, 
     close(page)
     reaches(page, world, "canary", "baking", "baking")
     expect(card(page, "canary")).to_contain_text("Overridden")
-    card(page, "canary").scroll_into_view_if_needed()
+    show(card(page, "canary"))
     keep(page, "five-33-canary-bakes")
     became = now(world)
     skip(page, world, "canary", "review")
@@ -419,12 +423,12 @@ def test_6_canary_bakes_a_night_and_a_day_and_three_people_sign(world: Sandbox, 
     form.get_by_label("Comment").fill("No more failures than before.")
     expect(submit(page)).to_contain_text("Still missing: Product Owner and QA")
     close(page)
-    card(page, "canary").scroll_into_view_if_needed()
+    show(card(page, "canary"))
     expect(card(page, "canary")).to_contain_text("@Theo Techlead (Tech Lead)")
     keep(page, "five-35-one-of-three")
     become(page, "devops")
     refused = ask(page, "/rollout override canary sign-off:qa They are on holiday.", "Refused (not_overridable)")
-    refused.scroll_into_view_if_needed()
+    show(refused)
     keep(page, "five-36-no-override-of-a-sign-off")
     assert "Still missing: Product Owner" in sign(page, "canary", "qa", "Counts and key figures compared.")
     assert "canary has passed" in sign(page, "canary", "product-owner", "")
@@ -468,7 +472,7 @@ def test_7_full_is_signed_by_all_five_roles_and_the_summary_is_posted(world: San
     summary = posted(page, re.compile(r"Final summary · \d+ of 14 lines hold"))
     for phase in ("Pre-Rollout", "During Rollout", "Post-Rollout"):
         expect(summary).to_contain_text(phase)
-    summary.scroll_into_view_if_needed()
+    show(summary)
     keep(page, "five-41-final-summary")
 
 
@@ -484,17 +488,21 @@ def test_8_home_report_and_audit_tell_how_it_went(world: Sandbox, page: Page, ke
     report = ask(page, "/rollout report", "Sign-offs")
     for signer in ("@Dana Developer", "@Theo Techlead", "@Quinn Tester", "@Ola Ops", "@Petra Owner"):
         expect(report.locator("table", has_text="Signature")).to_contain_text(signer)
-    report.locator("table", has_text="Signature").scroll_into_view_if_needed()
+    show(report.locator("table", has_text="Signature"))
     keep(page, "five-44-sign-offs")
     audit = ask(page, "/rollout audit", "chain intact")
-    audit.scroll_into_view_if_needed()
+    show(audit)
     keep(page, "five-45-audit")
     button(audit, re.compile(r"^Next \(2 of")).click()
     expect(page.get_by_role("button", name="Previous")).to_be_visible()
     lines = terminal(world, "rollout", "--as", "U0SAND0004", "audit", "--jsonl").splitlines()
     told = [json.loads(line) for line in lines if line.startswith("{")]
-    assert sum(e.get("kind") == "approve" and e.get("outcome") == "done" for e in told) == 14
-    assert {"override", "confirm-override", "revoke", "reject"} <= {str(e.get("kind")) for e in told}
+    kinds = Counter((e["kind"], e["outcome"]) for e in told)
+    assert kinds["approve", "done"] == 1 + 1 + 3 + 3 + 5  # one of staging's was taken back
+    for kind in ("assign", "issue", "reject", "revoke", "override", "override_confirmed", "plan_amended"):
+        assert kinds[kind, "done"] >= 1, kind
+    assert "started_by_you" in {e["reason_code"] for e in told if e["outcome"] == "refused"}
+    assert len(terminal(world, "rollout", "--as", "U0SAND0004", "audit", "--csv").splitlines()) == len(told) + 1
 
 
 def test_9_on_call_takes_the_last_stage_back(world: Sandbox, page: Page, keep: Keep) -> None:
@@ -517,7 +525,7 @@ def test_9_on_call_takes_the_last_stage_back(world: Sandbox, page: Page, keep: K
     expect(ended).to_contain_text("23 of 23 targets put back")
     expect(on_old.first).to_be_attached()
     expect(card(page, "full")).to_contain_text("equal to their backups")
-    ended.scroll_into_view_if_needed()
+    show(ended)
     keep(page, "five-48-rolled-back")
     shown = home(page)
     expect(shown).to_contain_text("full · rolled back · 23 of 23 targets put back")
