@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from commands import card, issues, pins, teampart, teamwords
+from commands import card, issues, outlook, pins, teampart, teamwords
 from commands.call import Call, Refused, refused
 from commands.reply import (
     Block,
@@ -61,7 +61,9 @@ def approve(call: Call) -> Reply:
     title = titles.get(done.role, done.role)
     if done.passed:
         said = f"{stage.key} has passed: yours was the last sign-off."
-        following = f"/rollout start {done.opened[0]} comes next." if done.opened else _after_last(call, stage)
+        following = (
+            outlook.after_passing(call.standing, stage.key, call.now) if done.opened else _after_last(call, stage)
+        )
         buttons = [call.button(f"Plan {done.opened[0]}", "plan", stage=done.opened[0])] if done.opened else []
         return _done(said, following, buttons)
     missing = listed(teamwords.missing(call.standing, done.lacking))
@@ -166,7 +168,7 @@ def _consequence(call: Call, stage: StageStanding, role: str) -> tuple[Block, ..
     if missing:
         return (Paragraph((line(f"After yours it still needs {listed(missing)}."),)),)
     after = call.plan.after(stage.key)
-    then = "" if after else " It is the last stage: the upgrade is then complete."
+    then = "" if after else f" It is the last stage. {outlook.left_at_the_end(call.standing)}"
     return (
         Paragraph((line(Icon("info"), " ", Strong("Yours is the last sign-off."), f" It passes {stage.key}.{then}"),)),
     )

@@ -63,20 +63,28 @@ def _sentence(report: Report) -> str:
     return f"{report.said[0].upper()}{report.said[1:]}{wrong}."
 
 
-def told(event: Event, most: int = 300) -> Line:
-    """One event in a line: when, who, what, and from where; its sentence in ``most`` characters."""
+def told(event: Event, most: int = 300, where: bool = True) -> Line:
+    """One event in a line: when, who, what, and from ``where``; its sentence in ``most`` characters."""
     who: Part = Person(event.actor) if event.actor else "the bot"
     parts: list[Part] = [At(event.at), " · ", who, " · "]
     if event.outcome == "refused":
         parts += [Icon("warning"), f" {event.kind} refused ({event.reason_code}): "]
     elif event.outcome == "failed":
         parts += [Icon("failed"), f" {event.kind} failed: "]
-    parts.append(short(event.sentence, most))
+    parts += _with_names(short(event.sentence, most), event)
     if event.stage_key and event.stage_key not in event.sentence:
         parts.append(f" ({event.stage_key})")
-    if event.actor:
+    if event.actor and where:
         parts.append(f" · {_FROM.get(event.surface, event.surface)}")
     return tuple(parts)
+
+
+def _with_names(sentence: str, event: Event) -> list[Part]:
+    """The sentence, with the name of whom it gives something to in the place of the id."""
+    data = event.data or {}
+    person = str(data.get("owner") or data.get("proposed_by") or "")
+    before, found, after = sentence.partition(person) if person else (sentence, "", "")
+    return [before, Person(person), after] if found else [before]
 
 
 def _without_empty(blocks: list[Block]) -> tuple[Block, ...]:

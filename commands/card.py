@@ -58,8 +58,9 @@ def card(session: Session, standing: Standing, key: str, now: datetime) -> Reply
     blocks.append(Paragraph(_next(standing, stage, now)))
     details = Button("Details", "status", {"rollout": standing.id, "stage": key})
     report = Button("Report an issue…", "issue", {"rollout": standing.id, "stage": key})
-    more = (*compared.button(standing, stage), details, report)
-    blocks.append(Buttons((*outlook.next_buttons(standing, stage, now), *more)))
+    pressed = outlook.next_buttons(standing, stage, now)
+    forward, back = [b for b in pressed if b.style != "danger"], [b for b in pressed if b.style == "danger"]
+    blocks.append(Buttons((*forward, *compared.button(standing, stage), details, report, *back)))
     if stage.started_by:
         digest = (stage.change_set_digest or "")[:8]
         again = f" · try {stage.generation}" if stage.generation > 1 else ""
@@ -213,8 +214,9 @@ def _next(standing: Standing, stage: StageStanding, now: datetime) -> tuple[Line
     if stage.state is StageState.PASSED:
         after = standing.plan.after(stage.key)
         if after:
-            return (line(Icon("ok"), f" It is accepted. Next: /rollout start {after[0].key}"),)
-        return (line(Icon("ok"), " It is accepted; it was the last stage. /rollout report shows the result."),)
+            return (line(Icon("ok"), f" It is accepted. {outlook.after_passing(standing, stage.key, now)}"),)
+        said = f" It is accepted. {outlook.after_passing(standing, stage.key, now)} /rollout report"
+        return (line(Icon("ok"), said),)
     current = standing.current()
     if current is not None and current.key == stage.key:
         return (line(Strong("Next")), *outlook.who_must_act(standing, now))

@@ -102,6 +102,8 @@ def closing(
         return escalation.closing(session, stage_key or "", ids)
     if kind == "override_wanted":
         return override.closing(session, stage_key or "", ids)
+    if kind == "issue_reported":
+        return issue.closing(session, standing, ids)
     stage = standing.stage(stage_key or "")
     if kind == "stage_passed" and stage.state is StageState.PASSED:
         reply = _stage_passed(session, standing, stage, {}, now)
@@ -211,7 +213,7 @@ def _stage_passed(
     if stage.state is not StageState.PASSED:
         return None
     after = standing.plan.after(stage.key)
-    following = f"Next: /rollout start {after[0].key}" if after else "It was the last stage: the upgrade is complete."
+    following = outlook.after_passing(standing, stage.key, now)
     said = f"{stage.key} has passed."
     lines = (
         line(Icon("ok"), " ", Strong(said), f" {targets_words(stage).capitalize()}."),
@@ -224,7 +226,10 @@ def _stage_passed(
     buttons = []
     if after:
         at = {"rollout": standing.id, "stage": after[0].key}
-        buttons = [Button(f"Plan {after[0].key}", "plan", at), Button(f"Start {after[0].key}", "start", at)]
+        items = any(r.code == "items_open" for r in outlook.start_reasons(standing, after[0].key, now))
+        # What its checklist holds cannot be started: the way there leads over the list.
+        start = Button("Checklist", "checklist", at) if items else Button(f"Start {after[0].key}", "start", at)
+        buttons = [Button(f"Plan {after[0].key}", "plan", at), start]
     head = (Note(line("Record ", Code(str(place)))),) if place is not None else ()
     return Reply(f"{said} {following}", (Paragraph(lines), *head, *((Buttons(tuple(buttons)),) if buttons else ())))
 

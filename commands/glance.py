@@ -47,4 +47,4 @@ def recent(session: Session, standing: Standing) -> list[Block]:
     _, found = events.newest(session, standing.id, None, ECHOES, 0, _EVENTS)
     if not found:
         return []
-    return [Paragraph((line(Strong("Lately")), *(told(event, 120) for event in found)))]
+    return [Paragraph((line(Strong("Lately")), *(told(event, 120, where=False) for event in found)))]

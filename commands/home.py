@@ -19,7 +19,6 @@ from commands.reply import (
     Line,
     Note,
     Paragraph,
-    Progress,
     Reply,
     Strong,
     line,
@@ -28,7 +27,7 @@ from commands.shown import facts_age, progress, situation, targets_words
 from commands.words import STATE, icon, listed
 from rollout import awaited, teams
 from rollout.standing import HAS_CHANGES, StageStanding, Standing
-from rollout.states import ActionKind
+from rollout.states import ENGINE_STATES, StageState
 
 _STAGES = 10
 
@@ -60,8 +59,8 @@ def rollout_blocks(
     who = f"You are {listed(titles)}." if titles else "You hold no role in this plan: you can look, but not act."
     nothing = () if assigned else (line(Icon("ok"), " Nothing waits for you now."),)
     waiting: Sequence[Line] = mine or nothing
-    blocks.append(Paragraph((line(Strong("What waits for you")), *waiting, line(who))))
-    blocks += mine_blocks(standing, assigned, now)
+    blocks.append(Paragraph((line(Strong("What waits for you")), *waiting)))
+    blocks += [*mine_blocks(standing, assigned, now), Note(line(who))]
     buttons = outlook.next_buttons(standing, current, now, (actor, roles)) if current is not None else []
     at = {"rollout": standing.id}
     more = (
@@ -95,8 +94,5 @@ def rollout_blocks(
 
 def _stage(stage: StageStanding) -> list[Block]:
     said = Paragraph((line(icon(stage), " ", Strong(stage.key), f" · {STATE[stage.state]} · {targets_words(stage)}"),))
-    bar = progress(stage)
-    if bar is None and stage.started and stage.total:
-        changed = stage.tally(ActionKind.CHANGE)
-        bar = Progress(changed.good, stage.total, changed.bad, "upgraded")
-    return [said, bar] if bar is not None and stage.started else [said]
+    bar = progress(stage) if stage.state in {*ENGINE_STATES, StageState.BLOCKED} else None
+    return [said, bar] if bar is not None else [said]  # where the work has ended the counts say it all

@@ -62,7 +62,7 @@ def issue(call: Call) -> Reply:
 
 def _form(call: Call) -> Reply:
     stage, title = _proposed(call)
-    options = [(_WHOLE, "The whole rollout"), *((s.key, s.title) for s in call.plan.stages)]
+    options = [(_WHOLE, "The whole rollout"), *((s.key, f"{s.key} · {s.title}") for s in call.plan.stages)]
     inputs: list[Input] = [
         TextInput("title", "What is wrong?", required=True, initial=title[:TITLE], max_length=TITLE),
         Choice("critical", "How bad is it?", _CRITICAL, initial=(call.text("critical") or "no",)),
@@ -102,7 +102,8 @@ def _proposed(call: Call) -> tuple[str | None, str]:
     if stage is None:
         current = call.standing.current()
         stage = current.key if current is not None else None
-    return stage if stage in keys else None, call.text("title") or typed
+    # A title stands in the middle of sentences: without the full stop of a message.
+    return stage if stage in keys else None, (call.text("title") or typed).rstrip(" .")
 
 
 def check_issue(arguments: Mapping[str, Any]) -> None:
@@ -130,7 +131,7 @@ def _report(call: Call) -> Reply:
         call.now,
         call.standing.id,
         intents_issues.Found(
-            title=call.text("title", TITLE),
+            title=call.text("title", TITLE).rstrip(" .") or call.text("title", TITLE),
             critical=call.text("critical") == "yes",
             about=call.text("about") or "other",
             owner=call.text("owner"),
@@ -265,9 +266,6 @@ def _asked(call: Call) -> Issue:
 
 
 def _asking(call: Call, issue: Issue, word: str, verb: str, inputs: tuple[Input, ...]) -> Reply:
-    lines = [looks.line_of(issue)]
-    if issue.permalink:
-        lines.append(line(Link(issue.permalink, "The message it was found in")))
     # The version of the look is of the issue that the person saw, not of what is there when the form is opened.
     version = call.number("version")
     arguments = {
@@ -277,7 +275,8 @@ def _asking(call: Call, issue: Issue, word: str, verb: str, inputs: tuple[Input,
     }
     title = f"{word} #{issue.number}"
     return Reply(
-        f"{title}: fill in the form.", form=Form(title, verb, arguments, title, (Paragraph(tuple(lines)),), inputs)
+        f"{title}: fill in the form.",
+        form=Form(title, verb, arguments, title, (Paragraph((looks.line_of(issue),)),), inputs),
     )
 
 
@@ -321,3 +320,19 @@ def document(session: Session, standing: Standing, kind: str, ids: Mapping[str, 
     if found.permalink:
         lines.append(line(Link(found.permalink, "The message it was found in")))
     return Reply(said, (Paragraph(tuple(lines)), Buttons((button,))))
+
+
+def closing(session: Session, standing: Standing, ids: Mapping[str, Any]) -> Reply:
+    """What the post about a critical issue says once it holds nothing any more."""
+    number = ids.get("issue")
+    found = stored.one(session, standing.id, number) if isinstance(number, int) else None
+    if found is None:
+        return Reply("An issue was reported here.", (Paragraph((line(Icon("info"), " An issue was reported here."),)),))
+    why = "is resolved" if not found.open else "is not critical any more"
+    said = f"Issue #{number} no longer holds {found.stage or 'the rollout'}: it {why}"
+    by: Line = (" by ", Person(found.resolved_by)) if not found.open and found.resolved_by else ()
+    lines = [line(Icon("ok"), f" {said}", *by, "."), line(short(found.title, 150))]
+    if not found.open:
+        lines.append(line(f"Done: {short(found.fix, 300)}"))
+    look = Button(f"Issue #{number}", "issues", {"rollout": standing.id, "issue": number})
+    return Reply(f"{said}.", (Paragraph(tuple(lines)), Buttons((look,))))

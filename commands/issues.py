@@ -123,7 +123,7 @@ def of_stage(standing: Standing, stage: StageStanding, most: int = 5) -> list[Bl
 def one(call: Call, number: int) -> Reply:
     """Everything that is known of one issue, and what may be done with it by this person."""
     issue = found(call, number)
-    with_target = f" at {short(issue.target, 100)}" if issue.target else ""
+    with_target = f", at {short(issue.target, 100)}" if issue.target else ""
     state = "open" if issue.open else "resolved"
     said = f"Issue #{number} is {state}: {short(issue.title, 200)}"
     lines: list[Line] = [
@@ -131,7 +131,7 @@ def one(call: Call, number: int) -> Reply:
         line(
             "Critical: it holds its stage and what comes after. " if issue.critical else "Not critical. ",
             f"It is about {ABOUT.get(issue.about, issue.about)}, ",
-            f"of {issue.stage}" if issue.stage else "of the whole rollout",
+            f"in {issue.stage}" if issue.stage else "of the whole rollout",
             f"{with_target}.",
         ),
         line(

@@ -57,7 +57,7 @@ def item(call: Call) -> Reply:
     )
     if isinstance(done, gates.Refuse):
         raise Refused(done.reasons)
-    said = f"“{found.title}” is as you said."
+    said = f"“{found.title}” {_became(state, call.text('owner') if now != before else None)}."
     at = {"stage": call.stage_key} if call.stage_key else {}
     buttons = (call.button("Checklist", "checklist", **at), call.button("Status", "status"))
     return Reply(said, (Paragraph((line(Icon("ok"), " ", Strong(said)),)), Buttons(buttons)))
@@ -118,6 +118,15 @@ def _dialog(call: Call, found: Item) -> Reply:
     return Reply(f"{found.title}: {_WORD[state]}.", form=form)
 
 
+def _became(state: str, owner: str | None) -> str:
+    """What a dialog changed, in words: where the item stands, whose it is (``owner``; None: as before), or nothing."""
+    words = [] if state == AS_IT_IS else [_NOW[ItemState(state)]]
+    if owner is not None:
+        words.append("is assigned" if owner else "is nobody's now")
+    return " and ".join(words) or "is as it was"
+
+
+_NOW: Final = {ItemState.OPEN: "is open again", ItemState.DONE: "is done", ItemState.NOT_APPLICABLE: "is set aside"}
 _ORDER: Final = (ItemState.DONE, ItemState.NOT_APPLICABLE, ItemState.OPEN)
 _HINT: Final = {ItemState.NOT_APPLICABLE: ": it does not apply here (say why)", ItemState.OPEN: " again"}
 

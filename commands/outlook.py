@@ -82,6 +82,29 @@ def holds(standing: Standing, now: datetime) -> list[Line]:
     return found
 
 
+def after_passing(standing: Standing, key: str, now: datetime) -> str:
+    """What comes once the stage has passed: the next start, what holds it, or what is left after the last one."""
+    after = standing.plan.after(key)
+    if after:
+        open_ones = [r for r in start_reasons(standing, after[0].key, now) if r.code == "items_open"]
+        if open_ones:
+            number = len(standing.blocking_items(after[0].key))
+            items = f"{count(number, 'checklist item')} {'holds' if number == 1 else 'hold'} {after[0].key}"
+            return f"Next: {items}: /rollout checklist {after[0].key}"
+        return f"Next: /rollout start {after[0].key}"
+    return f"It was the last stage. {left_at_the_end(standing)}"
+
+
+def left_at_the_end(standing: Standing) -> str:
+    """What is still to come when every stage has passed: edits of repositories, lines of the checklist."""
+    edits = sum(s.managed - s.arrived for s in standing.stages)
+    left = [i for i in standing.plan.checklist if i.required and i.by == "person" and i.part_of is None]
+    items = sum(standing.is_open(i.key) for i in left)
+    words = [f"{count(edits, 'repository edit')} (/rollout plan --managed)"] if edits else []
+    words += [f"{count(items, 'checklist item')} (/rollout checklist)"] if items else []
+    return f"Still to come: {listed(words)}." if words else "The upgrade is complete."
+
+
 def _nobody_left(standing: Standing, stage: StageStanding) -> list[str]:
     """Places that still lack a sign-off, and in which nobody could give it any more."""
     able, lacking = standing.candidates(), stage.lacking(standing.required(stage.key))
@@ -161,7 +184,7 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
     """Whom the rollout waits for, and what that person types."""
     plan, stage = standing.plan, standing.current()
     if stage is None:
-        return [line("Nobody: it is done. ", "/rollout report shows the result.")]
+        return [line("Nobody has to sign or start anything. ", left_at_the_end(standing), " /rollout report")]
     if standing.read_only:
         return [line("Nobody here: the bot runs read only. Whoever runs it can take ROLLOUT_READ_ONLY away.")]
     starters = listed([plan.roles[r].title for r in plan.capabilities.start if r in plan.roles], "or")
@@ -174,7 +197,7 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
             reasons = start_reasons(standing, stage.key, now)
             if not reasons:
                 return [line(f"{starters}: ", Strong(f"/rollout start {stage.key}"))]
-            return [line(Icon("info"), f" Next: {reason.next_step}") for reason in reasons[:4]]
+            return [_step(standing, stage.key, reason) for reason in reasons[:4]]
         case StageState.BLOCKED:
             return [
                 line(
@@ -219,7 +242,20 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
             if stage.block_code:
                 text += f" First /rollout rollback {stage.key} tries again what could not be put back."
             return [line(f"{starters}: ", Strong(f"/rollout unlock {stage.key} REASON"), text)]
+        case StageState.BAKING if stage.bake_until is not None:
+            who = listed(teamwords.missing(standing, dict.fromkeys(standing.required(stage.key), 1)))
+            return [line("Nobody for now: it bakes until ", At(stage.bake_until), f". {who} can sign it after that.")]
     return [line("Nobody for now: the bot is working.")]
+
+
+def _step(standing: Standing, key: str, reason: Reason) -> Line:
+    """What resolves a reason, and whose it is where only some may: open items are those of their roles."""
+    if reason.code != "items_open":
+        return line(Icon("info"), f" Next: {reason.next_step}")
+    titles = standing.titles()
+    roles = dict.fromkeys(role for item in standing.blocking_items(key) for role in item.attest or standing.plan.roles)
+    who = listed([titles.get(role, role) for role in roles])
+    return line(f"{who}: ", Strong(reason.next_step), ", each their own items")
 
 
 def next_buttons(
@@ -241,8 +277,14 @@ def next_buttons(
             found.append(Button(f"Approve {key}", "approve", at, "primary"))
     elif stage.state is StageState.REVIEW:
         facts = sign_facts(standing, key, person[0], roles, "") if person else None
-        if facts is None or isinstance(gates.may_approve(facts), Proceed):
+        held = standing.issues_holding_review(key)
+        # What nobody may do now is no button, also not for everybody.
+        anybody = not (held or conditions.criteria(standing, key))
+        if anybody if facts is None else isinstance(gates.may_approve(facts), Proceed):
             found.append(Button(f"Approve {key}", "approve", at, "primary"))
+        if person is None:
+            of = {"rollout": standing.id}
+            found += [Button(f"Issue #{i.number}", "issues", {**of, "issue": i.number}) for i in held[:3]]
         if facts is None or isinstance(gates.may_reject(facts), Proceed):
             found.append(Button(f"Reject {key}", "reject", at))
         if person and any(s.user_id == person[0] for s in stage.signatures):
@@ -295,7 +337,10 @@ def waits_for(standing: Standing, actor: str, roles: Collection[str], now: datet
             facts = sign_facts(standing, stage.key, actor, roles, "")
             if isinstance(gates.may_approve(facts), Proceed):
                 found.append(line(Icon("info"), " ", Strong(stage.key), " waits for your sign-off."))
-        if stage.state is StageState.BLOCKED and set(roles) & set(standing.plan.capabilities.start):
+        starts = bool(set(roles) & set(standing.plan.capabilities.start))
+        if stage.state is StageState.REVIEW and stage.rejections and starts:
+            found.append(line(Icon("warning"), " ", Strong(stage.key), " was rejected: look into it."))
+        if stage.state is StageState.BLOCKED and starts:
             found.append(
                 line(Icon("blocked"), " ", Strong(stage.key), f" is blocked: {stage.block_sentence or 'look at it'}")
             )

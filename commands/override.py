@@ -31,6 +31,7 @@ from rollout.standing import StageStanding, Standing
 from storage import overriding, waivers
 
 _BUTTONS = 8
+_OFFERED = 2
 
 
 def override(call: Call) -> Reply:
@@ -102,6 +103,8 @@ def offered(standing: Standing, stage_key: str | None, roles: frozenset[str]) ->
         rule = conditions.covered(standing.plan, stage_key, str(button.arguments["condition"]))
         if rule is not None and rule.role in roles:
             found.append(button)
+    if len(found) > _OFFERED:  # there is work to do, and not an exception to ask for
+        return [Button("Override one…", "override", {"rollout": standing.id, "stage": stage_key})]
     return found
 
 
@@ -109,7 +112,7 @@ def lines(stage: StageStanding, most: int = 5) -> list[Line]:
     """What people passed over in a stage, for ever: also what counts no more, which is said."""
     found: list[Line] = []
     for w in stage.overrides[:most]:
-        ended = f" Counts no more: {w.doubt}." if w.doubt else ""
+        ended = f". Counts no more: {w.doubt}." if w.doubt else ""
         found.append(
             line(
                 Icon("warning"),
@@ -233,7 +236,7 @@ def _decide(call: Call, what: str) -> Reply:
     done = act(call.database, call.who, call.now, call.standing.id, number)
     if isinstance(done, Refuse):
         raise Refused(done.reasons)
-    said = f"{short(done.title, 200)}: {'passed over' if done.confirmed else 'it holds as before'}."
+    said = f"{'Passed over' if done.confirmed else 'It holds as before'}: {short(done.title, 200)}."
     button = call.button("Status", "status", stage=done.stage)
     return Reply(
         said, (Paragraph((line(Icon("warning" if done.confirmed else "info"), f" {said}"),)), Buttons((button,)))

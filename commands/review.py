@@ -17,7 +17,9 @@ def revoke(call: Call) -> Reply:
         raise Refused(done.reasons, stage.key)
     what = "sign-off" if done.said == "granted" else "rejection"
     following = (
-        f"{stage.key} has passed: nothing else held it." if done.passed else f"/rollout approve {stage.key} signs."
+        f"{stage.key} has passed: nothing else held it."
+        if done.passed
+        else f"/rollout approve {stage.key} signs it anew."
     )
     return _said(call, stage.key, f"Your {what} of {stage.key} is taken back.", following)
 

@@ -117,7 +117,7 @@ def _form(call: Call, stage: StageStanding) -> Reply:
         },
         submit=f"Start {stage.key}",
         body=body,
-        inputs=(Moment("begin_at", "Begin at (UTC in a terminal); empty: at once"), *inputs),
+        inputs=(Moment("begin_at", "Begin later, at (empty: at once)"), *inputs),
     )
     targets = len(dryrun.targets_of(planned))
     return Reply(f"Start {stage.key}? {count(targets, 'target')} would be changed.", form=form)

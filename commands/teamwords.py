@@ -92,7 +92,7 @@ def division(standing: Standing, stage: StageStanding) -> list[Line]:
 def sign_off_line(standing: Standing, stage: StageStanding) -> Line:
     """Who signed in which role, who rejected, which roles are still missing. What teams sign stands apart."""
     titles = standing.titles()
-    parts: list[Part] = ["Sign-offs: "]
+    parts: list[Part] = [*((Icon("warning"), " ") if stage.rejections else ()), "Sign-offs: "]
     given = [s for s in stage.grants if not s.team]
     for index, s in enumerate(given[:10]):
         parts += [", " if index else "", Person(s.user_id), f" ({titles.get(s.place, s.place)})"]

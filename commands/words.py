@@ -6,6 +6,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from commands.reply import Icon, Line, line
+from rollout.issues import counted
 from rollout.pool import POOLS
 from rollout.runtime import shown
 from rollout.standing import StageStanding, Standing
@@ -135,6 +136,9 @@ def criteria_line(standing: Standing, stage: StageStanding) -> Line | None:
     if not criteria or not stage.findings or stage.state in (StageState.ROLLING_BACK, StageState.ROLLED_BACK):
         return None
     verdicts = [stage.findings[c.key].verdict if c.key in stage.findings else None for c in checked]
+    for c in criteria:
+        if c.issues is not None:  # counted whenever one looks, like the issues themselves
+            verdicts.append(Verdict.FAIL if counted(standing.issues_of(stage.key), c.issues) else Verdict.PASS)
     words = []
     for verdict, word in ((Verdict.PASS, "hold"), (Verdict.FAIL, "FAIL"), (Verdict.INCONCLUSIVE, "unclear")):
         if number := verdicts.count(verdict):

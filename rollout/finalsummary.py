@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from rollout.conditions import PEOPLE_JUDGE
 from rollout.issues import WHICH, counted
 from rollout.plan import Item, SummaryLine
 from rollout.standing import Standing
@@ -75,7 +76,8 @@ def _item(standing: Standing, item: Item) -> Source:
 def _stage(standing: Standing, key: str) -> Source:
     """A stage with its verdicts: how many of its checks hold."""
     stage = standing.stage(key)
-    verdicts = [f.verdict for f in stage.findings.values()]
+    # Numbers that people judge have no verdict of their own.
+    verdicts = [f.verdict for f in stage.findings.values() if f.reason_code != PEOPLE_JUDGE]
     good = sum(v is Verdict.PASS for v in verdicts)
     checks = f", {good} of {len(verdicts)} checks hold" if verdicts else ""
     if standing.has_passed(key):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rollout.decisions import Decision, decide, permission, some_of
+from rollout.decisions import Decision, decide, either, permission, some_of
 from rollout.facts import May
 from rollout.reasons import Reason
 from rollout.states import StageState
@@ -38,7 +38,7 @@ def may_accept_amendment(facts: AmendFacts) -> Decision:
             Reason(
                 "proposed_by_you",
                 "You proposed this change of the plan, and it takes a second person to accept it.",
-                f"Ask {some_of(facts.may.roles, 4)} to press Accept.",
+                f"Ask {either(facts.may.roles)} to press Accept.",
             )
         )
     if facts.problems:
@@ -123,7 +123,7 @@ def may_confirm_override(facts: OverrideFacts) -> Decision:
             Reason(
                 "asked_by_you",
                 "You asked for this override, and it takes a second person to confirm it.",
-                f"Ask {some_of(facts.may.roles, 4)} to press Confirm.",
+                f"Ask {either(facts.may.roles)} to press Confirm.",
             )
         )
     return decide(found)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from rollout import amend
 from rollout.amend import At, Wanted
 from rollout.conditions import SIGN_OFF, kind_of
-from rollout.decisions import Refuse
+from rollout.decisions import Refuse, count
 from rollout.gatefacts import may
 from rollout.gates_governing import AmendFacts, may_accept_amendment, may_decline_amendment
 from rollout.plan import Plan
@@ -115,7 +115,7 @@ def propose(database: Database, who: Who, now: datetime, rollout_id: int, plan: 
         lines, stale = tuple(amend.difference(act.plan, plan)), tuple(amend.stale(wanted))
         # Not as plan_digest: verification takes only what was accepted for a plan that may rule.
         data = {"amendment": row.id, "proposed_digest": said, "lines": list(lines[:50])}
-        sentence = f"proposed a change of the plan: {len(lines)} differences, plan {said[:8]}"
+        sentence = f"proposed a change of the plan: {count(len(lines), 'difference')}, plan {said[:8]}"
         event(act.session, now, who.by, "plan_amend", sentence, rollout_id=rollout_id, data=data)
         ids = {"amendment": row.id, "channel": act.rollout.channel}
         key = f"amendment_proposed:{row.id}"

@@ -8,7 +8,7 @@ from sqlalchemy import String, and_, cast, func, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from rollout.states import StageState
-from storage.models import Amendment, Card, Escalation, Outbox, Override, Rollout, Stage
+from storage.models import Amendment, Card, Escalation, Issue, Outbox, Override, Rollout, Stage
 
 #: A message of that kind speaks of a stage in this state; once it has left it, the message is over.
 SPEAKS_OF: Final = {
@@ -65,7 +65,7 @@ def over(session: Session, most: int = 5) -> list[Closing]:
 
 
 def _decided(session: Session, most: int) -> list[Closing]:
-    """Messages that asked for a second person, and were answered."""
+    """Messages that asked for a second person, and were answered; those of issues that hold nothing any more."""
     asked = session.execute(
         select(Outbox, func.coalesce(Card.channel, Rollout.channel))
         .join(Override, Outbox.key == literal("override_wanted:") + cast(Override.id, String))
@@ -106,6 +106,26 @@ def _decided(session: Session, most: int) -> list[Closing]:
         .limit(most)
     ).all()
     found += [Closing(r.id, r.kind, r.stage_id, where, r.message_ts or "", r.rollout_id, r.ids) for r, where in watched]
+    held = session.execute(
+        select(Outbox, func.coalesce(Card.channel, Rollout.channel))
+        .join(
+            Issue,
+            Outbox.key.like(
+                literal("issue_reported:") + cast(Issue.rollout_id, String) + ":" + cast(Issue.number, String) + ":%"
+            ),
+        )
+        .join(Rollout, Rollout.id == Outbox.rollout_id)
+        .outerjoin(Card, Card.stage_id == Outbox.stage_id)
+        .where(
+            Outbox.kind == "issue_reported",
+            Outbox.state == "sent",
+            Outbox.message_ts.is_not(None),
+            or_(Issue.open.is_(False), Issue.critical.is_(False)),
+        )
+        .order_by(Outbox.id)
+        .limit(most)
+    ).all()
+    found += [Closing(r.id, r.kind, r.stage_id, where, r.message_ts or "", r.rollout_id, r.ids) for r, where in held]
     rows = session.execute(
         select(Outbox)
         .join(Amendment, Outbox.key == literal("amendment_proposed:") + cast(Amendment.id, String))

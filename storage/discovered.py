@@ -12,8 +12,9 @@ from rollout.machine import Machine
 from rollout.policy import Policy
 from rollout.pool import Pool
 from storage.database import Database
-from storage.models import Rollout, Target, Workspace
+from storage.models import Rollout, Stage, Target, Workspace
 from storage.plans import plan_of
+from storage.record import touch_card
 
 #: Rows written in one transaction, so that a look at thousands of targets never holds up an acknowledgement.
 CHUNK = 200
@@ -90,15 +91,19 @@ def store(
     changed = [s for key, s in wanted.items() if key not in known or _differs(known[key], s)]
     for start in range(0, len(changed), CHUNK):
         with database.write() as session:
-            new = []
+            new, counted = [], set[str]()
             for sighting in changed[start : start + CHUNK]:
                 row = known.get((sighting.kind, sighting.object_id))
                 if row is None:
                     new.append(_new(rollout_id, workspace, sighting, now, began))
+                    counted |= {sighting.stage_key} if sighting.stage_key and sighting.skip else set()
                 else:
-                    _put(session, sighting, row.id, now, began)
+                    counted |= _put(session, sighting, row.id, now, began)
             if new:
                 session.execute(insert(Target), new)  # a first look has thousands: rows, and no objects
+            of_those = select(Stage).where(Stage.rollout_id == rollout_id, Stage.key.in_(counted))
+            for stage in session.execute(of_those).scalars() if counted else ():
+                touch_card(session, stage, make=False)
     with database.write() as session:  # what is as it was has been seen all the same
         session.execute(
             update(Target)
@@ -277,11 +282,13 @@ def _new(rollout_id: int, workspace: str, s: Sighting, now: datetime, began: dat
     }
 
 
-def _put(session: Session, s: Sighting, known: int, now: datetime, began: datetime) -> None:
-    """What is known of a target now, unless it was looked at since this look began."""
+def _put(session: Session, s: Sighting, known: int, now: datetime, began: datetime) -> set[str]:
+    """What is known of a target now, unless it was looked at since this look began; the stage whose card counts the
+    target otherwise now: its edit arrived, say."""
     target = session.get_one(Target, known)
     if target.seen_machine > began:
-        return
+        return set()
+    before = target.skip_code
     target.name, target.owner, target.stage_key = s.name, s.owner, target.moved_to or s.stage_key
     target.proposal = standing_proposal(target.proposal, s.proposal, s.change, s.managed_by)
     target.about, target.managed_by, target.repository, target.also_in = s.about, s.managed_by, s.repository, s.also_in
@@ -289,3 +296,4 @@ def _put(session: Session, s: Sighting, known: int, now: datetime, began: dateti
     target.skip_code, target.skip_sentence, target.skip_next = s.skip if s.skip else (None, None, None)
     target.interactive, target.team = s.interactive, s.team
     target.seen_at, target.seen_machine = now, began
+    return {target.stage_key} if target.stage_key and target.skip_code != before else set()

@@ -69,7 +69,8 @@ def revoke(
             signatures.revoke(act.session, row, signatures.Place(rollout_id, stage_key), now, who.user_id)
         titles = act.standing.titles()
         places = [teams.place(row.role, row.team or "") for row in rows]
-        sentence = f"took back what they said of {stage_key} as {listed([titles.get(p, p) for p in places])}: {said}"
+        what = {"granted": "the sign-off", "rejected": "the rejection"}.get(said, "what they said")
+        sentence = f"took back {what} of {stage_key} as {listed([titles.get(p, p) for p in places])}"
         data = {
             "revoked": [row.id for row in rows],
             "role": rows[0].role,

@@ -292,7 +292,7 @@ def test_who_signs_reads_what_follows_from_it(world: World) -> None:
     assert "Yours is the last sign-off" in fits(world.say("product-owner", "approve canary"))
     done = world.confirm("product-owner", "approve canary", comment="fine")
     assert "canary has passed" in render(done)
-    assert "/rollout start full" in render(done)
+    assert "Next: 12 checklist items hold full: /rollout checklist full" in render(done)
 
 
 def test_a_rollback_from_the_refusal_takes_all_later_stages_along(world: World) -> None:

@@ -3,10 +3,10 @@
 from commands.reply import Paragraph, Reply
 from rollout.finalsummary import Summed, summed
 from rollout.plan import SummaryLine
-from rollout.states import StageState
+from rollout.states import StageState, Verdict
 from storage import facts
-from storage.models import Rollout
-from tests.commands.world import PEOPLE, World
+from storage.models import Evidence, Rollout
+from tests.commands.world import NOW, PEOPLE, World
 
 
 def lines(world: World) -> dict[str, Summed]:
@@ -74,3 +74,13 @@ def test_it_is_posted_once_when_the_last_stage_passes(world: World) -> None:
     assert "14 of 14 lines hold" in said.text
     world.set_stage("dev", state=StageState.ROLLED_BACK)
     assert world.door.document("final_summary", world.rollout_id, None, {}) is None
+
+
+def test_numbers_that_people_judge_are_no_check_that_fails(world: World) -> None:
+    world.passed(*[s.key for s in world.plan.stages])
+    judged = {"verdict": Verdict.INCONCLUSIVE, "reason_code": "people_judge"}
+    with world.database.write() as session:
+        for criterion, more in (("settled", {"verdict": Verdict.PASS}), ("runs_compared", judged)):
+            row = {"stage_id": world.stage("dev").id, "generation": 1, "criterion": criterion, **more}
+            session.add(Evidence(**row, sentence="So it is.", facts={}, at=NOW))
+    assert "dev has passed, 1 of 1 checks hold" in [s.words for s in lines(world)["during-staged"].sources]

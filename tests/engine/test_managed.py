@@ -16,7 +16,7 @@ from rollout.plan import Plan
 from rollout.states import ActionKind, ActionState, StageState, Verdict
 from sandbox.databricks import versions
 from storage import drifting, facts, intents_rollback, managed
-from storage.models import Backup, Fence, Outbox, Rollout, Target, Workspace
+from storage.models import Backup, Card, Fence, Outbox, Rollout, Stage, Target, Workspace
 from tests.engine.harness import OPS, World, plan_of_second, plan_of_two, world
 
 OLD, NEW = "13.3.x-scala2.12", "17.3.x-scala2.13"
@@ -134,8 +134,13 @@ def test_edits_are_watched_as_they_arrive(fleet: World) -> None:
     found = edits_arrived(stage_look(fleet.engines[0]._parts, fleet.stage("first").id))
     assert (found.verdict, found.reason_code) == (Verdict.FAIL, "not_arrived")
     assert "bundle shop: 0 of 1 arrived" in found.sentence
+    card = select(Card.wanted).join(Stage, Stage.id == Card.stage_id).where(Stage.key == "first")
+    with fleet.database.read() as session:
+        before = session.execute(card).scalar_one()
     deploy(fleet, "deployed-1", NEW)
     assert arrived() == [("bundle shop", 1, 1), ("git/x", 0, 1)]
+    with fleet.database.read() as session:
+        assert session.execute(card).scalar_one() > before, "the card goes on saying that nothing arrived"
     deploy(fleet, "deployed-2", NEW)
     assert arrived() == [("bundle shop", 1, 1), ("git/x", 1, 1)]
     found = edits_arrived(stage_look(fleet.engines[0]._parts, fleet.stage("first").id))

@@ -8,25 +8,22 @@ import os
 import re
 import shutil
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, expect
 
-from tests.sandbox.page.test_gallery import OVERFLOWS
 from tests.story.driving import ROOT, Sandbox, sandbox
+from tests.story.pages import WAIT, Keep, Open, answer, become, card, confirm, in_sight, rows, send, show
 
 pytestmark = pytest.mark.browser
 
 README_PICTURE = ROOT / "docs" / "images" / "story.png"
 PICTURE_BYTES = 300_000
-WAIT = 60_000
 CHANNEL = "C0SUPPORT1"
-Open = Callable[..., Page]
-Keep = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
@@ -38,90 +35,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterat
         yield started
 
 
-@pytest.fixture
-def visit(chromium: Browser, world: Sandbox) -> Iterator[Open]:
-    """visit("qa") opens the page as somebody; a script error there fails the test."""
-    pages: list[Page] = []
-    problems: list[str] = []
-
-    def open_page(person: str, place: str = "") -> Page:
-        page = chromium.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
-        page.set_default_timeout(WAIT)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        pages.append(page)
-        page.goto(f"{world.url}/?as={person}" + (f"&channel={place}" if place else ""))
-        page.wait_for_selector("body[data-ready=true]")
-        rows(page, "dev").first.wait_for()
-        return page
-
-    yield open_page
-    for page in pages:
-        page.close()
-    assert problems == []
-
-
-@pytest.fixture
-def keep(artefacts: Path) -> Keep:
-    """keep(page, "start-dialog") leaves a picture, after a look that nothing flows over or is cut."""
-
-    def picture(page: Page, name: str) -> None:
-        page.mouse.move(1, 1)
-        page.screenshot(path=artefacts / f"story-{name}.png")
-        assert page.evaluate(OVERFLOWS) == []
-
-    return picture
-
-
-# -- what people do, and where they look -------------------------------------------------------------------------------
-
-
-def send(page: Page, text: str) -> None:
-    composer = page.get_by_test_id("composer")
-    composer.fill(text)
-    composer.press("Enter")
-
-
-def become(page: Page, person: str) -> None:
-    page.get_by_test_id("person-switch").click()
-    page.locator(f"[data-testid=person][data-person={person}]").click()
-    page.locator(f"[data-testid=person-switch][data-person={person}]").wait_for()
-
-
-def answer(page: Page, text: str | re.Pattern[str]) -> Locator:
-    """The newest message that only this person sees, once it says this."""
-    found = page.locator("[data-testid=message][data-ephemeral=true]", has_text=text).last
-    found.wait_for()
-    return found
-
-
-def card(page: Page, stage: str) -> Locator:
-    """The card of a stage in the channel: the message under its heading, whatever else names the stage by then."""
-    heading = page.get_by_role("heading", name=re.compile(rf"^{stage} · "))
-    return page.locator("[data-testid=messages] > [data-ephemeral=false]").filter(has=heading).first
-
-
-def rows(page: Page, workspace: str, runtime: str = "") -> Locator:
-    """The rows of the fleet panel."""
-    return page.locator(
-        f"[data-testid=fleet-row][data-workspace={workspace}]" + (f"[data-runtime='{runtime}']" if runtime else "")
-    )
-
-
-def confirm(page: Page, title: str) -> None:
-    """Press the dialog's main button, see that it was accepted, and close it."""
-    expect(page.get_by_test_id("modal-title")).to_have_text(title)
-    expect(page.get_by_test_id("modal-submit")).to_have_text(title)
-    page.get_by_test_id("modal-submit").click()
-    expect(page.get_by_test_id("modal-submit")).to_have_count(0)
-    page.get_by_test_id("modal-close").click()
-    expect(page.get_by_test_id("modal")).to_have_count(0)
-
-
-def in_sight(page: Page, element: Locator) -> bool:
-    """Whether the beginning of a message is inside the pane."""
-    top: float = element.evaluate("e => e.getBoundingClientRect().top")
-    start: float = page.locator(".conversation").evaluate("e => e.getBoundingClientRect().top")
-    return top >= start - 1
+# -- trouble on request -----------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -178,7 +92,7 @@ def test_the_plan_is_read_from_its_beginning_and_its_table_is_whole(world: Sandb
     keep(page, "05-plan")
     frame = shown.locator(".table-scroll")
     assert frame.evaluate("e => e.scrollWidth - e.clientWidth") <= 1, "the table is cut at its right side"
-    frame.scroll_into_view_if_needed()
+    show(frame)
     keep(page, "06-plan-table")
     # What others write meanwhile does not pull the reader away; a button leads there.
     world.post("command", {"as": "qa", "channel": CHANNEL, "text": "Ready when you are."})
@@ -214,7 +128,7 @@ def test_the_report_draws_its_chart(world: Sandbox, visit: Open, keep: Keep) -> 
     send(page, "/rollout report")
     shown = answer(page, "Targets by runtime")
     chart = shown.locator("svg.chart")
-    chart.scroll_into_view_if_needed()
+    show(chart)
     expect(chart).to_have_attribute("aria-label", re.compile(r"Targets by runtime\. .*dev"))
     assert chart.locator("rect").count() >= 5
     keep(page, "09-report")
@@ -279,7 +193,7 @@ def test_dev_is_started_watched_approved_and_rolled_back(
     expect(card(page, "dev")).to_contain_text("12 of 12")
     expect(rows(page, "dev", "13.3")).to_have_count(0)
     expect(rows(page, "dev", "17.3")).to_have_count(on_old + on_new)
-    card(page, "dev").scroll_into_view_if_needed()
+    show(card(page, "dev"))
     keep(page, "22-review")
     card(page, "dev").get_by_test_id("open-thread").click()
     expect(page.get_by_test_id("thread")).to_contain_text("ready for review")

@@ -78,6 +78,7 @@ function wantedPlace(word) {
 }
 
 async function become(key, word) {
+  document.body.dataset.ready = "false"; // what still stands here is another person's
   hangUp();
   shut();
   app.as = key;
@@ -90,6 +91,7 @@ async function become(key, word) {
   });
   await show(wantedPlace(word));
   refreshModals();
+  document.body.dataset.ready = "true";
 }
 
 function everything() {
@@ -161,7 +163,6 @@ async function start() {
   const word = new URLSearchParams(location.search).get("channel");
   await loadState();
   await become(app.as, word);
-  document.body.dataset.ready = "true";
   await Promise.allSettled([prepareCalendar(), prepareWeather(), prepareFleet()]);
   refreshKill();
 }

@@ -150,6 +150,8 @@ function draw(view, stack, signature) {
   if (target) target.focus();
   else if (!form.contains(document.activeElement))
     form.querySelector("[data-testid=modal-submit], [data-testid=modal-close]").focus();
+  // A new dialog is read from its beginning, wherever its first field stands.
+  if (!same) form.querySelector(".dialog-body").scrollTop = 0;
   const wrong = form.querySelector(".field-error:not([hidden])");
   if (wrong) wrong.closest(".block-input").scrollIntoView({ block: "nearest" });
 }
