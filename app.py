@@ -136,7 +136,7 @@ def _run(chosen: argparse.Namespace) -> int:
             import auditing
 
             found, _ = _checked(slack=False, workspaces=False, plans=False)
-            return auditing.verify(_stored(found), chosen.head)
+            return auditing.verify(_stored(found), chosen.head, Vault(_keys(found)) if found.secret_keys else None)
         case "web":
             return _serve(*_checked(slack=True, workspaces=False, plans=False, separate=True), slack=True, engine=False)
         case "worker":
@@ -181,7 +181,7 @@ def _access(found: Settings, database: Database, plans: Sequence[Plan]) -> "dict
     from storage.models import Rollout
     from storage.plans import plan_of
 
-    _keys_fit(database, Vault([k.get_secret_value() for k in found.secret_keys]))
+    _keys_fit(database, Vault(_keys(found)))
     # The stored revision rules: a workspace that went from the file may still have stages to carry on or to put back.
     with database.read() as session:
         ruling = [plan_of(rollout) for rollout in session.execute(select(Rollout).where(Rollout.open)).scalars()]
@@ -214,7 +214,7 @@ def _engine(found: Settings, database: Database, calendar: Calendar, access: "Ma
             database,
             calendar,
             clients,
-            Vault([k.get_secret_value() for k in found.secret_keys]),
+            Vault(_keys(found)),
             owner,
             patience,
             found.parallel,
@@ -224,19 +224,24 @@ def _engine(found: Settings, database: Database, calendar: Calendar, access: "Ma
     )
 
 
+def _keys(found: Settings) -> list[str]:
+    return [k.get_secret_value() for k in found.secret_keys]
+
+
 def _keyring(found: Settings) -> Keyring:
-    return Keyring([k.get_secret_value() for k in found.secret_keys])
+    return Keyring(_keys(found))
 
 
 def _keys_fit(database: Database, vault: Vault) -> None:
-    """Every backup must be readable before anything is changed. Raises KeyProblem."""
-    from sqlalchemy import select
+    """Every backup must be readable before anything is changed. Raises KeyProblem.
 
-    from storage.models import Backup
+    One that was altered is said: its target is not put back from it, and all the others can be.
+    """
+    from storage import backups
 
     with database.read() as session:
-        for ciphertext in session.execute(select(Backup.ciphertext)).yield_per(100).scalars():
-            vault.open(ciphertext)
+        for problem in backups.problems(session, vault):
+            log.error("backup_altered", found=problem, next_step="python app.py audit verify; docs/audit.md")
 
 
 def _bot(found: Settings, database: Database, door: "Door") -> "Bot":

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from commands import auditfile
 from settings import SettingsError
-from storage import chain, events
+from storage import backups, chain, events
 from storage.chain import Report
 from storage.database import Database
+from storage.secrets import KeyProblem, Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +43,35 @@ def export(database: Database, asked: Export) -> int:
     return _code(reports)
 
 
-def verify(database: Database, heads: Sequence[str]) -> int:
-    """Say of every chain whether it is intact, and compare with posted heads; the exit code is 1 when one is not.
+def verify(database: Database, heads: Sequence[str], vault: Vault | None) -> int:
+    """Say of every chain whether it is intact, open every backup, and compare with posted heads; the exit code is 1
+    when anything is not as it should be.
 
-    Raises SettingsError for a head that is none.
+    Raises SettingsError for a head that is none. Without keys (``vault`` None) no backup is opened.
     """
     try:
         missing = chain.unmatched(database, heads)
         reports = chain.verify_all(database)
+        altered = _backups(database, vault) if vault is not None else []
     except ValueError as error:
         raise SettingsError([f"--head: {error}"]) from None
     finally:
         database.close()
-    for line in _lines(reports):
+    for line in (*_lines(reports), *altered):
         print(line)
     for head in heads:
         told = next((m for m in missing if m.startswith(f"{head.strip()}: ")), None)
         print(f"head {told}" if told else f"head {head.strip()}: it is a place of this record")
-    return 1 if missing else _code(reports)
+    return 1 if missing or altered else _code(reports)
+
+
+def _backups(database: Database, vault: Vault) -> list[str]:
+    """What is wrong with backups."""
+    with database.read() as session:
+        try:
+            return list(backups.problems(session, vault))
+        except KeyProblem as error:
+            return [f"backups: {error}"]
 
 
 def _code(reports: Sequence[Report]) -> int:

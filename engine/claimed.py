@@ -16,6 +16,7 @@ from rollout.masking import scrubbed
 from rollout.states import ACTION_GOOD, ActionKind, ActionState
 from storage import actions, comparing, rates
 from storage.actions import Claim
+from storage.backups import Place
 from storage.models import Action, Backup
 from workspace.client import Client
 from workspace.kinds import KINDS, Kind
@@ -116,6 +117,11 @@ class Claimed:
 
     def has_backup(self, session: Session) -> bool:
         return session.execute(_HAS_BACKUP, self._of()).scalar_one_or_none() is not None
+
+    def backup_place(self) -> Place:
+        """What a backup of this generation is bound to."""
+        claim = self.claim
+        return Place(claim.workspace, claim.target_kind, claim.object_id, claim.stage_id, claim.generation)
 
     def row_of(self) -> dict[str, int]:
         """The columns that name the target, the stage and its generation in a row about them."""

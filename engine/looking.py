@@ -14,6 +14,7 @@ from rollout.masking import shown_field
 from rollout.states import ActionKind
 from rollout.steps import Look, Settling
 from storage import actions
+from storage.backups import CONFIGURATION, PERMISSIONS, Altered
 from storage.models import Action, Rollout, Stage
 from storage.plans import plan_of
 from storage.secrets import KeyProblem
@@ -77,7 +78,8 @@ class Looking(Claimed):
         return replace(change, fields=fields)
 
     def opened_backup(self) -> dict[str, Any]:
-        """The backup of this generation. Raises a WorkspaceError with the code ``no_backup``."""
+        """The backup of this generation. Raises a WorkspaceError with the code ``no_backup`` or
+        ``backup_altered``."""
         if self._opened is not None:
             return self._opened
         with self.parts.database.read() as session:
@@ -85,8 +87,12 @@ class Looking(Claimed):
         if backup is None:
             raise _NoBackup("There is no backup of this generation.")
         try:
-            opened = self.parts.vault.open(backup.ciphertext)
-            rights = self.parts.vault.open(backup.permissions) if backup.permissions is not None else None
+            place, vault = self.backup_place(), self.parts.vault
+            opened = place.opened(vault, backup.ciphertext, CONFIGURATION, backup.digest)
+            sealed = backup.permissions
+            rights = place.opened(vault, sealed, PERMISSIONS) if sealed is not None else None
+        except Altered as error:
+            raise _AlteredBackup(f"The backup was altered, and nothing is put back from it: {error}.") from None
         except KeyProblem as error:
             raise _NoBackup(f"The backup cannot be opened: {error}.") from None
         self.rights = direct(rights) if rights is not None else None
@@ -215,6 +221,10 @@ class Looking(Claimed):
 
 class _NoBackup(WorkspaceError):
     code = "no_backup"
+
+
+class _AlteredBackup(WorkspaceError):
+    code = "backup_altered"
 
 
 def _shown(path: Path, before: Any, ours: Any, now: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from rollout.comparing import Difference, differences, shown_differences
 from rollout.masking import shown_field
 from rollout.states import ActionKind, ActionState
 from storage import actions, comparing
+from storage.backups import CONFIGURATION, PERMISSIONS
 from storage.base import insert
 from storage.models import Backup
 from workspace.errors import Forbidden, Gone, Refused, WorkspaceError
@@ -27,7 +28,7 @@ class Observing(Looking):
         """Keep the target as it is now, once in a generation; with it who may use it, where that can be read."""
         raw = self.read()
         stored = self.kind.backup_of(raw)
-        ciphertext, digest = self.parts.vault.seal(stored)
+        ciphertext, digest = self.backup_place().sealed(self.parts.vault, stored, CONFIGURATION)
         permissions = self._permissions()
         outcome = {"digest": digest, "fields": self._shown_backup(raw)}
 
@@ -52,7 +53,7 @@ class Observing(Looking):
         except (Forbidden, Gone, Refused) as error:  # that takes more rights than the change itself
             log.info("permissions_not_read", action=self.claim.action_id, error=self.said(error))
             return None
-        return self.parts.vault.seal(found)[0]
+        return self.backup_place().sealed(self.parts.vault, found, PERMISSIONS)[0]
 
     def _shown_backup(self, raw: Raw) -> list[dict[str, Any]]:
         """What the backup says of the fields that are going to be changed: commands cannot open it, and need not."""

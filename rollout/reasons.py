@@ -132,6 +132,7 @@ CODES: Final[dict[str, str]] = {
     "not_verified": "after the write the target does not hold what was written",
     "differs_from_backup": "the target is not as its backup says",
     "no_backup": "there is no backup of that generation",
+    "backup_altered": "the backup is not the one that was made of this target for this start of the stage",
     "max_failures": "too many changes failed",
     "max_run_failures": "too many runs failed on the new runtime",
     "actions_failed": "changes failed",

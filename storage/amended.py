@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from rollout import amend
 from rollout.plan import Plan
 from rollout.states import Decision, StageState
+from storage import evidence
 from storage.acting import Act, back_to_checks, open_gates
 from storage.models import (
     Amendment,
@@ -79,6 +80,7 @@ def put_in_force(act: Act, row: Amendment, plan: Plan, stale: Sequence[str], alt
     )
     for key in stale:
         _sign_anew(act, act.stages[key], told[key])
+    evidence.renew_issues(session, act.stages.values(), now, act.who.by, "the issues of the stages that are left")
     act.look()
     _gates(act, plan)
     for stage in act.stages.values():

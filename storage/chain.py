@@ -20,6 +20,7 @@ from storage.sealing import OUTSIDE, SHORT, Head, head_fits, in_chain, link, tex
 
 _PAGE: Final = 1000
 #: Events that speak of a sign-off by its id.
+_OPENING: Final = "rollout_opened"
 _SIGNING: Final = ("approve", "reject", "revoke")
 
 
@@ -48,7 +49,7 @@ class Report:
     sign_offs: int = 0  # how many verify
     doubts: tuple[Doubt, ...] = ()
     unsigned: int = 0  # from before sign-offs were signed
-    problems: tuple[str, ...] = ()  # of the plan's revision, of overrides, issues and checklist items
+    problems: tuple[str, ...] = ()  # of the plan, overrides, issues, checklist items and starters
 
     @property
     def intact(self) -> bool:
@@ -71,6 +72,7 @@ class _Walk:
     digest: str = ""
     broken_at: int | None = None
     why: str = ""
+    first: str = ""  # the kind of its first event
     given: dict[int, Event] = field(default_factory=dict)  # sign-off -> the event that tells of it
     revoked: set[int] = field(default_factory=set)
     plans: set[str] = field(default_factory=set)  # digests of the plan revisions that ruled
@@ -102,6 +104,8 @@ def verify(database: Database, chain: int) -> Report:
             select(func.count()).select_from(Event).where(in_chain(chain), Event.number.is_(None))
         ).scalar_one()
         rollout = session.get(Rollout, chain) if chain != OUTSIDE else None
+        if rollout is not None:
+            _begins_with_its_opening(session, chain, walk)
         verified, unsigned, doubts = _sign_offs(session, rollout, walk) if rollout is not None else (0, 0, ())
         return Report(
             chain=chain,
@@ -155,7 +159,7 @@ def _walk(session: Session, chain: int) -> _Walk:
         if why := _misfit(keyring, chain, walk.digest, event):
             walk.broken(expected, why)
             return walk
-        walk.count, walk.digest = expected, event.digest or ""
+        walk.count, walk.digest, walk.first = expected, event.digest or "", walk.first or event.kind
         _note(walk, event)
     return walk
 
@@ -201,6 +205,16 @@ def _note(walk: _Walk, event: Event) -> None:
         walk.plans.add(data["plan_digest"])
 
 
+def _begins_with_its_opening(session: Session, chain: int, walk: _Walk) -> None:
+    """Who takes out the whole record with its head leaves a rollout of which nothing tells."""
+    first = walk.first
+    if not walk.count and walk.broken_at is None:
+        newest = select(Event.kind).where(in_chain(chain), Event.number.is_(None)).order_by(Event.id).limit(1)
+        first = session.execute(newest).scalar_one_or_none() or ""
+    if walk.broken_at is None and first != _OPENING:
+        walk.broken(1, "it is not the opening of the rollout, with which a record begins: what was before is missing")
+
+
 def _compare_with_head(session: Session, chain: int, walk: _Walk) -> None:
     head = session.get(ChainHead, chain)
     if walk.broken_at is not None:
@@ -225,7 +239,7 @@ def _compare_with_head(session: Session, chain: int, walk: _Walk) -> None:
 # -- sign-offs, plan and the rest --------------------------------------------------------------------------------------
 
 
-def _sign_offs(session: Session, rollout: Rollout, walk: _Walk) -> tuple[int, int, tuple[Doubt, ...]]:
+def _sign_offs(session: Session, rollout: Rollout, walk: _Walk, unsealed: int) -> tuple[int, int, tuple[Doubt, ...]]:
     """How many sign-offs verify, how many are from before there were signatures, and those that are not in order."""
     keyring, verified, unsigned = keyring_of(session), 0, 0
     doubts: list[Doubt] = []

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 from rollout.amend import terms
 from rollout.digest import canonical
 from rollout.standing import Finding
+from rollout.states import StageState
 from rollout.teams import TeamPart
 from storage import issues, teams
 from storage.database import Database
 from storage.models import Evidence, Override, Rollout, Stage, Target
 from storage.plans import plan_of
-from storage.record import ENGINE, event, touch_card
+from storage.record import ENGINE, By, event, touch_card
 from storage.transitions import lock_stage
 
 
@@ -129,10 +130,27 @@ def with_issues(session: Session, stage: Stage) -> Bundle | None:
     return made if made.digest != stage.evidence_digest else None
 
 
-def doubt(stage: Stage, findings: Mapping[str, Finding], parts: Mapping[str, TeamPart] | None = None) -> str | None:
+def renew_issues(session: Session, stages: Iterable[Stage], now: datetime, by: By, why: str) -> None:
+    """Have the frozen evidence of stages in review say what is open and critical now. ``why`` ends "anew, with ..."."""
+    for stage in stages:
+        if stage.state is not StageState.REVIEW or (bundle := with_issues(session, stage)) is None:
+            continue
+        stage.evidence_digest, stage.evidence_text = bundle.digest, bundle.text
+        stage.version += 1
+        said = f"the evidence of {stage.key} was frozen anew, with {why}; its sign-offs are given again"
+        event(session, now, by, "evidence_frozen", said, stage=stage, data={"evidence_digest": bundle.digest})
+
+
+def doubt(
+    stage: Stage,
+    findings: Mapping[str, Finding],
+    parts: Mapping[str, TeamPart] | None = None,
+    critical: list[list[object]] | None = None,
+) -> str | None:
     """Why the frozen evidence of a stage cannot be relied on, as a sentence; None when all of it fits together.
 
-    ``findings`` are the newest ones of the stage's present generation; ``parts`` what belongs to which team.
+    ``findings`` are the newest ones of the stage's present generation; ``parts`` what belongs to which team;
+    ``critical`` the critical issues of now, for a stage in review: each act on an issue renews what is frozen of them.
     """
     if stage.evidence_digest is None:
         return "there is no frozen evidence"
@@ -155,6 +173,8 @@ def doubt(stage: Stage, findings: Mapping[str, Finding], parts: Mapping[str, Tea
     total = {key: p.targets + p.left for key, p in (parts or {}).items()}
     if divided is not None and parts is not None and total != {key: said[0] for key, said in divided.items()}:
         return "which target belongs to which team is not what was frozen"
+    if critical is not None and frozen.get("issues", []) != critical:
+        return "its critical issues are not those that were frozen"
     return None
 
 

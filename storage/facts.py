@@ -20,7 +20,7 @@ from rollout.standing import (
     Tally,
     WorkspaceStanding,
 )
-from rollout.states import ACTION_BAD, ACTION_ENDED, ActionKind, ActionState
+from rollout.states import ACTION_BAD, ACTION_ENDED, ActionKind, ActionState, StageState
 from rollout.teams import TeamPart
 from storage import comparing, evidence, issues, managed, open_escalations, rates, signatures, tallies, teams, waivers
 from storage.actions import is_shared
@@ -107,6 +107,7 @@ def standing(session: Session, rollout: Rollout) -> Standing:
                     scheduled.get(s.id),
                     compared.get(s.id, Compared()),
                     parts.get(s.id),
+                    issues.critical_until(session, s) if s.state is StageState.REVIEW else None,
                 ),
                 in_use=in_use.get(s.id, 0),
                 waiting_for_runs=tuple(busy.get(s.id, ())),
@@ -160,6 +161,7 @@ def _stage(
     scheduled: ScheduledStart | None,
     compared: Compared,
     parts: dict[str, TeamPart] | None,
+    critical: list[list[object]] | None,
 ) -> StageStanding:
     return StageStanding(
         id=row.id,
@@ -196,7 +198,9 @@ def _stage(
         work=work,
         signatures=tuple(given),
         findings=findings,
-        evidence_doubt=(evidence.doubt(row, findings, parts) or "") if row.evidence_digest is not None else "",
+        evidence_doubt=(evidence.doubt(row, findings, parts, critical) or "")
+        if row.evidence_digest is not None
+        else "",
         teams=parts or {},
     )
 

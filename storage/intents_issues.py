@@ -198,15 +198,8 @@ def _pass(act: Act) -> None:
 def _settle(act: Act, row: Issue, told: bool = False) -> domain.Issue:
     """What every change of an issue causes: evidence in review renewed, cards edited, a critical one posted."""
     act.session.flush()
+    evidence.renew_issues(act.session, act.stages.values(), act.now, act.who.by, f"issue #{row.number}")
     for stage in act.stages.values():
-        if stage.state is StageState.REVIEW and (bundle := evidence.with_issues(act.session, stage)) is not None:
-            stage.evidence_digest, stage.evidence_text = bundle.digest, bundle.text
-            stage.version += 1
-            said = (
-                f"the evidence of {stage.key} was frozen anew, with issue #{row.number}; its sign-offs are given again"
-            )
-            data = {"evidence_digest": bundle.digest, "issue": row.number}
-            event(act.session, act.now, act.who.by, "evidence_frozen", said, stage=stage, data=data)
         touch_card(act.session, stage, make=False)
     _pass(act)
     if told:

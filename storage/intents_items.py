@@ -167,7 +167,7 @@ def _attest(act: Act, keys: Sequence[str], state: ItemState, comment: str) -> tu
             "checklist",
             f"{word}: {item.title}" + (f" ({comment})" if comment else ""),
             rollout_id=rollout_id,
-            data={"item": item.key, "state": state.value},
+            data={"item": item.key, "state": state.value, "comment": comment},
         )
     return tuple(titles)
 

@@ -12,6 +12,15 @@ class KeyProblem(Exception):
     """The keys of the settings do not fit: wrong form, or an old backup cannot be read with them."""
 
 
+def digest_of(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of the canonical text."""
+    return hashlib.sha256(_canonical(content)).hexdigest()
+
+
+def _canonical(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
 class Vault:
     """Encrypts with the first key, decrypts with any (old keys stay while backups need them).
 
@@ -26,13 +35,12 @@ class Vault:
         except ValueError as error:
             raise KeyProblem("a key is not 32 url-safe base64 bytes: make one with python app.py key") from error
 
-    def seal(self, raw: Mapping[str, Any]) -> tuple[bytes, str]:
-        """The ciphertext of a raw configuration, and the SHA-256 of its canonical text."""
-        text = json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()
-        return self._fernet.encrypt(text), hashlib.sha256(text).hexdigest()
+    def seal(self, content: Mapping[str, Any]) -> bytes:
+        """The ciphertext of what can be written as JSON."""
+        return self._fernet.encrypt(_canonical(content))
 
     def open(self, ciphertext: bytes) -> dict[str, Any]:
-        """The raw configuration again. Raises KeyProblem when no key fits."""
+        """The content again. Raises KeyProblem when no key fits."""
         try:
             opened: dict[str, Any] = json.loads(self._fernet.decrypt(ciphertext))
         except InvalidToken:

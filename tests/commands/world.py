@@ -34,7 +34,7 @@ from storage.models import (
     Target,
     Workspace,
 )
-from storage.record import event
+from storage.record import ENGINE, event
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
@@ -98,6 +98,7 @@ class World:
             rollout = Rollout(plan_key=self.plan.key, revision_id=revision.id, channel=self.plan.channel, opened_at=NOW)
             session.add(rollout)
             session.flush()
+            event(session, NOW, ENGINE, "rollout_opened", "", rollout_id=rollout.id)
             for position, stage in enumerate(self.plan.stages):
                 state = StageState.WAITING if position else StageState.READY
                 session.add(Stage(rollout_id=rollout.id, key=stage.key, position=position, state=state))

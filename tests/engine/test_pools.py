@@ -12,6 +12,7 @@ from sqlalchemy import select
 from rollout.change import Change
 from rollout.states import ActionKind, ActionState, StageState
 from storage import drifting, dryrun
+from storage.backups import CONFIGURATION, PERMISSIONS, place_of
 from storage.models import Action, Backup, Target
 from storage.secrets import Vault
 from tests.engine.harness import KEY, World, world
@@ -363,16 +364,17 @@ def test_backups_hold_who_might_do_what_and_whether_it_was_paused(made: World) -
     upgraded(begin(made))
     vault = Vault([KEY])
     with made.database.read() as session:
-        rows = session.execute(select(Target.kind, Target.name, Backup).join(Backup, Backup.target_id == Target.id))
-        backups = {(kind, name): backup for kind, name, backup in rows}
+        rows = session.execute(select(Target, Backup).join(Backup, Backup.target_id == Target.id))
+        backups = {(target.kind, target.name): (place_of(target, backup), backup) for target, backup in rows}
     assert {kind for kind, _ in backups} == {"cluster", "job", "policy", "pool"}
-    for backup in backups.values():
+    for place, backup in backups.values():
         assert backup.permissions is not None
         assert b"access_control_list" not in backup.permissions
-        assert "access_control_list" in vault.open(backup.permissions)
-    settings = vault.open(backups["job", "nightly"].ciphertext)["settings"]
+        assert "access_control_list" in place.opened(vault, backup.permissions, PERMISSIONS)
+    place, nightly = backups["job", "nightly"]
+    settings = place.opened(vault, nightly.ciphertext, CONFIGURATION, nightly.digest)["settings"]
     assert settings["schedule"]["pause_status"] == "PAUSED"
-    owners = vault.open(backups["job", "nightly"].permissions)["access_control_list"]
+    owners = place.opened(vault, nightly.permissions or b"", PERMISSIONS)["access_control_list"]
     assert any(p["permission_level"] == "IS_OWNER" for entry in owners for p in entry["all_permissions"])
 
 

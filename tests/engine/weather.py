@@ -22,6 +22,7 @@ from sandbox.databricks.call import Call
 from sandbox.databricks.databricks import Databricks, _reads
 from sandbox.databricks.server import Fleet, running
 from sandbox.databricks.workspace import Workspace
+from storage.backups import CONFIGURATION, place_of
 from storage.database import Database
 from storage.models import Action, Backup, Target
 from storage.secrets import Vault
@@ -243,7 +244,7 @@ def as_backed_up(made: Weathered) -> tuple[int, dict[str, tuple[Any, Any]]]:
     for backup, target in rows:
         kind = KINDS[target.kind]
         now = kind.backup_of(kind.read(made.client(target.workspace), target.object_id))
-        was = vault.open(backup.ciphertext)
+        was = place_of(target, backup).opened(vault, backup.ciphertext, CONFIGURATION, backup.digest)
         if configured(was) != configured(now):
             different[target.name] = configured(was), configured(now)
     return len(rows), different

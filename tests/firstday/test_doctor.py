@@ -18,6 +18,7 @@ from sandbox.slack import server as slack_server
 from sandbox.slack.limits import Limits
 from sandbox.slack.manifest import Manifest
 from sandbox.slack.server import Slack
+from storage.backups import CONFIGURATION, Place
 from storage.database import Database
 from storage.migrate import migrate
 from storage.models import Backup, PlanRevision, Rollout, Stage, Target
@@ -263,7 +264,6 @@ def test_a_workspace_that_never_answers_is_given_up_in_time_and_the_others_are_l
 def sealed(migrated_url: str) -> str:
     """A database with one backup, made with KEY."""
     database = Database(migrated_url)
-    ciphertext, digest = Vault([KEY]).seal({"a": 1})
     now = datetime(2026, 3, 2, tzinfo=UTC)
     with database.write() as session:
         session.add(plan := PlanRevision(plan_key="p", revision=1, digest="d", text="{}", created_at=now))
@@ -275,6 +275,7 @@ def sealed(migrated_url: str) -> str:
         session.add(target := Target(**given, seen_at=now, seen_machine=now))
         session.flush()
         of = {"target_id": target.id, "stage_id": stage.id, "generation": 1}
+        ciphertext, digest = Place("dev", "job", "1", stage.id, 1).sealed(Vault([KEY]), {"a": 1}, CONFIGURATION)
         session.add(Backup(**of, ciphertext=ciphertext, digest=digest, state="", created_at=now))
     database.close()
     return migrated_url
@@ -285,7 +286,7 @@ def test_backups_are_all_opened_and_a_lost_key_fails(whole: pytest.MonkeyPatch, 
     code, found = asked(run)
     assert code == 0
     assert found["database"]["found"].endswith("reachable and migrated")
-    assert found["keys"]["found"] == "all 1 backups can be read"
+    assert found["keys"]["found"] == "all 1 backups can be read, each as one of its target"
     for keys in (Fernet.generate_key().decode(), ""):
         whole.setenv("ROLLOUT_SECRET_KEYS", keys)
         code, found = asked(run)

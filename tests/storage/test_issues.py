@@ -124,6 +124,8 @@ def test_an_issue_of_a_stage_that_the_plan_has_no_more_still_holds(world: World)
         (delete(Issue), "issue #1, which the record tells of, is not there any more"),
         (update(Item).values(state=ItemState.DONE), "checklist item ITEM is done; the record says that it is open"),
         (delete(Item), None),
+        (update(Item).values(by="U0NOBODY99"), "checklist item ITEM does not say what"),
+        (update(Item).values(comment="forged"), "checklist item ITEM does not say what"),
     ],
 )
 def test_what_was_changed_by_hand_in_the_tables_is_found_by_the_audit(
@@ -142,3 +144,16 @@ def test_what_was_changed_by_hand_in_the_tables_is_found_by_the_audit(
         session.execute(edit)
     problems = chain.verify(world.database, world.rollout_id).problems
     assert [p.replace(item, "ITEM")[: len(said or "")] for p in problems] == ([said] if said else [])
+
+
+@pytest.mark.parametrize("edit", [update(Issue).values(critical=False, ever_critical=False), delete(Issue)])
+def test_a_critical_issue_that_somebody_takes_out_by_hand_opens_no_gate(world: World, edit: Any) -> None:
+    world.started("dev", StageState.REVIEW)
+    made = found(critical=True, stage="dev")
+    intents_issues.report(world.database, world.who("qa"), world.now, world.rollout_id, made)
+    with world.database.write() as session:
+        session.execute(edit)
+    refused = intents_signing.approve(world.database, world.who("developer"), world.now, world.rollout_id, "dev")
+    assert isinstance(refused, Refuse)
+    assert "evidence_altered" in {r.code for r in refused.reasons}
+    assert world.stage("dev").state is StageState.REVIEW

@@ -369,3 +369,15 @@ def test_a_rollout_that_nothing_was_sealed_of_is_no_break(database: Database) ->
     with database.read() as session:
         assert session.execute(select(Rollout.id)).scalar_one() == 1
         assert session.execute(select(Stage.id)).scalars().first() is not None
+
+
+def test_a_record_that_was_taken_out_whole_is_missed(database: Database) -> None:
+    sealed(database)
+    sql(database, delete(Event), delete(ChainHead))
+    found = chain.verify(database, 1)
+    assert (found.intact, found.broken_at) == (False, 1)
+    assert "it is not the opening of the rollout" in found.said
+    add(database, 3)
+    assert Sealer(database, "two").tick() == 3
+    found = chain.verify(database, 1)
+    assert (found.intact, found.broken_at) == (False, 1)
