@@ -146,7 +146,7 @@ def test_a_read_waits_as_told_and_tries_again(script: Script, client: Client) ->
     script.on(GET, error(429, "REQUEST_LIMIT_EXCEEDED", Retry_After="1"), Answer(200, {"state": "RUNNING"}))
     started = time.monotonic()
     assert client.get(GET, {"cluster_id": "1"}) == {"state": "RUNNING"}
-    assert 1 <= time.monotonic() - started
+    assert time.monotonic() - started >= 1
     assert [a.query for a in script.asked] == [{"cluster_id": ["1"]}] * 2
     assert client.calls == 1
 
