@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 8.0
 #: Machine seconds that the engine leaves to Slack at the start.
-SLACK_FIRST = 1.0
+SLACK_FIRST = 2.0
 
 log = structlog.get_logger("app")
 

@@ -43,7 +43,7 @@ def run(*arguments: str, settings: Mapping[str, str] | None = None, home: Path |
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
         stdin=subprocess.DEVNULL,
     )

@@ -259,7 +259,9 @@ def _newest(ws: Workspace, shape: Shape) -> int:
 
 def _lasting(ws: Workspace, job: Job, shape: Shape) -> dict[int, tuple[str, str]]:
     """The tasks that fail at every attempt, with code and message."""
-    refusals = (governance.launch_problem(ws, spec) for spec in job_settings.new_clusters(shape.settings))
+    if shape.described is None:
+        shape.described = job_settings.new_clusters(shape.settings)
+    refusals = (governance.launch_problem(ws, spec) for spec in shape.described)
     if refusal := next(filter(None, refusals), None):
         first = (place for place, task in enumerate(shape.tasks) if not task.needs)
         return dict.fromkeys(first, ("INVALID_CLUSTER_REQUEST", refusal.message))

@@ -72,6 +72,8 @@ class Shape:
         """The newest runtime under tasks with compute of their own."""
         self.lasting: dict[int, tuple[str, str]] | None = None
         """Kept by outcome.py, where it does not depend on shared clusters: the tasks that always fail."""
+        self.described: list[Json] | None = None
+        """Kept by outcome.py: every cluster that the settings describe."""
         self.listed: dict[bool, bytes] = {}
         """Kept by jobs.py: the entry of the job in lists, without its tasks and with them."""
         self.triggers = list(_triggers(settings))

@@ -67,7 +67,7 @@ def desk(slack: Slack, database: Database, **paces: Any) -> Desk:
     door = FakeDoor()
     rollout, stages = open_rollout(database, plan())
     now = [1000.0]
-    web = client(slack.bot_token, slack.api_url, 5.0)
+    web = client(slack.bot_token, slack.api_url, 60.0)
 
     def clock() -> float:
         return now[0]

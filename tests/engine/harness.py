@@ -180,7 +180,7 @@ class World:
     def state(self, key: str) -> StageState:
         return self.stage(key).state
 
-    def until(self, key: str, *states: StageState, seconds: float = 60.0) -> StageState:
+    def until(self, key: str, *states: StageState, seconds: float = 180.0) -> StageState:
         try:
             self.wait(lambda: self.state(key) in states, f"{key} in {[str(s) for s in states]}", seconds, step=30)
         except AssertionError as error:

@@ -63,11 +63,11 @@ class Sandbox:
     def say(self, person: str, *arguments: str, code: int = 0) -> str:
         """`python -m sandbox.say`; what the person then sees."""
         done = subprocess.run(
-            [sys.executable, "-m", "sandbox.say", "--port", self.port, "--as", person, "--wait", "20", *arguments],
+            [sys.executable, "-m", "sandbox.say", "--port", self.port, "--as", person, "--wait", "60", *arguments],
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         if done.returncode != code:
@@ -124,7 +124,7 @@ class Sandbox:
     def state_of(self, stage: str) -> str:
         return str(self.query("SELECT state FROM stage WHERE key = ?", stage)[0][0])
 
-    def until(self, done: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+    def until(self, done: Callable[[], bool], what: str, seconds: float = 180.0) -> None:
         until = time.monotonic() + seconds
         while not done():
             if time.monotonic() > until:
@@ -133,7 +133,7 @@ class Sandbox:
                 raise AssertionError(f"the bot ended with {self.bot.poll()} before: {what}\n{self.log()[-3000:]}")
             time.sleep(0.05)
 
-    def until_stage(self, stage: str, *states: str, seconds: float = 90.0) -> None:
+    def until_stage(self, stage: str, *states: str, seconds: float = 180.0) -> None:
         self.until(
             lambda: self.state_of(stage) in states, f"{stage} in {states}, it is {self.state_of(stage)}", seconds
         )

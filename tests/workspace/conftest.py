@@ -19,4 +19,4 @@ def script() -> Iterator[Script]:
 @pytest.fixture
 def client(script: Script) -> Client:
     """A client with short limits: half a second for an answer, three seconds of reading."""
-    return Client(access(script.host, token=TOKEN), time_limit=1.0, read_budget=3.0)
+    return Client(access(script.host, token=TOKEN), time_limit=4.0, read_budget=3.0)

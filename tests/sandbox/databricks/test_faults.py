@@ -115,12 +115,12 @@ def test_after_a_lost_answer_the_sdk_sends_the_write_again(
 def test_a_slow_answer_comes_late_and_others_do_not_wait_for_it(
     databricks: Databricks, dev: Workspace, w: WorkspaceClient
 ) -> None:
-    databricks.faults.add("*/clusters/list", "slow", seconds=0.3)
+    databricks.faults.add("*/clusters/list", "slow", seconds=60)
     with pytest.raises(requests.Timeout):
         requests.get(f"{dev.host}/api/2.1/clusters/list", headers={"Authorization": f"Bearer {dev.token}"}, timeout=0.1)
     begin = time.monotonic()
     list(w.jobs.list())
-    assert time.monotonic() - begin < 0.25
+    assert time.monotonic() - begin < 30
 
 
 def test_a_rate_is_kept_and_repeatable_by_its_seed(databricks: Databricks) -> None:

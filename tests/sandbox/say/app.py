@@ -11,6 +11,9 @@ from slack_sdk import WebClient
 from tests.sandbox.say import blocks
 from tests.sandbox.say.blocks import Json, actions, button, mark, plain, section
 
+#: What `/rollout slow until-told` waits for.
+told = threading.Event()
+
 
 def build(client: WebClient) -> tuple[App, list[Json]]:
     """The app, and the list of payloads that it saw."""
@@ -34,7 +37,10 @@ def build(client: WebClient) -> tuple[App, list[Json]]:
                 "blocks": [{**section("Looking"), "block_id": "working-1"}],
             }
             opened = client.views_open(trigger_id=body["trigger_id"], view=view)
-            time.sleep(1.4)
+            if words[1:] == ["until-told"]:
+                told.wait(60)
+            else:
+                time.sleep(1.4)
             client.views_update(view_id=opened["view"]["id"], view={**view, "blocks": [section("*20* changes")]})
         elif verb == "card":
             client.chat_postMessage(channel="C0SUPPORT1", text="card", blocks=blocks.CARD)

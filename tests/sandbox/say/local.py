@@ -108,7 +108,7 @@ class Local:
     def say(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`python -m sandbox.say`, as a process."""
         command = [sys.executable, "-m", "sandbox.say", "--port", str(self.port), *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
 
     def close(self) -> None:
         self.process.terminate()
@@ -134,7 +134,7 @@ def connected(local: Local, app: App) -> Iterator[None]:
     """A Bolt app on the socket of a local Slack."""
     handler = SocketModeHandler(app, local.app_token)
     handler.connect()
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not local.get("state?as=devops")["bot"]["connected"]:
         assert time.monotonic() < until, "the app did not connect"
         time.sleep(0.02)

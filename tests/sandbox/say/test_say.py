@@ -1,8 +1,8 @@
 """`python -m sandbox.say` against the real local Slack and a small Bolt app."""
 
 import json
-import time
 
+from tests.sandbox.say import app
 from tests.sandbox.say.blocks import Json
 from tests.sandbox.say.local import Local
 
@@ -50,10 +50,11 @@ def test_waits_while_a_view_says_that_it_is_working(local: Local) -> None:
 
 
 def test_says_so_when_it_does_not_settle_in_time(local: Local) -> None:
-    done = local.say("--as", "product-owner", "--wait", "0.7", "/rollout slow")
+    app.told.clear()
+    done = local.say("--as", "product-owner", "--wait", "3", "/rollout slow until-told")
     assert (done.returncode, "Looking" in done.stdout) == (0, True)
-    assert "not settled after 0.7 s" in done.stderr
-    time.sleep(1.2)
+    assert "not settled after 3 s" in done.stderr
+    app.told.set()
     local.say("--as", "product-owner", "--click", "Close")
 
 
