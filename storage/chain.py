@@ -239,7 +239,7 @@ def _compare_with_head(session: Session, chain: int, walk: _Walk) -> None:
 # -- sign-offs, plan and the rest --------------------------------------------------------------------------------------
 
 
-def _sign_offs(session: Session, rollout: Rollout, walk: _Walk, unsealed: int) -> tuple[int, int, tuple[Doubt, ...]]:
+def _sign_offs(session: Session, rollout: Rollout, walk: _Walk) -> tuple[int, int, tuple[Doubt, ...]]:
     """How many sign-offs verify, how many are from before there were signatures, and those that are not in order."""
     keyring, verified, unsigned = keyring_of(session), 0, 0
     doubts: list[Doubt] = []
