@@ -110,8 +110,9 @@ def posted(page: Page, text: str | re.Pattern[str]) -> Locator:
 
 
 def show(element: Locator) -> None:
-    """Scroll to a message, also while it is being drawn anew."""
-    element.evaluate("e => e.scrollIntoView({block: 'nearest'})")
+    """Scroll to a message, also while it is being drawn anew; to the beginning of one that is taller than the pane."""
+    tall = "e.offsetHeight > e.closest('.scroll').clientHeight"
+    element.evaluate(f"e => e.scrollIntoView({{block: {tall} ? 'start' : 'nearest'}})")
     expect(element).to_be_in_viewport()
 
 

@@ -1,5 +1,5 @@
 """The five stages from the first start to the final summary, played in the page by the people whose part it is, and
-the last stage taken back; a picture of every step in artefacts/.
+the last stage taken back; a picture of every step in artefacts/. ROLLOUT_PICTURES=1 renews those of docs/images.
 
 Each chapter stands on the one before; all of them share one sandbox.
 """
@@ -7,12 +7,14 @@ Each chapter stands on the one before; all of them share one sandbox.
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -41,6 +43,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.soak]
 
 HOUR = 3_600.0
 NIGHT_AND_DAY = 24 * HOUR
+#: Step -> the picture of docs/images that it renews.
+PICTURES = {
+    "five-27-home-items": "home.png",
+    "five-34-approve-canary": "sign-off.png",
+    "five-41-final-summary": "final-summary.png",
+}
+PICTURE_BYTES = 300_000
 PATIENCE = 180.0
 """Seconds that the work of a stage may take on a slow machine."""
 FOUND = "The sums of billing-export-dev are wrong since this morning."
@@ -505,7 +514,7 @@ def test_8_home_report_and_audit_tell_how_it_went(world: Sandbox, page: Page, ke
     assert len(terminal(world, "rollout", "--as", "U0SAND0004", "audit", "--csv").splitlines()) == len(told) + 1
 
 
-def test_9_on_call_takes_the_last_stage_back(world: Sandbox, page: Page, keep: Keep) -> None:
+def test_9_on_call_takes_the_last_stage_back(world: Sandbox, page: Page, keep: Keep, artefacts: Path) -> None:
     assert world.state_of("full") == "passed"
     become(page, "on-call")
     on_old = rows(page, "prod", "13.3")
@@ -531,3 +540,12 @@ def test_9_on_call_takes_the_last_stage_back(world: Sandbox, page: Page, keep: K
     expect(shown).to_contain_text("full · rolled back · 23 of 23 targets put back")
     expect(shown).not_to_contain_text("upgraded █")
     keep(page, "five-49-home-after-the-rollback")
+
+    if os.environ.get("ROLLOUT_PICTURES") == "1":
+        for name, picture in PICTURES.items():
+            shutil.copy(artefacts / f"story-{name}.png", ROOT / "docs" / "images" / picture)
+
+
+def test_the_pictures_of_the_docs_are_there_and_small() -> None:
+    for picture in PICTURES.values():
+        assert 10_000 < (ROOT / "docs" / "images" / picture).stat().st_size < PICTURE_BYTES
