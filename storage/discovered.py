@@ -97,7 +97,10 @@ def store(
                 counted |= _put(
                     session, rollout_id, workspace, sighting, row.id if row is not None else None, now, began
                 )
-            of_those = select(Stage).where(Stage.rollout_id == rollout_id, Stage.key.in_(counted))
+            # In the order of the plan, as everywhere: two looks at once must not wait for each other.
+            of_those = (
+                select(Stage).where(Stage.rollout_id == rollout_id, Stage.key.in_(counted)).order_by(Stage.position)
+            )
             for stage in session.execute(of_those).scalars() if counted else ():
                 touch_card(session, stage, make=False)
     with database.write() as session:  # what is as it was has been seen all the same
