@@ -31,6 +31,7 @@ from tests.story.pages import (
     close,
     dialog,
     home,
+    opened,
     posted,
     press,
     rows,
@@ -211,8 +212,7 @@ def test_2_dev_is_held_by_an_issue_that_was_found_in_a_message(world: Sandbox, p
     shown = home(page)
     expect(button(shown, "Approve dev")).to_have_count(0)
     keep(page, "five-08-home-with-issue")
-    button(shown, "Issue #1").click()
-    button(page.get_by_test_id("modal"), "Resolve…").click()
+    button(opened(page, button(shown, "Issue #1"), "Rollout"), "Resolve…").click()
     form = dialog(page, "Resolve #1")
     form.get_by_label("What was the cause?").fill("The export rounded decimals that 17.3 keeps.")
     form.get_by_label("What was done?").fill("It rounds by itself now.")
@@ -301,8 +301,7 @@ def test_4_staging_bakes_an_edit_arrives_and_a_sign_off_is_taken_back(world: San
     expect(card(page, "staging")).to_contain_text("in review")
     become(page, "qa")
     shown = home(page)
-    button(shown, "Approve staging").click()
-    form = dialog(page, "Approve staging")
+    form = opened(page, button(shown, "Approve staging"), "Approve staging")
     expect(form).to_contain_text("After yours it still needs Tech Lead.")
     keep(page, "five-20-approve-staging")
     expect(submit(page)).to_contain_text("You approved staging as QA.")
@@ -310,9 +309,10 @@ def test_4_staging_bakes_an_edit_arrives_and_a_sign_off_is_taken_back(world: San
     expect(button(shown, "Approve staging")).to_have_count(0)
     keep(page, "five-21-home-signed")
     button(shown, "Take mine back").click()
-    expect(page.get_by_test_id("modal")).to_contain_text("taken back")
+    expect(button(shown, "Take mine back")).to_have_count(0)
     keep(page, "five-22-taken-back")
-    close(page)
+    if page.get_by_test_id("modal").count():  # else the answer came too late for a dialog, and is in the messages
+        close(page)
     channel(page)
     expect(card(page, "staging")).to_contain_text("QA and Tech Lead still missing")
     assert "Still missing: Tech Lead" in sign(page, "staging", "qa", "Looked at the load test, too.")
@@ -378,8 +378,7 @@ def test_5_the_plan_is_changed_by_two_people_and_one_item_passed_over_by_two_oth
     )
     become(page, "qa")
     shown = home(page)
-    button(shown, "Open").click()
-    form = dialog(page, "Checklist item")
+    form = opened(page, button(shown, "Open"), "Checklist item")
     form.get_by_label("Done", exact=True).check()
     form.get_by_label("Evidence").fill("https://wiki.example.com/quality-17.3")
     keep(page, "five-28-item")
