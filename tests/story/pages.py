@@ -111,8 +111,17 @@ def posted(page: Page, text: str | re.Pattern[str]) -> Locator:
 
 def show(element: Locator) -> None:
     """Scroll to a message, also while it is being drawn anew; to the beginning of one that is taller than the pane."""
-    tall = "e.offsetHeight > e.closest('.scroll').clientHeight"
-    element.evaluate(f"e => e.scrollIntoView({{block: {tall} ? 'start' : 'nearest'}})")
+    scroll = """e => {
+      const pane = e.closest(".scroll");
+      if (pane) e.scrollIntoView({ block: e.offsetHeight > pane.clientHeight ? "start" : "nearest" });
+    }"""
+    for _ in range(5):
+        element.evaluate(scroll)
+        try:
+            expect(element).to_be_in_viewport(timeout=3_000)
+            return
+        except AssertionError:
+            continue
     expect(element).to_be_in_viewport()
 
 
