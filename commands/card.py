@@ -215,7 +215,7 @@ def _next(standing: Standing, stage: StageStanding, now: datetime) -> tuple[Line
         after = standing.plan.after(stage.key)
         if after:
             return (line(Icon("ok"), f" It is accepted. {outlook.after_passing(standing, stage.key, now)}"),)
-        said = f" It is accepted. {outlook.after_passing(standing, stage.key, now)} /rollout report"
+        said = f" It is accepted. {outlook.after_passing(standing, stage.key, now)} /rollout report shows it."
         return (line(Icon("ok"), said),)
     current = standing.current()
     if current is not None and current.key == stage.key:

@@ -32,11 +32,13 @@ from commands.words import count, listed, short
 from rollout import awaited, gates, teams
 from rollout.plan import Item
 from rollout.standing import Standing
-from rollout.states import ItemState, StageState
+from rollout.states import ItemState, StageState, Verdict
 from storage import intents_items
 
 _A_PAGE = 10
 _OPTIONS = 100
+#: What people judge by the numbers is neither good nor bad.
+_LOOK = {Verdict.PASS: "ok", Verdict.FAIL: "failed", Verdict.INCONCLUSIVE: "info"}
 _STATES = (
     (ItemState.DONE.value, "Done"),
     (ItemState.NOT_APPLICABLE.value, "Does not apply here (say why)"),
@@ -137,6 +139,9 @@ def _lines(call: Call, item: Item, blocks: bool) -> list[Line]:
         return [tuple(parts)]
     if not intents_items.by_hand(item):
         stage = next((s for s in standing.stages if s.key == item.stage), None)
+        look = stage.findings.get(item.check or "") if stage is not None else None
+        if look is not None:
+            return [line(Icon(_LOOK[look.verdict]), f" {item.title} · by the bot: {short(look.sentence, 200)}")]
         done = stage is not None and stage.state in {StageState.BAKING, StageState.REVIEW, StageState.PASSED}
         return [line(Icon("ok" if done else "waiting"), f" {item.title} · {'done ' if done else ''}by the bot")]
     who = listed([titles.get(r, r) for r in item.attest], "or") or "anyone with a role"

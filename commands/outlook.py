@@ -9,6 +9,7 @@ from commands.words import count, doing, icon, listed, short
 from rollout import conditions, gates, teams
 from rollout.gatefacts import sign_facts, start_facts
 from rollout.gates import Proceed, Refuse
+from rollout.plan import Item
 from rollout.reasons import Reason
 from rollout.standing import HAS_CHANGES, StageStanding, Standing
 from rollout.states import ENGINE_STATES, StageState
@@ -98,11 +99,16 @@ def after_passing(standing: Standing, key: str, now: datetime) -> str:
 def left_at_the_end(standing: Standing) -> str:
     """What is still to come when every stage has passed: edits of repositories, lines of the checklist."""
     edits = sum(s.managed - s.arrived for s in standing.stages)
-    left = [i for i in standing.plan.checklist if i.required and i.by == "person" and i.part_of is None]
-    items = sum(standing.is_open(i.key) for i in left)
+    items = len(_items_left(standing))
     words = [f"{count(edits, 'repository edit')} (/rollout plan --managed)"] if edits else []
     words += [f"{count(items, 'checklist item')} (/rollout checklist)"] if items else []
     return f"Still to come: {listed(words)}." if words else "The upgrade is complete."
+
+
+def _items_left(standing: Standing) -> list[Item]:
+    """What people have still to tick, whatever it holds up."""
+    wanted = (i for i in standing.plan.checklist if i.required and i.by == "person" and i.part_of is None)
+    return [i for i in wanted if standing.is_open(i.key)]
 
 
 def _nobody_left(standing: Standing, stage: StageStanding) -> list[str]:
@@ -184,7 +190,8 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
     """Whom the rollout waits for, and what that person types."""
     plan, stage = standing.plan, standing.current()
     if stage is None:
-        return [line("Nobody has to sign or start anything. ", left_at_the_end(standing), " /rollout report")]
+        said = f"Nobody has to sign or start anything. {left_at_the_end(standing)} /rollout report shows the result."
+        return [line(said)]
     if standing.read_only:
         return [line("Nobody here: the bot runs read only. Whoever runs it can take ROLLOUT_READ_ONLY away.")]
     starters = listed([plan.roles[r].title for r in plan.capabilities.start if r in plan.roles], "or")
@@ -355,6 +362,11 @@ def waits_for(standing: Standing, actor: str, roles: Collection[str], now: datet
         if (current is not None and roles)
         else []
     )
+    if current is None and roles:
+        left = [i for i in _items_left(standing) if not i.attest or set(i.attest) & set(roles)]
+        if left:
+            text = f" {count(len(left), 'checklist item')} you could tick {'is' if len(left) == 1 else 'are'} left."
+            found.append(line(Icon("info"), text))
     if mine and current is not None:
         text = f" you could tick {'holds' if len(mine) == 1 else 'hold'} {current.key}."
         found.append(line(Icon("info"), f" {count(len(mine), 'checklist item')}", text))

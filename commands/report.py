@@ -147,7 +147,7 @@ def targets_by_runtime(standing: Standing, runtimes: Mapping[tuple[str | None, s
 
 def checklist_words(standing: Standing) -> str:
     """``12 of 150 items done; 3 block canary``."""
-    items = [i for i in standing.plan.checklist if i.by != "action"]
+    items = [i for i in standing.plan.checklist if i.by == "person"]
     done = sum(not standing.is_open(i.key) for i in items)
     current = standing.current()
     blocking = len(standing.blocking_items(current.key)) if current is not None and not current.started else 0

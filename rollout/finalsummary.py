@@ -66,6 +66,10 @@ def _item(standing: Standing, item: Item) -> Source:
         if item.stage is not None:
             return Source(f"{item.title} (the bot, in {item.stage})", standing.stage(item.stage).state in _DONE)
         return Source(f"{item.title} (the bot)", all(standing.has_passed(s.key) for s in standing.stages))
+    if item.by == "check" and item.stage is not None:
+        look = standing.stage(item.stage).findings.get(item.check or "")
+        good = look is not None and (look.verdict is Verdict.PASS or look.reason_code == PEOPLE_JUDGE)
+        return Source(f"{item.title} (the bot, in {item.stage})", good)
     if found is None or found.state is ItemState.OPEN:
         return Source(f"{item.title} (open)", False)
     if found.state is ItemState.NOT_APPLICABLE:

@@ -110,8 +110,16 @@ def _decided(session: Session, most: int) -> list[Closing]:
         select(Outbox, func.coalesce(Card.channel, Rollout.channel))
         .join(
             Issue,
-            Outbox.key.like(
-                literal("issue_reported:") + cast(Issue.rollout_id, String) + ":" + cast(Issue.number, String) + ":%"
+            and_(
+                Issue.rollout_id == Outbox.rollout_id,
+                # Its key ends with the version of the issue that it spoke of.
+                Outbox.key.like(
+                    literal("issue_reported:")
+                    + cast(Issue.rollout_id, String)
+                    + ":"
+                    + cast(Issue.number, String)
+                    + literal(":%")
+                ),
             ),
         )
         .join(Rollout, Rollout.id == Outbox.rollout_id)

@@ -101,7 +101,10 @@ def store(
                     counted |= _put(session, sighting, row.id, now, began)
             if new:
                 session.execute(insert(Target), new)  # a first look has thousands: rows, and no objects
-            of_those = select(Stage).where(Stage.rollout_id == rollout_id, Stage.key.in_(counted))
+            # In the order of the plan, as everywhere: two looks at once must not wait for each other.
+            of_those = (
+                select(Stage).where(Stage.rollout_id == rollout_id, Stage.key.in_(counted)).order_by(Stage.position)
+            )
             for stage in session.execute(of_those).scalars() if counted else ():
                 touch_card(session, stage, make=False)
     with database.write() as session:  # what is as it was has been seen all the same

@@ -49,8 +49,8 @@ def attest_facts(
 
 
 def by_hand(item: PlanItem) -> bool:
-    """Whether people tick it. What the bot itself does is not attested."""
-    return item.by != "action"
+    """Whether people tick it. What the bot itself does or looks at is not attested."""
+    return item.by == "person"
 
 
 def assign_facts(

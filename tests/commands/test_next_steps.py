@@ -99,7 +99,9 @@ def test_the_end_says_what_is_still_to_come(world: World) -> None:
     world.passed(*[s.key for s in world.plan.stages])
     assert "checklist items (/rollout checklist)" in render(posted(world, "stage_passed", "full"))
     assert "Still to come: " in render(world.say("qa", "status"))
+    assert "checklist items you could tick are left." in render(world.say("qa", ""))
     world.tick_all()
+    assert "Nothing waits for you now." in render(world.say("qa", ""))
     assert "The upgrade is complete." in render(posted(world, "stage_passed", "full"))
     assert "Still to come" not in render(world.say("qa", "status"))
 
@@ -197,6 +199,17 @@ def test_events_name_people_and_no_ids(world: World) -> None:
         assert f"assigned to @{PEOPLE['on-call']}" in said
     assert "by button" not in render(world.say("qa", ""))
     assert "by button" in render(world.say("qa", "audit"))
+
+
+def test_a_look_of_the_bot_is_ticked_by_nobody_and_shows_what_it_found(world: World) -> None:
+    world.passed("dev", "test", "staging")
+    asked = {"rollout": world.rollout_id, "items": ["canary-errors-watched"], "submitted": True}
+    assert world.press("qa", "mark", asked).refused == "not_attestable"
+    world.started("canary", S.REVIEW)
+    found(world, "canary", "runs_compared", Verdict.PASS)
+    at = {"rollout": world.rollout_id, "stage": "canary"}
+    shown = [render(world.press("qa", "checklist", {**at, "page": page})) for page in (0, 1)]
+    assert "Failures and durations are watched · by the bot: So it is." in "".join(shown)
 
 
 def test_the_dialog_of_an_item_says_what_became_of_it(world: World) -> None:

@@ -33,7 +33,7 @@ class Sandbox:
         with (self.state / "bot.log").open("ab") as log:
             self.bot = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log)
         if wait:
-            self.until(lambda: self.connected() and self.looked(), "the bot to be ready")
+            self.until(lambda: self.connected() and self.looked(), "the bot to be ready", 180.0)
 
     def kill_bot(self) -> None:
         """SIGKILL: no goodbye."""
