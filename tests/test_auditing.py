@@ -118,7 +118,7 @@ def test_the_record_as_a_file_goes_to_standard_output_and_its_verdict_beside_it(
     assert code == 0
     assert "chain intact" in beside
     rows = list(csv.DictReader(io.StringIO(said, newline="")))
-    assert {row["kind"] for row in rows} == {"pause", "approve"}
+    assert {row["kind"] for row in rows} == {"rollout_opened", "pause", "approve"}
     assert not any(cell.startswith("=") for row in rows for cell in row.values())
     code, said, _ = run("rollout", "audit", "dev", "--jsonl")
     assert code == 0

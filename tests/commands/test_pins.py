@@ -12,7 +12,7 @@ from commands.plaintext import render
 from commands.reply import Buttons, FieldErrors, PersonInput, Reply, Request, Surface
 from rollout.drift import FELL_BACK, Drift
 from rollout.states import ActionKind, ActionState, StageState
-from storage.models import Backup, Outbox, Target, Workspace
+from storage.models import Outbox, Target, Workspace
 from tests.commands.world import NOW, PEOPLE, World
 
 
@@ -359,27 +359,16 @@ def test_the_way_back_is_said_before_the_start(world: World) -> None:
 def test_an_emergency_way_back_is_ticked_by_itself_and_names_the_repository(world: World) -> None:
     world.started("dev", StageState.REVIEW)
     assert "Deployed from repositories" not in said(Reply("", form=world.say("devops", "rollback dev").form))
-    owned(world, "dev nightly 1", arrived=True)
-    with world.database.write() as session:
-        stage, found = world.stage("dev"), target(world, "dev nightly 1")
-        session.add(
-            Backup(
-                target_id=found.id,
-                stage_id=stage.id,
-                generation=stage.generation,
-                ciphertext=b"x",
-                digest="d",
-                state="",
-                created_at=NOW,
-            )
-        )
+    owned(world, "dev nightly 1", arrived=True)  # it was backed up with the others
     form = world.say("devops", "rollback dev").form
     text = said(Reply("", form=form))
     assert "the way back is a deploy of git/x (1)." in text
     assert "the next deploy of that repository undoes it" in text
     world.submit("devops", form, managed_too=["api"])
     reverts = world.actions("dev", ActionKind.REVERT)
-    assert [(a.target_id, (a.change or {})["fields"]) for a in reverts] == [(found.id, [FIELD])]
+    assert [(a.target_id, (a.change or {})["fields"]) for a in reverts] == [
+        (target(world, "dev nightly 1").id, [FIELD])
+    ]
     assert world.events("rollback_managed")[0].data == {"repositories": ["git/x"]}
 
 

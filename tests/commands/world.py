@@ -17,11 +17,13 @@ from rollout.planfile import parse as parse_plan
 from rollout.states import ActionKind, ActionState, Decision, ItemState, StageState
 from storage import evidence, signatures
 from storage.acting import Who
+from storage.backups import CONFIGURATION, Place
 from storage.database import Database
 from storage.keyring import Keyring
 from storage.migrate import migrate
 from storage.models import (
     Action,
+    Backup,
     Event,
     GroupMember,
     Item,
@@ -35,6 +37,7 @@ from storage.models import (
     Workspace,
 )
 from storage.record import ENGINE, event
+from storage.secrets import Vault
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
@@ -216,9 +219,17 @@ class World:
                     action.reason_code, action.sentence = "write_refused", "The workspace refused the change."
                 if action.state is not ActionState.PENDING:
                     action.started_at = self.now
+                if kind is ActionKind.BACKUP and action.state is ActionState.DONE and target.id not in present:
+                    session.add(self._backup(target, stage))
                 if action.state not in {ActionState.PENDING, ActionState.RUNNING}:
                     action.ended_at = self.now + timedelta(seconds=number + 1)
                 session.add(action)
+
+    def _backup(self, target: Target, stage: Stage) -> Backup:
+        place = Place(target.workspace, target.kind, target.object_id, stage.id, stage.generation)
+        ciphertext, digest = place.sealed(Vault([KEY]), {"name": target.name}, CONFIGURATION)
+        of = {"target_id": target.id, "stage_id": stage.id, "generation": stage.generation}
+        return Backup(**of, ciphertext=ciphertext, digest=digest, state="", created_at=self.now)
 
     def started(self, key: str, state: StageState, by: str = "devops", bad: int = 0) -> None:
         """The stage as the engine leaves it in that state, started by that person."""
@@ -289,8 +300,9 @@ class World:
                 event(session, self.now, self.who("devops").by, "checklist", "", rollout_id=self.rollout_id, data=said)
 
     def events(self, kind: str | None = None) -> list[Event]:
+        """What was recorded since the rollout was opened."""
         with self.database.read() as session:
-            found = select(Event).order_by(Event.id)
+            found = select(Event).where(Event.kind != "rollout_opened").order_by(Event.id)
             return list(session.execute(found if kind is None else found.where(Event.kind == kind)).scalars())
 
     def outbox(self) -> list[str]:

@@ -170,7 +170,7 @@ class Desk:
             row = Target(
                 rollout_id=session.execute(select(Rollout.id)).scalar_one(),
                 workspace={"first": "dev", "second": "prod"}[key],
-                kind="cluster",
+                kind=more.pop("kind", "cluster"),
                 object_id=name,
                 name=name,
                 stage_key=key,

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from engine.claimed import MOST_UNANSWERED
@@ -12,6 +13,7 @@ from engine.execute import execute
 from engine.parts import Parts
 from rollout.states import ActionKind, ActionState, StageState
 from storage import actions
+from storage.models import Backup
 from storage.secrets import Vault
 from tests.engine.desk import NEW, OLD, Desk, desk, seen
 from workspace.errors import Forbidden, OutcomeUnknown, Throttled, Unavailable
@@ -288,6 +290,20 @@ def test_a_backup_that_the_keys_no_longer_open_is_said_as_such(bench: Desk) -> N
     execute(foreign, claim)
     assert (bench.get(revert).state, bench.get(revert).reason_code) == (ActionState.FAILED, "no_backup")
     assert "ROLLOUT_SECRET_KEYS" in (bench.get(revert).sentence or "")
+
+
+def test_the_backup_of_another_target_is_never_put_back(bench: Desk) -> None:
+    target, other = bench.backed_up("c"), bench.backed_up("d")
+    with bench.database.write() as session:
+        theirs = session.execute(select(Backup).where(Backup.target_id == other)).scalar_one()
+        changed = {"ciphertext": theirs.ciphertext, "digest": theirs.digest}
+        session.execute(update(Backup).where(Backup.target_id == target).values(**changed))
+    before = dict(bench.kind.raws["c"])
+    bench.put(StageState.ROLLING_BACK)
+    revert = bench.action(target, ActionKind.REVERT)
+    bench.work()
+    assert (bench.get(revert).state, bench.get(revert).reason_code) == (ActionState.FAILED, "backup_altered")
+    assert bench.kind.raws["c"] == before
 
 
 def test_a_target_that_was_written_to_late_still_gets_its_time_to_come_to_rest(bench: Desk) -> None:

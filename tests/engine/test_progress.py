@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import event, select
 
 from engine import progress
 from engine.execute import execute
@@ -12,7 +12,7 @@ from engine.loop import Engine
 from rollout.gates import Refuse
 from rollout.states import ACTION_OPEN, ActionKind, ActionState, StageState
 from storage import intents, intents_rollback
-from storage.models import Action, Stage, Target, Workspace
+from storage.models import Action, Stage, Workspace
 from tests.engine.desk import NEW, OLD, Desk, desk, seen
 from tests.engine.harness import OPS
 from workspace.errors import OutcomeUnknown
@@ -138,9 +138,7 @@ def test_a_support_waits_for_the_way_back_of_a_target_whose_write_is_still_in_do
 
     monkeypatch.setattr(bench.kind, "needed", needed)
     bench.put(StageState.UPGRADING)
-    policy, target = bench.backed_up("etl"), bench.backed_up("c")
-    with bench.database.write() as session:
-        session.execute(update(Target).where(Target.id == policy).values(kind="policy"))
+    policy, target = bench.backed_up("etl", kind="policy"), bench.backed_up("c")
     bench.action(policy, ActionKind.CHANGE, ActionState.DONE)
     raws["etl"]["spark_version"] = NEW
     bench.action(target, ActionKind.CHANGE)
