@@ -97,12 +97,14 @@ class Directory:
         stale = now - timedelta(seconds=self._every)
         groups = [g for g in sorted(named.groups) if time.monotonic() >= self._groups_at.get(g, 0.0)]
         wanted = [p for p in sorted(people, key=lambda p: (p in checked, p)) if p not in checked or checked[p] < stale]
-        wanted = [p for p in wanted if time.monotonic() >= self._again.get(p, self._again.get(_PEOPLE, 0.0))]
+        wanted = [p for p in wanted if time.monotonic() >= self._again.get(p, 0.0)]
         self._known = people
         if not (groups or wanted) or not leases.take(self._database, LEASE, self._owner, 60.0):
             return
         for group in groups:
             wanted += [p for p in sorted(self._group(group)) if p not in checked and p not in wanted]
+        if time.monotonic() < self._again.get(_PEOPLE, 0.0):
+            return
         for index, person in enumerate(wanted):
             if index >= self._burst and self._stopping.wait(self._gap):
                 return
