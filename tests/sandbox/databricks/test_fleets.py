@@ -153,5 +153,5 @@ def test_the_sample_belongs_to_people_of_the_local_slack_but_for_one_owner_whom_
     cast = people.load()
     known = {f"{p.key}@{cast.team_of(p.team).domain}.example" for p in cast.people.values() if not p.deleted}
     owners = {key: {job["owner"] for job in of["jobs"]} for key, of in fleets.sample()["workspaces"].items()}
-    assert {key: found - known for key, found in owners.items()} == {key: {"bi-team@example.com"} for key in owners}
+    assert {key: found - known for key, found in owners.items()} == {key: {"ml-team@example.com"} for key in owners}
     assert len(set.union(*owners.values()) & known) >= 4
