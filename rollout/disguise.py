@@ -11,14 +11,18 @@ from rollout.yamlmarks import Node, Problem
 _TURNS: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 #: Control characters and other breaks of a line. In a text of several lines breaks and tabs are at home.
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SELECTIONS: Final = frozenset({"targets", "select"})
 _AT_HOME: Final = frozenset("\n\t")
 #: By which Slack calls somebody, or makes a link to a channel.
 _CALLS: Final = re.compile("<(?:![a-z]|[@#][A-Z0-9])")
 
 
 def disguised(node: Node) -> Iterator[Problem]:
-    """Each text of a marked plan that holds characters nobody sees, or that calls people as Slack is told to."""
-    for below in [*node.entries.values(), *node.items]:
+    """Each text of a marked plan that holds characters nobody sees, or that calls people as Slack is told to.
+
+    Selections are passed over: they name what is in the workspaces, where a name may hold anything.
+    """
+    for below in [*(value for key, value in node.entries.items() if key not in _SELECTIONS), *node.items]:
         yield from disguised(below)
     text = node.text.strip()
     one_line = node.path.endswith(("title", "key", "role"))

@@ -515,6 +515,12 @@ def test_entities_that_multiply_are_refused_where_they_are_made() -> None:
     assert [p.line for p in problems(bomb) if "anchor" in p.wrong] == [1, 2, 3]
 
 
+def test_what_is_in_a_workspace_is_named_as_it_is_there() -> None:
+    plan = attempt(changed("workspaces: [dev]\n", 'workspaces: [dev]\n      names: ["<!channel> \\u202eodd"]\n'))
+    assert isinstance(plan, Plan), plan
+    assert plan.stages[0].targets.names == ("<!channel> \u202eodd",)
+
+
 # --- cron
 
 
