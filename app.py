@@ -18,6 +18,7 @@ import argparse
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from pathlib import Path
@@ -51,8 +52,8 @@ if TYPE_CHECKING:
     from workspace.client import Client
 
 STOP_SECONDS = 8.0
-#: Machine seconds that the engine leaves to Slack at the start.
-SLACK_FIRST = 2.0
+#: Machine seconds that the engine leaves to Slack at the start: nothing is done under tokens that Slack refuses.
+SLACK_FIRST = 10.0
 
 log = structlog.get_logger("app")
 
@@ -148,19 +149,21 @@ def _run(chosen: argparse.Namespace) -> int:
 def _checked(
     *, slack: bool, workspaces: bool, plans: bool = True, separate: bool = False, keys: bool = True
 ) -> tuple[Settings, PlanFiles]:
-    found = configuration.read()
+    found, problems = configuration.read_leniently()
     if separate and slack:
         found = found.model_copy(update={"mode": "http"})
-    problems = configuration.check(found, slack=slack, workspaces=workspaces, plans=plans, separate=separate, keys=keys)
-    files = PlanFiles(found.plans, CHECKS)
-    if workspaces and not any(p.startswith("ROLLOUT_PLANS") for p in problems):
+    problems += configuration.check(
+        found, slack=slack, workspaces=workspaces, plans=plans, separate=separate, keys=keys
+    )
+    files = PlanFiles([path for path in found.plans if path.is_file()], CHECKS)
+    if workspaces:
         try:
-            configuration.workspace_access(files.plans(), os.environ)
+            files.plans()
         except SettingsError as error:
             problems += error.problems
-        except PlanError as error:
-            problems += str(error).splitlines()
-    if not problems and slack:
+        named = files.workspaces() or configuration.named_workspaces(os.environ)
+        problems += configuration.access_of(named, os.environ)[1].values()
+    if slack:
         problems += files.unfilled()
     if problems:
         raise SettingsError(problems)
@@ -325,7 +328,7 @@ def _serve(found: Settings, files: PlanFiles, *, slack: bool, engine: bool) -> i
     talking = _bot(found, database, door) if slack else None
     working, connecting = None, None
     try:
-        connecting = _connecting(talking) if talking is not None else None
+        connecting = _connecting(talking, stop) if talking is not None else None
         if engine:
             working = _engine(found, database, calendar, access)
             door.afterwards = working.wake
@@ -344,10 +347,10 @@ def _serve(found: Settings, files: PlanFiles, *, slack: bool, engine: bool) -> i
     return 0
 
 
-def _connecting(talking: "Bot") -> "Future[None]":
-    """Slack first: it takes what people say, and the engine's parts take longer to import than it to connect.
+def _connecting(talking: "Bot", stop: "Stop") -> "Future[None]":
+    """Slack first: it takes what people say, and whether it takes our tokens is known before anything is done.
 
-    But a Slack that does not answer holds no work up. The result raises SettingsError when Slack refuses us.
+    But a Slack that does not answer holds no work up for long. The result raises SettingsError when Slack refuses us.
     """
     from bot.build import NoSlack
 
@@ -363,7 +366,10 @@ def _connecting(talking: "Bot") -> "Future[None]":
             begun.set_exception(error)
 
     threading.Thread(target=connect, name="connecting", daemon=True).start()
-    if begun in wait([begun], SLACK_FIRST).done:
+    until = time.monotonic() + SLACK_FIRST
+    while not begun.done() and time.monotonic() < until and not stop.wait(0.05):
+        pass
+    if begun.done():
         begun.result()
     return begun
 

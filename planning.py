@@ -1,5 +1,6 @@
 """Plan files from a terminal: read them, check them also against the world, and propose a first one."""
 
+import contextlib
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,14 +15,14 @@ from rollout.planfile import Examined, PlanError, examine
 from rollout.planonline import Answered, Holders, online
 from rollout.runtime import release
 from rollout.selection import candidate
-from rollout.yamlmarks import Node, read
+from rollout.yamlmarks import Node, Problem, read
 from settings import SettingsError
 
 if TYPE_CHECKING:
     from rollout.firstlook import Looked
     from workspace.client import Client
 
-PLANS = Path(__file__).parent / "plans"
+PLANS = Path(__file__).resolve().parent / "plans"
 DEFAULT = "dbr-17.3"
 
 
@@ -29,7 +30,10 @@ DEFAULT = "dbr-17.3"
 
 
 def examined(path: Path, checks: Collection[str]) -> Examined:
-    """Look at a plan file; ``extends`` names one beside it or in plans/. Raises SettingsError if it cannot be read."""
+    """Look at a plan file; ``extends`` names one beside it or in plans/. Raises SettingsError if it cannot be read.
+
+    The mistakes of a plan in plans/ begin with how it is extended: it cannot stand alone.
+    """
 
     def resolve(name: str) -> tuple[str, str] | None:
         for directory in (path.parent, PLANS):
@@ -42,7 +46,14 @@ def examined(path: Path, checks: Collection[str]) -> Examined:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError([f"{path}: cannot be read: {error}"]) from None
-    return examine(text, str(path), resolve, checks)
+    found = examine(text, str(path), resolve, checks)
+    if found.problems and path.resolve().parent == PLANS:
+        yours = (
+            f"a file of your own with the two lines 'extends: {path.stem}' and 'key: mine', and below them what is open"
+        )
+        wrong = "this plan is a base, which names no people and no channel"
+        return Examined(found.tree, found.plan, [Problem(str(path), 1, "", wrong, yours), *found.problems])
+    return found
 
 
 def load_plan(path: Path, checks: Collection[str]) -> Plan:
@@ -79,11 +90,20 @@ class PlanFiles:
         return plans
 
     def unfilled(self) -> list[str]:
-        """By file and line, what a proposed plan leaves open: nothing is started with it. Raises SettingsError."""
-        found: list[str] = []
+        """By file and line, what a proposed plan leaves open: nothing is started with it."""
+        return [str(problem) for tree in self._trees() for problem in placeholders.marked(tree)]
+
+    def workspaces(self) -> list[str]:
+        """The keys of the workspaces that the files name, also where something else is wrong with them."""
+        return list(dict.fromkeys(key for tree in self._trees() for key in tree.get("workspaces").texts))
+
+    def _trees(self) -> list[Node]:
+        """What can be read of the files; what cannot is said by ``plans``."""
+        found: list[Node] = []
         for path in self._paths:
-            tree = self._examined(path).tree
-            found += [str(problem) for problem in placeholders.marked(tree)] if tree is not None else []
+            with contextlib.suppress(SettingsError):
+                tree = self._examined(path).tree
+                found += [tree] if tree is not None else []
         return found
 
     def _examined(self, path: Path) -> Examined:
@@ -122,6 +142,8 @@ def check(
         raise PlanError(problems)
     plan = found.plan
     print(f"{path}: plan {plan.key}, {len(plan.stages)} stages, {len(plan.checklist)} items: ok")
+    if ask is None:
+        print(f"not asked: whether the workspaces offer {plan.runtimes.target}; --online asks them")
     for problem in placeholders.marked(found.tree):
         print(f"before it can be used: {problem}")
     return 0

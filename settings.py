@@ -63,14 +63,10 @@ class Settings(BaseSettings):
 
 def read() -> Settings:
     """The settings of this process. Raises SettingsError with every value that cannot be read."""
-    # An empty variable is one that is not set: deployment tools write NAME= for what they do not have.
-    empty = [name for name, value in os.environ.items() if value == "" and name in _NAMES]
-    for name in empty:
-        del os.environ[name]
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise SettingsError([f"{e['loc'][0]}: {e['msg'].lower()}" for e in error.errors()]) from None
+    found, problems = read_leniently()
+    if problems:
+        raise SettingsError(problems)
+    return found
 
 
 class _Given(Settings):
@@ -90,6 +86,7 @@ class _Given(Settings):
 
 def read_leniently() -> tuple[Settings, list[str]]:
     """The settings of this process without the values that cannot be read, and a sentence about each of those."""
+    # An empty variable is one that is not set: deployment tools write NAME= for what they do not have.
     given: dict[str, Any] = {name: os.environ[name] for name in _NAMES if os.environ.get(name)}
     problems: list[str] = []
     while True:

@@ -21,8 +21,9 @@ _FAILURES = (RateLimited, Refused, NotSent, Unknown)
 _NOBODY = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
 
 
-#: Who is asked again later: all owners at once.
+#: Who is asked again later: all owners at once, and all people when Slack limits how often we may ask.
 _OWNERS: Final = "owners"
+_PEOPLE: Final = "people"
 #: What to do where addresses may not be looked up.
 _EMAIL_TODO: Final = "owners of jobs are told privately only with the scope users:read.email: docs/install.md"
 
@@ -102,12 +103,15 @@ class Directory:
             return
         for group in groups:
             wanted += [p for p in sorted(self._group(group)) if p not in checked and p not in wanted]
+        if time.monotonic() < self._again.get(_PEOPLE, 0.0):
+            return
         for index, person in enumerate(wanted):
             if index >= self._burst and self._stopping.wait(self._gap):
                 return
             if index % 10 == 9 and not leases.take(self._database, LEASE, self._owner, 60.0):
                 return
-            self._person(person)
+            if not self._person(person):
+                return  # the next one would be refused as well
 
     def _owners(self) -> None:
         """Who the owners are that Databricks names by address. Who cannot be found is listed in the stage's thread."""
@@ -151,21 +155,24 @@ class Directory:
             directory.set_members(session, group, found)
         return found
 
-    def _person(self, user_id: str) -> None:
+    def _person(self, user_id: str) -> bool:
+        """Look at a person; False when Slack asks to wait before the next."""
         try:
             user = call(self._web.users_info, user=user_id)["user"]
             team, problem = str(user.get("team_id") or ""), problem_of(user, self._own)
         except Refused as error:
             if error.error not in _NOBODY:
                 self._later(user_id, error)
-                return
+                return True
             team, problem = "", "identity_unknown"
             log.warning("a plan names a person whom Slack does not know", user=user_id)
         except (RateLimited, NotSent, Unknown) as error:
-            self._later(user_id, error)
-            return
+            limited = isinstance(error, RateLimited)
+            self._later(_PEOPLE if limited else user_id, error)
+            return not limited
         with self._database.write() as session:
             directory.know(session, user_id, team, problem, self._database.machine())
+        return True
 
     def _later(self, user_id: str, error: Exception) -> None:
         self._again[user_id] = time.monotonic() + (error.seconds if isinstance(error, RateLimited) else 60.0)

@@ -1,5 +1,6 @@
 """Who pressed: established from Slack after every press, within a second, and refused when that fails."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,9 @@ from commands.reply import Actor
 log = structlog.get_logger("bot.identity")
 
 MOST_KEPT: Final = 1000
+#: How long a person is let wait, in seconds, because Slack limits how often we may ask. What is found then opens a
+#: dialog within the 3 s of a trigger, or a button that opens it.
+PATIENCE: Final = 5.0
 
 _FAILURES = (RateLimited, Refused, NotSent, Unknown)
 #: What an answer of another shape than expected raises.
@@ -83,6 +87,7 @@ class Identity:
     ) -> None:
         self._web, self._own, self._groups = web, own, groups
         self._seconds = seconds
+        self._closed = threading.Event()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="identity")
         # Only looks are answered from what was kept: users.info allows about 100 calls a minute for all replicas.
         self._users: Kept[Mapping[str, Any]] = Kept(user_cache)
@@ -90,7 +95,8 @@ class Identity:
         self._shared: Kept[bool] = Kept(channel_cache)
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads, and every wait."""
+        self._closed.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def is_internal(self, channel: str) -> bool:
@@ -107,7 +113,29 @@ class Identity:
             return not held
 
     def find(self, press: Press) -> Found:
-        """Who made the press. Never raises: what cannot be established is ``identity_unknown``."""
+        """Who made the press. Never raises: what cannot be established is ``identity_unknown``, or
+        ``slack_rate_limited`` when Slack asks for a longer wait than a person has patience for.
+
+        After a wait everything is asked again: what counts is what is so when it is decided.
+        """
+        left = PATIENCE
+        while True:
+            try:
+                return self._found(press)
+            except RateLimited as limit:
+                if limit.seconds > left or self._pause(limit.seconds):
+                    log.warning("identity could not be established", user=press.user, error=_said(limit))
+                    again = math.ceil(limit.seconds)
+                    problem = "slack_rate_limited"
+                    return Found(Actor(press.team or "", press.user, problem=problem, again_in=again), False)
+                left -= limit.seconds
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait; True when the bot ends in the meantime."""
+        return self._closed.wait(seconds)
+
+    def _found(self, press: Press) -> Found:
+        """As ``find``, but raises RateLimited."""
         fresh = press.acts
         until = time.monotonic() + self._seconds * 1.2
         user = self._pool.submit(self._users.get, press.user, self._look_at_user, fresh)
@@ -119,6 +147,8 @@ class Identity:
             if actor.problem is None:
                 held = frozenset(g for g, members in groups.items() if press.user in _answer(members, until))
                 actor = Actor(actor.team_id, actor.user_id, held, None, actor.name)
+        except RateLimited:
+            raise
         except (*_FAILURES, *_ODD, TooLate) as error:
             log.warning("identity could not be established", user=press.user, error=_said(error))
             return Found(Actor(press.team or "", press.user, problem="identity_unknown"), False)
@@ -129,6 +159,10 @@ class Identity:
         except Refused as error:
             log.warning("a channel cannot be looked at", channel=press.channel, error=_said(error))
             return Found(actor, fresh)
+        except RateLimited:
+            if fresh and actor.problem is None:
+                raise
+            return Found(actor, False)  # a look, or refused anyway
         except (*_FAILURES, *_ODD, TooLate) as error:
             log.warning("a channel cannot be looked at", channel=press.channel, error=_said(error))
             if fresh and actor.problem is None:

@@ -148,9 +148,7 @@ class Door:
         """The Home tab of a person."""
         now = self._calendar()
         if actor.problem is not None:
-            return self._refuse(
-                Request(actor, "home", {}, Surface.HOME), _may_not_enter(actor.problem), None, record=False
-            )
+            return self._refuse(Request(actor, "home", {}, Surface.HOME), _may_not_enter(actor), None, record=False)
         with self._database.read() as session:
             rollouts = facts.open_rollouts(session)
             standings = [self._standing(session, rollout) for rollout in rollouts[:_HOMES]]
@@ -170,7 +168,7 @@ class Door:
 
     def _answer(self, request: Request, seen: dict[str, Any]) -> Reply:
         if request.actor.problem is not None:
-            raise _may_not_enter(request.actor.problem)
+            raise _may_not_enter(request.actor)
         request = replace(request, arguments=arguments.checked(request.arguments, request.verb))
         verb = VERBS.get(request.verb)
         if request.verb == "help":
@@ -321,7 +319,9 @@ def _asked_of(session: Session, request: Request) -> int | None:
         return None
 
 
-def _may_not_enter(problem: str) -> Refused:
-    code = problem if problem in refusals.WHO else "identity_unknown"
+def _may_not_enter(actor: Actor) -> Refused:
+    code = actor.problem if actor.problem in refusals.WHO else "identity_unknown"
     sentence, next_step = refusals.WHO[code]
+    if actor.again_in is not None:
+        next_step = f"Try again in {actor.again_in} s."
     return refused(code, sentence, next_step)

@@ -24,6 +24,10 @@ WHO = {
     "deactivated_account": ("This account is deactivated.", "Ask an administrator of your Slack."),
     "bot_account": ("Bots and apps may not use this.", "A person has to ask."),
     "identity_unknown": ("Slack did not say who you are.", "Try again in a moment; if it stays so, tell the admins."),
+    "slack_rate_limited": (
+        "Slack is limiting how often we may ask who you are. Nothing has happened.",
+        "Try again in a minute.",
+    ),
 }
 
 

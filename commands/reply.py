@@ -16,7 +16,8 @@ class Actor:
     """Who asks: resolved by the surface after the press, never taken from names.
 
     ``groups`` are the Slack user groups the person is in. ``problem`` is a reason code when the person may not act at
-    all (``other_team``, ``guest_account``, ``deactivated_account``, ``bot_account``, ``identity_unknown``).
+    all (``other_team``, ``guest_account``, ``deactivated_account``, ``bot_account``, ``identity_unknown``,
+    ``slack_rate_limited``). ``again_in``: after how many seconds it may be asked again, where that is known.
     """
 
     team_id: str
@@ -24,6 +25,7 @@ class Actor:
     groups: frozenset[str] = frozenset()
     problem: str | None = None
     name: str = ""  # for the terminal and the log only
+    again_in: int | None = None
 
 
 class Surface(StrEnum):

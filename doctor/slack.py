@@ -114,7 +114,8 @@ def app(token: str, base_url: str, seconds: float) -> Iterator[Finding]:
         )
         yield fail(subject, said(error), _next(error, todo))
         return
-    yield ok(subject, "Socket Mode takes it")
+    # Only who is connected is told how many are, and who is connected takes a share of the presses.
+    yield ok(subject, "Socket Mode takes it; a running bot logs other_connections when somebody else uses it, too")
 
 
 def channels(web: WebClient, wanted: Sequence[tuple[str, str]]) -> Iterator[Finding]:

@@ -28,7 +28,8 @@ def normal_host(host: str) -> str:
     scheme = parts.scheme.lower()
     default = 443 if scheme == "https" else 80
     port = f":{parts.port}" if parts.port not in (None, default) else ""
-    return f"{scheme}://{parts.hostname.lower()}{port}"
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{scheme}://{name.lower()}{port}"
 
 
 def find_id(url: str) -> Location | None:

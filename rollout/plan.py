@@ -28,7 +28,7 @@ PlanKey = Annotated[
 UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{2,20}$", description="a Slack user id such as U0123ABCDEF")]
 GroupId = Annotated[str, Field(pattern=r"^S[A-Z0-9]{2,20}$", description="a Slack user group id such as S0123ABCDEF")]
 ChannelId = Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{2,20}$", description="a Slack channel id such as C0123ABCDEF")]
-Release = Annotated[str, Field(pattern=r"^\d{1,2}\.\d{1,2}$", description="a runtime release such as 17.3")]
+Release = Annotated[str, Field(pattern=r"^[1-9][0-9]?\.(0|[1-9][0-9]?)$", description="a runtime release such as 17.3")]
 Timeline = Annotated[
     str, Field(pattern=r"^(\d{1,3}(-\d{1,3}|\+)?)?$", description="days such as 3, 3-5 or 11+, counted from 1")
 ]

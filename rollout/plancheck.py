@@ -10,10 +10,12 @@ from itertools import chain
 from typing import Final
 
 from rollout import teamcheck
+from rollout.disguise import disguised
 from rollout.people import unfilled
 from rollout.yamlmarks import Node, Problem, nearest
 
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::(\d\d))?", re.ASCII)
+_RELEASE: Final = re.compile(r"\d{1,2}\.\d{1,2}", re.ASCII)
 _CLOCK: Final = re.compile(r"\d\d:\d\d(?::\d\d)?", re.ASCII)
 #: What the models read as false.
 _NO: Final = frozenset({"false", "no", "off", "n", "f", "0"})
@@ -25,6 +27,7 @@ def cross_references(plan: Node, checks: Collection[str], file: str) -> Iterator
     ``plan`` has its paths set; ``checks`` are the names of the registered checks; ``file`` is the plan that was asked
     for, where what an extended plan leaves open is to be filled in.
     """
+    yield from disguised(plan)
     yield from _runtimes(plan)
     yield from _unknown_words(plan, checks)
     yield from _roles(plan, file)
@@ -56,8 +59,14 @@ def _runtimes(plan: Node) -> Iterator[Problem]:
     source, target, fallback = (runtimes.get(key) for key in ("source", "target", "fallback"))
     if source.text and source.text == target.text:
         yield target.problem(f"{target.text} is the source as well", "a release other than the source")
+    elif all(_RELEASE.fullmatch(node.text) for node in (source, target)) and _order(target) < _order(source):
+        yield target.problem(f"{target.text} is older than the source {source.text}", f"a release after {source.text}")
     if fallback.text and fallback.text in (source.text, target.text):
         yield fallback.problem(f"{fallback.text} is the source or the target", "a third release, or none")
+
+
+def _order(release: Node) -> list[int]:
+    return [int(number) for number in release.text.split(".")]
 
 
 def _unknown_words(plan: Node, checks: Collection[str]) -> Iterator[Problem]:

@@ -59,7 +59,8 @@ def _team(name: str, number: int, targets: Sequence[Seen]) -> Team | None:
     try:
         exclude = Exclude(tags=tuple(f"{key}=?*" for key in above))
         select = OfTeam.model_validate({**words, "exclude": exclude.model_dump()})
-        title = " ".join("".join(c if c.isprintable() else " " for c in name).split())[:40] or name[:40]
+        said = "".join(c if c.isprintable() and c not in "<>" else " " for c in name)
+        title = " ".join(said.split())[:40] or f"Team {number}"
         team = Team(title=title, select=select, group=placeholders.group(number))
     except ValidationError:  # a name that no plan can hold
         return None

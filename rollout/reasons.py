@@ -7,6 +7,7 @@ from typing import Final
 CODES: Final[dict[str, str]] = {
     # who
     "identity_unknown": "who pressed could not be established",
+    "slack_rate_limited": "Slack limits how often it may be asked who presses",
     "other_team": "the person belongs to another Slack team",
     "guest_account": "guests may not act",
     "bot_account": "bots and apps may not act",

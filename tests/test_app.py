@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
@@ -13,9 +14,11 @@ from cryptography.fernet import Fernet
 
 import app
 import settings as configuration
+from bot.build import NoSlack
 from checks import CHECKS
 from planning import load_plan
 from settings import Settings, SettingsError
+from stopping import Stop
 
 ROOT = Path(__file__).resolve().parent.parent
 GOOD = {
@@ -86,6 +89,56 @@ def test_without_settings_every_problem_is_said_at_once(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+def test_all_that_is_wrong_is_in_one_list_also_what_cannot_be_read(tmp_path: Path, refused: Refused) -> None:
+    plan = tmp_path / "mine.yml"
+    text = (ROOT / "sandbox" / "plan.yml").read_text()
+    plan.write_text(text.replace("kinds: [job]", "kinds: [jub]").replace("channel: C0SUPPORT1", "channel: FILLMEIN"))
+    settings = GOOD | {
+        "PORT": "many",
+        "ROLLOUT_MODE": "both",
+        "ROLLOUT_LOG": "loud",
+        "DATABASE_URL": "mysql://x/y",
+        "ROLLOUT_SECRET_KEYS": "short",
+        "SLACK_BOT_TOKEN": "xapp-swapped",
+        "DATABRICKS_DEV_HOST": "http://dev.example.com",
+        "DATABRICKS_PROD_TOKEN": "",
+        "ROLLOUT_PLANS": f"{plan},nowhere.yml",
+    }
+    code, said = refused(settings=settings)
+    assert code == 2
+    for one in [*(k for k in settings if k not in GOOD or settings[k] != GOOD[k])]:
+        assert one.replace("_HOST", "_*").replace("PROD_TOKEN", "PROD_*") in said, one
+    assert "jub" in said
+    assert "still to be filled in" in said
+    assert len(set(said.splitlines())) == len(said.splitlines()), "nothing is said twice"
+
+
+class Talking:
+    """A bot whose Slack answers when it is let, and then refuses it."""
+
+    def __init__(self) -> None:
+        self.answers = threading.Event()
+
+    def start(self) -> None:
+        self.answers.wait(30)
+        raise NoSlack("Slack refuses us: invalid_auth.")
+
+
+def test_nothing_is_done_before_a_slow_slack_has_refused_the_tokens() -> None:
+    talking = Talking()
+    threading.Timer(1.5, talking.answers.set).start()
+    with pytest.raises(SettingsError, match="invalid_auth"):
+        app._connecting(talking, Stop())  # type: ignore[arg-type]
+
+
+def test_who_ends_the_bot_does_not_wait_for_slack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "SLACK_FIRST", 3600.0)
+    talking, stop = Talking(), Stop()
+    stop._asked.put(None)
+    assert not app._connecting(talking, stop).done()  # type: ignore[arg-type]
+    talking.answers.set()
+
+
 @pytest.mark.parametrize("verb", ["web", "worker"])
 def test_web_and_worker_need_postgresql_and_say_so(verb: str, tmp_path: Path, refused: Refused) -> None:
     code, said = refused(verb, settings=GOOD | {"DATABASE_URL": f"sqlite:///{tmp_path / 'rollout.db'}"})
@@ -147,7 +200,8 @@ def test_the_sample_plan_is_accepted_and_a_broken_one_is_refused_by_file_and_lin
 ) -> None:
     assert run("plan", "check", "sandbox/plan.yml") == (
         0,
-        "sandbox/plan.yml: plan sandbox, 5 stages, 140 items: ok\n",
+        "sandbox/plan.yml: plan sandbox, 5 stages, 140 items: ok\n"
+        "not asked: whether the workspaces offer 17.3; --online asks them\n",
     )
     broken = tmp_path / "broken.yml"
     text = (ROOT / "sandbox" / "plan.yml").read_text()
@@ -157,6 +211,18 @@ def test_the_sample_plan_is_accepted_and_a_broken_one_is_refused_by_file_and_lin
     assert f"{broken}:" in said
     assert "jub" in said
     assert "stages[5].sign_offs: is missing" in said
+
+
+def test_a_base_says_that_it_is_to_be_extended_and_how(refused: Refused, tmp_path: Path) -> None:
+    code, said = refused("plan", "check", "plans/dbr-17.3.yml", settings={})
+    assert code == 2
+    assert said.startswith("plans/dbr-17.3.yml:1: this plan is a base")
+    assert "'extends: dbr-17.3' and 'key: mine'" in said
+    mine = tmp_path / "mine.yml"
+    mine.write_text("extends: dbr-17.3\nkey: mine\n")
+    code, said = refused("plan", "check", str(mine), settings={})
+    assert code == 2
+    assert "is a base" not in said
 
 
 def test_a_new_key_fits(refused: Refused) -> None:

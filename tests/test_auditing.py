@@ -4,7 +4,11 @@ import csv
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,7 @@ from storage import chain
 from storage.models import Event, SignOff
 from storage.sealing import Sealer
 from tests.commands.world import KEY, World
+from tests.conftest import new_database
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -98,6 +103,51 @@ def test_verify_ends_with_1_when_the_record_was_changed(world: World, run: Run) 
     code, said, _ = run("audit", "verify")
     assert code == 1
     assert "chain broken at event 2: it is missing" in said
+
+
+def test_a_copy_made_by_the_documented_command_verifies_and_a_later_head_tells_that_it_is_older(
+    world: World, run: Run, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = seal(world)
+    with copied(world, request, tmp_path) as url:
+        world.say("qa", "resume")  # it happened after the copy
+        later = seal(world)
+        assert later != head
+        monkeypatch.setenv("DATABASE_URL", url)
+        code, said, _ = run("audit", "verify", "--head", head)
+        assert code == 0
+        assert f"; head {head}" in said
+        assert "sign-offs that verify: 1" in said
+        code, said, _ = run("audit", "verify", "--head", later)
+        assert code == 1
+        assert f"this record has no event {later.partition(':')[0]}" in said
+
+
+@contextmanager
+def copied(world: World, request: pytest.FixtureRequest, home: Path) -> Iterator[str]:
+    """The URL of a copy, made as docs/install.md says while the database is in use."""
+    text = (Path(app.__file__).parent / "docs" / "install.md").read_text()
+    url = world.database.url
+    if url.get_backend_name() == "sqlite":
+        (command,) = (line for line in text.splitlines() if "VACUUM INTO" in line)
+        assert url.database is not None
+        documented = command.replace("python ", f"{sys.executable} ", 1)
+        subprocess.run(documented, shell=True, check=True, cwd=Path(url.database).parent)
+        yield f"sqlite:///{Path(url.database).parent / 'copy.db'}"
+        return
+    server = request.getfixturevalue("postgresql_server")
+    dump, restore = (
+        next(line for line in text.splitlines() if line.startswith(f"pg_{w} ")) for w in ("dump", "restore")
+    )
+    with new_database(server) as name:
+        environment = {
+            "PATH": f"{server.bin_path}:{os.environ['PATH']}",
+            "DATABASE_URL": server.get_uri(database=url.database),
+            "EMPTY_DATABASE_URL": server.get_uri(database=name),
+        }
+        for command in (dump, restore):
+            subprocess.run(command, shell=True, check=True, cwd=home, env=environment)
+        yield server.get_uri(database=name, driver="psycopg")
 
 
 def test_verify_without_the_key_proves_nothing(world: World, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

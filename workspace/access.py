@@ -5,10 +5,12 @@ several workspaces in one process that could send one workspace's write to anoth
 """
 
 import configparser
+import ipaddress
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from rollout.location import normal_host
 
@@ -42,8 +44,8 @@ def access(
 ) -> Access:
     """Exactly one of: host + token, host + client_id + client_secret, profile.
 
-    Reads the profile's file, and nothing from the network. Raises ValueError, in words without secrets, if the parts do
-    not fit together, or the profile is not there.
+    A host without a scheme is reached by https. Reads the profile's file, and nothing from the network. Raises
+    ValueError, in words without secrets, if the parts do not fit together, or the profile is not there.
     """
     by_token = token is not None
     by_client = client_id is not None or client_secret is not None
@@ -58,11 +60,26 @@ def access(
     if token is not None:
         if not token:
             raise ValueError("the token is empty")
-        return Access(normal_host(host), {"token": token, "auth_type": "pat"})
+        return Access(_address(host), {"token": token, "auth_type": "pat"})
     if not client_id or not client_secret:
         raise ValueError("a client id and a client secret belong together")
     attributes = {"client_id": client_id, "client_secret": client_secret, "auth_type": "oauth-m2m"}
-    return Access(normal_host(host), attributes)
+    return Access(_address(host), attributes)
+
+
+def _address(host: str) -> str:
+    """The host as the SDK takes it. Raises ValueError if credentials would go to another machine in plain text."""
+    found = normal_host(host)
+    if found.startswith("http://") and not _is_here(urlsplit(found).hostname or ""):
+        raise ValueError("http:// would send the credentials in plain text: the host begins with https://")
+    return found
+
+
+def _is_here(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
 
 
 def _of_profile(profile: str, profile_file: str | None, host: str | None) -> Access:
@@ -82,10 +99,10 @@ def _of_profile(profile: str, profile_file: str | None, host: str | None) -> Acc
         raise ValueError(f"there is no profile {profile!r}")
     if not values.get("host"):
         raise ValueError(f"the profile {profile!r} names no host")
-    found = normal_host(values.pop("host"))
+    found = _address(values.pop("host"))
     for ours in _OURS & values.keys():
         del values[ours]
-    if host is not None and normal_host(host) != found:
+    if host is not None and _address(host) != found:
         raise ValueError(f"the profile {profile!r} is for another host")
     if "auth_type" not in values:
         if "token" in values:

@@ -32,14 +32,14 @@ HABITS = ("minutes", "spread", "failure", "breaks", "slower", "writes", "output"
 
 def expand(content: Mapping[str, Any]) -> Json:
     """The whole fleet. Raises ValueError naming the entry that makes no sense."""
-    templates = content.get("templates", {})
+    templates, owners = content.get("templates", {}), content.get("owners", {})
     found: Json = {"seed": content.get("seed", 1), "workspaces": {}}
     for key, raw in content["workspaces"].items():
         found["workspaces"][key] = {
             "policies": raw.get("policies", []),
             "pools": raw.get("pools", []),
             "clusters": [_cluster(key, entry, templates) for entry in raw.get("clusters", [])],
-            "jobs": [_job(key, entry, templates) for entry in raw.get("jobs", [])],
+            "jobs": [_job(key, _owned(entry, owners), templates) for entry in raw.get("jobs", [])],
             "pipelines": [_pipeline(key, entry) for entry in raw.get("pipelines", [])],
             "submits": [_submit(key, entry, templates) for entry in raw.get("submits", [])],
             **{name: value for name, value in raw.items() if name not in SHORT},
@@ -71,6 +71,12 @@ def pipeline_id(workspace: str, name: str) -> str:
 def owner_of(name: str) -> str:
     """The team that a name begins with."""
     return f"{name.split('-')[0]}-team@example.com"
+
+
+def _owned(job: Mapping[str, Any], owners: Mapping[str, str]) -> Json:
+    """A job with the person who owns what begins so, unless it names an owner itself."""
+    known = owners.get(str(job.get("name")).split("-")[0])
+    return {"owner": known, **job} if known else dict(job)
 
 
 def merge(base: Json, over: Mapping[str, Any]) -> Json:

@@ -1,8 +1,10 @@
 """People and groups that plans name are known, with what is wrong with them. On both databases."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from slack_sdk.errors import SlackApiError
 
 from bot.clients import client, who_we_are
 from bot.directory import Directory
@@ -78,3 +80,24 @@ def test_of_two_replicas_one_asks(slack: Slack, either: Database, monkeypatch: p
     other = directory(slack, either, "two", every=0.0)
     monkeypatch.setattr(other, "_person", lambda _: pytest.fail("asked by both"))
     other.refresh()
+
+
+def test_a_rate_limit_ends_the_round_and_nobody_is_lost(
+    slack: Slack, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_rollout(database, plan(members=NAMED))
+    made, asked = directory(slack, database), list[str]()
+
+    def limited(user: str) -> None:
+        asked.append(user)
+        response = SimpleNamespace(status_code=429, data={"ok": False}, headers={"Retry-After": "600"})
+        raise SlackApiError("ratelimited", response)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(made._web, "users_info", limited)
+        made.refresh()
+        made.refresh()
+        assert len(asked) == 1, "it asked on while Slack asked to wait"
+    made._again.clear()  # ten minutes later
+    made.refresh()
+    assert set(known(database)) == set(NAMED)

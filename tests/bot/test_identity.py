@@ -100,7 +100,88 @@ def test_a_person_is_found_with_their_groups() -> None:
 def test_any_failing_lookup_refuses_an_act(what: str, failure: Exception) -> None:
     slack = FakeSlack()
     setattr(slack, what, failure)
-    assert identity(slack).find(a_press()).actor.problem == "identity_unknown"
+    assert identity(slack).find(a_press()).actor.problem in ("identity_unknown", "slack_rate_limited")
+
+
+def limited(seconds: int) -> SlackApiError:
+    headers = {"Retry-After": str(seconds)}
+    return SlackApiError(
+        "x", SimpleNamespace(status_code=429, data={"ok": False, "error": "ratelimited"}, headers=headers)
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "verb"), [(w, v) for w in ("user", "members") for v in ("start", "status")] + [("channel", "start")]
+)
+def test_a_short_rate_limit_is_waited_for_and_asked_again(what: str, verb: str) -> None:
+    slack, waited = FakeSlack(), list[float]()
+    right, answers = getattr(slack, what), [limited(1), limited(2)]
+
+    def answer() -> Any:
+        if answers:
+            raise answers.pop(0)
+        return right
+
+    setattr(slack, what, answer)
+    made = identity(slack)
+    made._pause = waited.append  # type: ignore[method-assign, assignment]
+    found = made.find(a_press(verb))
+    assert (found.actor.problem, found.shared_channel) == (None, False)
+    assert found.actor.groups == frozenset({"S1"})
+    assert waited == [1, 2]
+
+
+def test_after_a_wait_an_act_asks_for_everything_again() -> None:
+    """What was answered before the wait is as old as the wait: a person may have left the group in it."""
+    slack = FakeSlack()
+    answers: list[Any] = [limited(1)]
+
+    def channel() -> Any:
+        if answers:
+            slack.members = []
+            raise answers.pop()
+        return {"is_ext_shared": False}
+
+    slack.channel = channel
+    made = identity(slack)
+    made._pause = lambda _: None  # type: ignore[method-assign, assignment]
+    assert made.find(a_press("approve")).actor.groups == frozenset()
+
+
+@pytest.mark.parametrize("what", ["user", "members", "channel"])
+def test_a_rate_limit_that_lasts_refuses_an_act_and_says_how_long(what: str) -> None:
+    slack, waited = FakeSlack(), list[float]()
+    setattr(slack, what, limited(2))
+    made = identity(slack)
+    made._pause = waited.append  # type: ignore[method-assign, assignment]
+    actor = made.find(a_press("approve")).actor
+    assert (actor.problem, actor.again_in) == ("slack_rate_limited", 2)
+    assert waited == [2, 2], "no longer than a person waits"
+    setattr(slack, what, limited(40))
+    actor = made.find(a_press("approve")).actor
+    assert (actor.problem, actor.again_in) == ("slack_rate_limited", 40)
+    assert len(waited) == 2, "nobody waits for that"
+
+
+def test_a_look_does_not_wait_for_what_it_does_not_need() -> None:
+    slack = FakeSlack()
+    slack.channel = limited(2)
+    made = identity(slack)
+    made._pause = lambda _: pytest.fail("waited")  # type: ignore[method-assign, assignment]
+    assert made.find(a_press("status")).actor.problem is None
+
+
+def test_a_wait_ends_when_the_bot_does() -> None:
+    slack = FakeSlack()
+    made = identity(slack, ())
+
+    def answer() -> Any:
+        made.close()
+        raise limited(4)
+
+    slack.user = answer
+    assert made.find(a_press(channel="")).actor.problem == "slack_rate_limited"
+    assert slack.calls == ["user"]
 
 
 def test_a_lookup_that_takes_too_long_refuses() -> None:

@@ -154,6 +154,20 @@ def test_a_failing_lookup_refuses(slack: Slack, bot: Bot, door: FakeDoor, monkey
     assert "identity_unknown" in str(answer["message"])
 
 
+def test_one_rate_limit_of_a_second_refuses_nobody(slack: Slack, bot: Bot, door: FakeDoor) -> None:
+    slack.post("faults", kind="429", path="users.info", times=1, retry_after=1)
+    (answer,) = answered(slack, slack.command("developer", "/rollout start dev"))
+    assert answer["view"]["submit"]["text"] == "Start dev"
+    assert len(door.asked) == 1
+
+
+def test_a_long_rate_limit_is_named_with_its_seconds(slack: Slack, bot: Bot, door: FakeDoor) -> None:
+    slack.post("faults", kind="429", path="users.info", times=1, retry_after=40)
+    answered(slack, slack.command("developer", "/rollout start dev"))
+    actor = door.asked[0].actor
+    assert (actor.problem, actor.again_in) == ("slack_rate_limited", 40)
+
+
 def test_an_error_of_the_door_gets_an_error_id(slack: Slack, bot: Bot, door: FakeDoor) -> None:
     def explode(request: Request) -> Reply:
         raise ZeroDivisionError

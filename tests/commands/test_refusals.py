@@ -26,6 +26,14 @@ def _stranger(problem: str) -> Callable[[World], Reply]:
     return ask
 
 
+def test_a_rate_limit_of_slack_says_when_to_try_again(world: World) -> None:
+    actor = Actor(TEAM, PEOPLE["qa"], problem="slack_rate_limited", again_in=40)
+    said = world.door.handle(Request(actor, "status", {}, Surface.SLASH, world.plan.channel))
+    assert "limiting" in said.text
+    assert "Try again in 40 s." in said.text
+    assert "Try again in 40 s." in world.door.home(actor).text
+
+
 def _started(w: World) -> Reply:
     w.confirm("devops", "start dev")
     return w.say("devops", "start dev")
@@ -164,6 +172,7 @@ CASES: dict[str, Callable[[World], Reply]] = {
     "bot_account": _stranger("bot_account"),
     "deactivated_account": _stranger("deactivated_account"),
     "identity_unknown": _stranger("identity_unknown"),
+    "slack_rate_limited": _stranger("slack_rate_limited"),
     "shared_channel": lambda w: w.say("devops", "start dev", channel="C0PARTNER1", shared_channel=True),
     "not_permitted": lambda w: w.say("qa", "start dev"),
     "not_a_role_holder": lambda w: w.say("on-call", "approve dev"),

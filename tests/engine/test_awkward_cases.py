@@ -176,7 +176,7 @@ def test_whose_it_is_what_it_shares_and_who_ran_it(fleet: dict[tuple[str, str, s
     assert fleet["dev", "cluster", "shared-dev"].about["tags"] == {"team": "platform", "env": "dev"}
     for target in (job, cluster):
         assert target.activity is not None
-        assert (target.activity["by"], target.activity["by_schedule"]) == ("orders-team@example.com", True)
+        assert (target.activity["by"], target.activity["by_schedule"]) == ("developer@sandbox.example", True)
     stream = fleet["prod", "job", "ingest-events-stream"].activity
     assert stream is not None
     assert stream["running"] == 1  # since long before the runs that are read

@@ -290,6 +290,21 @@ MISTAKES: list[tuple[str, str, str, str, str]] = [
     ("channel: C0123", "channel: '#ops'", "channel", "'#ops' cannot stand here", "a Slack channel id such as"),
     ("[U0001, U0002]", "[U0001, '@ann']", "roles.qa.members[1]", "'@ann' cannot stand here", "a Slack user id such as"),
     ("[S0001]", "[ops]", "roles.devops.groups[0]", "'ops' cannot stand here", "a Slack user group id such as"),
+    ('target: "17.3"', "target: '017.3'", "runtimes.target", "'017.3' cannot stand here", "a runtime release such as"),
+    ('target: "17.3"', "target: '17.03'", "runtimes.target", "'17.03' cannot stand here", "a runtime release such as"),
+    ('target: "17.3"', "target: '١٧.3'", "runtimes.target", "cannot stand here", "a runtime release such as"),
+    # what would not read as it is written
+    (
+        "title: Tried",
+        'title: "Tried\\u202eyltsenoh"',
+        "checklist[1].title",
+        "U+202E (right-to-left over",
+        "as it reads",
+    ),
+    ("title: First", 'title: "Fir\\tst"', "stages[0].title", "the character U+0009", "a text as it reads"),
+    ("title: First", 'title: "Fir\\u0007st"', "stages[0].title", "the character U+0007", "a text as it reads"),
+    ("title: QA", "title: QA <!channel>", "roles.qa.title", "'<!c' would call people", "a name, without"),
+    ("title: QA", "title: '<@U0123> QA'", "roles.qa.title", "'<@U' would call people", "a name, without"),
     ('target: "17.3"', "target: latest", "runtimes.target", "'latest' cannot stand here", "a runtime release such as"),
     ("key: third", "key: third-and-last-one", "stages[2].key", "cannot stand here", "at most 14 characters"),
     ("key: small", "key: Small!", "key", "'Small!' cannot stand here", "lower-case letters"),
@@ -382,6 +397,8 @@ MISTAKES: list[tuple[str, str, str, str, str]] = [
         "by: person",
     ),
     ("stage: first", "part_of: tried", "checklist[1].part_of", "'tried' is itself part of a line", "a whole line"),
+    ('target: "17.3"', "target: 12.2", "runtimes.target", "12.2 is older than the source 13.3", "a release after 13.3"),
+    ('target: "17.3"', "target: 9.10", "runtimes.target", "9.10 is older than the source", "a release after 13.3"),
     ('target: "17.3"', "target: 13.3", "runtimes.target", "13.3 is the source as well", "other than the source"),
     ('target: "17.3"', "target: 17.3, fallback: 17.3", "runtimes.fallback", "17.3 is the source or", "a third release"),
 ]
@@ -498,6 +515,12 @@ def test_entities_that_multiply_are_refused_where_they_are_made() -> None:
     assert [p.line for p in problems(bomb) if "anchor" in p.wrong] == [1, 2, 3]
 
 
+def test_what_is_in_a_workspace_is_named_as_it_is_there() -> None:
+    plan = attempt(changed("workspaces: [dev]\n", 'workspaces: [dev]\n      names: ["<!channel> \\u202eodd"]\n'))
+    assert isinstance(plan, Plan), plan
+    assert plan.stages[0].targets.names == ("<!channel> \u202eodd",)
+
+
 # --- cron
 
 
@@ -513,6 +536,7 @@ CRON_PARTS = st.one_of(
 CRON_FIELDS = st.lists(CRON_PARTS, min_size=1, max_size=2).map(",".join)
 
 
+@settings(deadline=None)
 @given(st.lists(CRON_FIELDS, min_size=5, max_size=5).map(" ".join))
 def test_every_cron_expression_that_is_taken_can_be_scheduled(cron: str) -> None:
     found = attempt(changed("0 9 * * mon-fri", cron))

@@ -14,6 +14,11 @@ def test_by_token_and_by_client() -> None:
     assert access(HOST, client_id="i", client_secret="s" * 8).attributes["auth_type"] == "oauth-m2m"
 
 
+@pytest.mark.parametrize("here", ["http://127.0.0.1:8080", "http://localhost:8080"])
+def test_this_machine_may_be_reached_in_plain_text(here: str) -> None:
+    assert access(here, token="t" * 8).host == here
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -25,6 +30,9 @@ def test_by_token_and_by_client() -> None:
         ({"host": HOST, "client_id": "i"}, "belong together"),
         ({"host": HOST, "client_secret": "secret-1"}, "belong together"),
         ({"host": "ftp://x", "token": "secret-1"}, "not the address"),
+        ({"host": "http://dev.example.com", "token": "secret-1"}, "in plain text"),
+        ({"host": "http://10.0.0.7", "client_id": "i", "client_secret": "secret-1"}, "in plain text"),
+        ({"host": "http://127.0.0.1.example.com", "token": "secret-1"}, "in plain text"),
         ({"profile": "p", "token": "secret-1"}, "give it alone"),
     ],
 )

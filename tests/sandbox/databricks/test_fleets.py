@@ -9,6 +9,7 @@ from databricks.sdk import WorkspaceClient
 from sandbox import fleets
 from sandbox.databricks import versions
 from sandbox.databricks.server import prepare, running
+from sandbox.slack import people
 
 SAMPLE = fleets.sample()
 EVERY_CLUSTER = [c for w in SAMPLE["workspaces"].values() for c in w["clusters"]]
@@ -146,3 +147,11 @@ def test_a_file_with_a_mistake_is_refused_with_a_sentence(tmp_path: Path, conten
 def test_large_needs_a_number() -> None:
     with pytest.raises(ValueError, match="large:N"):
         fleets.load("large:many")
+
+
+def test_the_sample_belongs_to_people_of_the_local_slack_but_for_one_owner_whom_it_does_not_know() -> None:
+    cast = people.load()
+    known = {f"{p.key}@{cast.team_of(p.team).domain}.example" for p in cast.people.values() if not p.deleted}
+    owners = {key: {job["owner"] for job in of["jobs"]} for key, of in fleets.sample()["workspaces"].items()}
+    assert {key: found - known for key, found in owners.items()} == {key: {"ml-team@example.com"} for key in owners}
+    assert len(set.union(*owners.values()) & known) >= 4
