@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from commands import issues, outlook, pins
+from commands import compared, issues, outlook, pins
 from commands.call import Call
 from commands.contacts import contact_lines
 from commands.glance import glance
@@ -23,11 +23,10 @@ from commands.reply import (
     Strong,
     line,
 )
-from commands.shown import facts_age, progress, situation, targets_words
+from commands.shown import backups_line, facts_age, progress, situation, targets_words
 from commands.words import STATE, icon, listed
 from rollout import awaited, teams
 from rollout.standing import HAS_CHANGES, StageStanding, Standing
-from rollout.states import ENGINE_STATES, StageState
 
 _STAGES = 10
 
@@ -77,7 +76,7 @@ def rollout_blocks(
         danger = [b for b in outlook.next_buttons(standing, back, now, (actor, roles)) if b.style == "danger"]
     blocks += [Buttons((*(b for b in buttons if b.style != "danger"), *more, *danger)), Divider()]
     for stage in standing.stages[:_STAGES]:
-        blocks += _stage(stage)
+        blocks += _stage(standing, stage)
     blocks += issues.listed(standing.issues, issues.words(standing))
     blocks += pins.listed(standing, most=5)
     blocks += seen
@@ -92,7 +91,9 @@ def rollout_blocks(
     return blocks
 
 
-def _stage(stage: StageStanding) -> list[Block]:
-    said = Paragraph((line(icon(stage), " ", Strong(stage.key), f" · {STATE[stage.state]} · {targets_words(stage)}"),))
-    bar = progress(stage) if stage.state in {*ENGINE_STATES, StageState.BLOCKED} else None
-    return [said, bar] if bar is not None else [said]  # where the work has ended the counts say it all
+def _stage(standing: Standing, stage: StageStanding) -> list[Block]:
+    said = [line(icon(stage), " ", Strong(stage.key), f" · {STATE[stage.state]} · {targets_words(stage)}")]
+    said += [compared_line] if (compared_line := backups_line(stage)) is not None else []
+    pressed = compared.button(standing, stage)
+    bar = progress(stage)
+    return [Paragraph(tuple(said), pressed[0] if pressed else None), *([bar] if bar is not None else [])]

@@ -146,8 +146,12 @@ def warnings(standing: Standing) -> list[Block]:
 
 
 def progress(stage: StageStanding) -> Progress | None:
-    """The bar of the work that goes on now; None when no work is counted."""
-    kind = stage.work_now
+    """The bar of the work that goes on now, or of a way back that did not end well; None when no work is counted.
+
+    Where the work has ended the counts say it all: a full bar would be taken for the upgrade's.
+    """
+    undone = stage.state is StageState.ROLLED_BACK and stage.tally(ActionKind.REVERT).bad
+    kind = ActionKind.REVERT if undone else stage.work_now
     if kind is None:
         return None
     tally = stage.tally(kind)

@@ -16,7 +16,6 @@ from commands.reply import (
 )
 from commands.shown import facts_age, pages, plain_status, progress, situation, stage_lines
 from rollout.standing import StageStanding, Standing
-from rollout.states import ENGINE_STATES
 
 _STAGES_A_PAGE = 8
 
@@ -63,6 +62,6 @@ def overview(call: Call) -> Reply:
 def _stage_blocks(standing: Standing, stage: StageStanding, now: datetime) -> list[Block]:
     lines = stage_lines(standing, stage, now)
     blocks: list[Block] = [Paragraph(tuple(lines))]
-    if (bar := progress(stage)) is not None and stage.state in ENGINE_STATES:
+    if (bar := progress(stage)) is not None:
         blocks.append(bar)
     return blocks
