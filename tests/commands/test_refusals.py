@@ -276,6 +276,28 @@ def test_a_stale_button_is_told_what_happened_since(world: World) -> None:
     assert world.stage("dev").state is S.ROLLING_BACK
 
 
+def test_what_was_before_the_dialog_did_not_happen_since(world: World) -> None:
+    world.say("qa", "pause before anybody looked")
+    world.press("qa", "resume", {})
+    world.started("dev", S.REVIEW)
+    world.confirm("developer", "reject dev", reason="Too slow, said before.")
+    form = world.say("developer", "approve dev").form
+    world.confirm("devops", "rollback dev it broke")
+    said = render(world.submit("developer", form)).split("What happened since", 1)[1]
+    assert "it broke" in said
+    assert "said before" not in said
+
+
+def test_a_button_that_does_not_know_when_it_was_drawn_says_only_how_it_stands(world: World) -> None:
+    world.started("dev", S.REVIEW)
+    version = world.stage("dev").version
+    world.confirm("devops", "rollback dev it broke")
+    said = render(world.press("developer", "approve", {"stage": "dev", "version": version - 1}))
+    assert "Refused (stale_view)" in said
+    assert "What happened since" not in said
+    assert "Now dev is rolling back" in said
+
+
 def test_a_retry_of_an_older_view_does_nothing(world: World) -> None:
     assert _racing_retry(world).refused == "stale_view"
 
