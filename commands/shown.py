@@ -31,6 +31,7 @@ from commands.words import (
     lasting,
     listed,
 )
+from rollout.planfile import differing_words
 from rollout.standing import StageStanding, Standing
 from rollout.states import ENGINE_STATES, ActionKind, StageState
 
@@ -173,12 +174,15 @@ def facts_age(standing: Standing, now: datetime) -> Line:
         words.append(f"Workspaces last looked at {ago(min(ages), now)}.")
     if any(w.look_pending for w in looks if w is not None):
         words.append("A fresh look is under way.")
-    if standing.file_differs:
-        words.append(
-            "The plan file differs from the plan that this rollout runs by; the stored plan rules until "
-            "python app.py plan amend FILE."
-        )
     return line(" ".join(words))
+
+
+def plan_file(standing: Standing) -> list[Block]:
+    """That the configured file is not the plan in force, where it is so."""
+    if not standing.file_differs:
+        return []
+    said = differing_words(standing.plan.key, standing.file_older)
+    return [Paragraph((line(Icon("warning"), f" {said}"),))]
 
 
 def pages(call: Call, verb: str, total: int, size: int, **arguments: Any) -> Buttons:

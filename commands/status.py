@@ -14,7 +14,7 @@ from commands.reply import (
     Paragraph,
     Reply,
 )
-from commands.shown import facts_age, pages, plain_status, progress, situation, stage_lines
+from commands.shown import facts_age, pages, plain_status, plan_file, progress, situation, stage_lines
 from rollout.standing import StageStanding, Standing
 
 _STAGES_A_PAGE = 8
@@ -45,7 +45,7 @@ def overview(call: Call) -> Reply:
         blocks.append(pages(call, "status", len(standing.stages), _STAGES_A_PAGE))
     blocks += signtable.table(standing, standing.stages)
     blocks += issues.listed(standing.issues, issues.words(standing))
-    blocks += pins.listed(standing, most=5)
+    blocks += [*pins.listed(standing, most=5), *plan_file(standing)]
     blocks.append(Note(facts_age(standing, now)))
     current = standing.current()
     buttons = []

@@ -286,6 +286,7 @@ class Standing:
     paused_by: str | None = None
     paused_at: datetime | None = None
     file_differs: bool = False
+    file_older: bool = False  # it differs because it says what ruled before an amendment
     unassigned: int = 0  # targets in no stage
     read_only: bool = False  # the process that looks may only look; nothing of it is stored
     orphans: int = 0  # of those, on the source runtime: nobody would move them

@@ -43,3 +43,15 @@ def plan_of_revision(session: Session, revision: int) -> Plan:
         text = session.execute(select(PlanRevision.text).where(PlanRevision.id == revision)).scalar_one()
         known[revision] = _parsed(text)
     return known[revision]
+
+
+def was_in_force(session: Session, rollout: Rollout, digest: str | None) -> bool:
+    """Whether the plan of that digest ruled the rollout before the one that rules now."""
+    if digest is None:
+        return False
+    older = select(PlanRevision.id).where(
+        PlanRevision.plan_key == rollout.plan_key,
+        PlanRevision.digest == digest,
+        PlanRevision.revision < rollout.revision.revision,
+    )
+    return session.execute(older.limit(1)).scalar() is not None
