@@ -238,7 +238,7 @@ def _rollback_started(
     session: Session, standing: Standing, stage: StageStanding, ids: Mapping[str, Any], now: datetime
 ) -> Reply | None:
     by: Line = (" by ", Person(stage.locked_by)) if stage.locked_by else ()
-    why = f": {stage.locked_reason}" if stage.locked_reason and stage.locked_reason != "rolled back" else "."
+    why = f": {stage.locked_reason}" if stage.locked_reason else "."
     said = f"{stage.key} is being rolled back"
     touched = stage.tally(ActionKind.CHANGE)
     number = touched.good + touched.bad + touched.running

@@ -92,13 +92,13 @@ class Door:
     def check_form(self, request: Request) -> None:
         """Look at the fields of a submitted form, and at nothing else. Raises FieldErrors."""
         verb = VERBS.get(request.verb)
-        if verb is None or verb.check is None:
+        if verb is None:
             return
         try:
             given = arguments.checked(request.arguments, request.verb)
         except Refused:
             return  # it is no mistake in a field; ``handle`` refuses it
-        verb.check(given)
+        verb.fields(given, self._calendar())
 
     def card(self, stage_id: int) -> Reply:
         """The live card of a stage. Raises LookupError for a stage that does not exist."""
@@ -185,10 +185,10 @@ class Door:
             )
         if self._read_only and lookonly.forbids(verb):
             raise lookonly.refusal()
-        if request.arguments.get("submitted") and verb.check is not None:
-            verb.check(request.arguments)
+        if request.arguments.get("submitted"):
+            verb.fields(request.arguments, self._calendar())
         call = self._call(request, verb, seen)
-        reply = _dated(verb.run(call), seen.get("newest"))
+        reply = _guessed(_dated(verb.run(call), seen.get("newest")), call.guess)
         if verb.act and reply.form is None:
             self._log.info("command", verb=verb.name, actor=request.actor.user_id, surface=str(request.surface))
         return reply
@@ -225,6 +225,7 @@ class Door:
             target_id=meant.target_id,
             reason=meant.reason,
             word=meant.word,
+            guess=meant.guess,
         )
 
     def _shared(self, standing: Standing, ids: Mapping[str, Any], now: datetime) -> Reply | None:
@@ -319,6 +320,16 @@ def _dated(reply: Reply, newest: int | None) -> Reply:
     if form is None or newest is None or "version" not in form.arguments:
         return reply
     return replace(reply, form=replace(form, arguments={**form.arguments, "seen": newest}))
+
+
+def _guessed(reply: Reply, guess: str) -> Reply:
+    """With a word that the target was not named whole, above what is shown of it."""
+    if not guess:
+        return reply
+    said = Note(line(f"This is {guess}."))
+    if reply.form is not None:
+        return replace(reply, form=replace(reply.form, body=(said, *reply.form.body)))
+    return replace(reply, blocks=(*reply.blocks[:1], said, *reply.blocks[1:]))
 
 
 def _seen(request: Request) -> int | None:

@@ -24,7 +24,13 @@ def where(standing: Standing, now: datetime) -> Line:
     if (said := passed_in_name_only(standing, stage)) is not None:
         return said
     passed = sum(standing.has_passed(s.key) for s in standing.stages)
-    return line(icon(stage), " ", Strong(stage.key), f" {doing(stage, now)}. {passed} of {total} stages have passed.")
+    said = f" {doing(stage, now)}. {passed_of(passed, total)}."
+    return line(icon(stage), " ", Strong(stage.key), said)
+
+
+def passed_of(passed: int, total: int) -> str:
+    """``1 of 5 stages has passed``."""
+    return f"{passed} of {count(total, 'stage')} {'has' if passed == 1 else 'have'} passed"
 
 
 def holds(standing: Standing, now: datetime) -> list[Line]:
@@ -127,7 +133,7 @@ def passed_in_name_only(standing: Standing, stage: StageStanding) -> Line | None
 def locked_words(stage: StageStanding) -> Line:
     """By whom a stage was locked, and why, if a reason was given."""
     by: Line = (" by ", Person(stage.locked_by)) if stage.locked_by else ()
-    why: Line = (f": {stage.locked_reason[:200]}",) if stage.locked_reason not in ("", "rolled back", None) else ()
+    why: Line = (f": {stage.locked_reason[:200]}",) if stage.locked_reason else ()
     return (*by, *why)
 
 

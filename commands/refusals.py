@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from commands import outlook, override
+from commands.audit import with_names
 from commands.call import Refused
 from commands.reply import Actor, Block, Button, Buttons, Line, Note, Paragraph, Part, Person, Reply, Strong, line
 from commands.words import ago, doing, short
@@ -139,7 +140,7 @@ def since(
             where.append(Event.stage_key == stage)
         for event in session.execute(select(Event).where(*where).order_by(Event.id.desc()).limit(most)).scalars():
             who: Part = Person(event.actor) if event.actor else "the bot"
-            lines.append(line(f"{ago(event.at, now)}: ", who, f": {short(event.sentence, 200)}"))
+            lines.append(line(f"{ago(event.at, now)}: ", who, ": ", *with_names(short(event.sentence, 200), event)))
     if lines:
         lines.insert(0, line(Strong("What happened since")))
     found = next((s for s in standing.stages if s.key == stage), None)

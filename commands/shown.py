@@ -55,7 +55,7 @@ def plain_status(standing: Standing, now: datetime) -> str:
         return f"{standing.plan.title}: {stage.key} counts as passed, but what was signed does not carry that."
     held = " The rollout is paused." if standing.paused else ""
     held += " The bot runs read only." if standing.read_only else ""
-    of = f"{passed} of {len(standing.stages)} stages have passed."
+    of = f"{outlook.passed_of(passed, len(standing.stages))}."
     return f"{standing.plan.title}: {stage.key} is {STATE[stage.state]}; {of}{held}"
 
 
@@ -121,7 +121,12 @@ def targets_words(stage: StageStanding) -> str:
         if failed := sum(stage.tally(k).bad for k in (ActionKind.BACKUP, ActionKind.CHANGE, ActionKind.VALIDATE)):
             words.append(f"{failed} failed")
     if stage.managed and stage.state not in {StageState.ROLLING_BACK, StageState.ROLLED_BACK}:
-        words.append(f"{stage.arrived} of {count(stage.managed, 'repository edit')} arrived")
+        if stage.started or stage.arrived:
+            words.append(f"{stage.arrived} of {count(stage.managed, 'repository edit')} arrived")
+        else:
+            words.append(
+                f"{stage.managed:,} deployed from a repository: /rollout plan {stage.key} --managed has the edit"
+            )
     if stage.pinned:
         words.append(f"{stage.pinned} pinned")
     if stage.drifted:

@@ -31,6 +31,8 @@ from rollout.states import (
 )
 from rollout.teams import TeamPart
 
+#: What the lock of a rollback says where the person gave no reason.
+NO_REASON: Final = "rolled back"
 #: States in which a stage has, or may have, changes.
 HAS_CHANGES: Final = frozenset({*WORKING, StageState.PASSED})
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from rollout.change import SUPPORTS
 from rollout.comparing import Compared
 from rollout.standing import (
+    NO_REASON,
     Assigned,
     Finding,
     ItemStanding,
@@ -179,7 +180,7 @@ def _stage(
         change_set_digest=row.change_set_digest,
         evidence_digest=row.evidence_digest,
         locked=row.locked,
-        locked_reason=row.locked_reason or "",
+        locked_reason="" if row.locked_reason in (None, NO_REASON) else row.locked_reason,
         locked_by=row.locked_by,
         block_code=row.block_code,
         block_sentence=row.block_sentence or "",

@@ -111,3 +111,36 @@ def test_what_a_role_must_do_waits_for_those_who_hold_it(
 def test_what_waits_for_others_does_not_wait_for_those_without_the_role(world: World) -> None:
     rolled_back(world, "dev")
     assert "Nothing waits for you now." in waiting(home(world, "product-owner"))
+
+
+# -- how it is said ----------------------------------------------------------------------------------------------------
+
+
+def test_one_of_several_has_passed(world: World) -> None:
+    world.passed("dev")
+    assert "1 of 5 stages has passed." in render(world.say("qa", "status"))
+    world.passed("test")
+    assert "2 of 5 stages have passed." in render(world.say("qa", "status"))
+
+
+def test_a_rollback_without_a_reason_has_none_anywhere(world: World) -> None:
+    world.started("dev", S.REVIEW)
+    world.confirm("devops", "rollback dev")
+    world.set_stage("dev", state=S.ROLLED_BACK)
+    for text in ("status", "status dev", "start dev", ""):
+        assert "rolled back)" not in render(world.say("devops", text))
+        assert ": rolled back" not in render(world.say("devops", text))
+    form = world.say("devops", "unlock dev").form
+    assert form is not None
+    assert "dev was rolled back." in render(Reply("", form.body))
+
+
+def test_several_stages_are_locked_after_their_rollback(world: World) -> None:
+    world.passed("dev")
+    world.started("test", S.REVIEW)
+    arguments = {"rollout": world.rollout_id, "stages": ["test", "dev"]}
+    form = world.press("devops", "rollback", arguments).form
+    assert form is not None
+    assert "Afterwards test and dev are locked until somebody unlocks them with a reason." in render(
+        Reply("", form.body)
+    )

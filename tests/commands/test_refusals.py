@@ -350,3 +350,15 @@ def test_an_account_of_nobody_may_look_but_not_act(world: World) -> None:
         assert world.door.handle(
             Request(actor, text, {"words": "dev"} if text != "pause" else {}, Surface.SLASH, world.plan.channel)
         ).refused in {"not_permitted"}
+
+
+def test_who_proposed_what_is_named_as_a_person_also_in_what_happened_since(world: World) -> None:
+    world.started("dev", S.REVIEW)
+    with world.database.write() as session:
+        said = f"accepted the change of the plan that {PEOPLE['devops']} proposed"
+        data = {"proposed_by": PEOPLE["devops"]}
+        stage = session.get_one(Stage, world.stage("dev").id)
+        event(session, world.now, world.who("qa").by, "plan_amended", said, stage=stage, data=data)
+    version = world.stage("dev").version - 1
+    arguments = {"rollout": world.rollout_id, "stage": "dev", "version": version, "submitted": True, "seen": 0}
+    assert f"that @{PEOPLE['devops']} proposed" in render(world.press("developer", "approve", arguments))
