@@ -124,9 +124,8 @@ def targets_words(stage: StageStanding) -> str:
         if stage.started or stage.arrived:
             words.append(f"{stage.arrived} of {count(stage.managed, 'repository edit')} arrived")
         else:
-            words.append(
-                f"{stage.managed:,} deployed from a repository: /rollout plan {stage.key} --managed has the edit"
-            )
+            edit = "edit" if stage.managed == 1 else "edits"
+            words.append(f"{stage.managed:,} deployed from repositories (/rollout plan --managed has the {edit})")
     if stage.pinned:
         words.append(f"{stage.pinned} pinned")
     if stage.drifted:

@@ -12,7 +12,8 @@ from commands.plaintext import render
 from commands.reply import Actor, FieldErrors, Note, Reply, Request, Surface
 from rollout.states import ActionKind, ActionState, StageState
 from storage.base import Base
-from storage.models import Rollout, Target, Workspace
+from storage.models import Rollout, Stage, Target, Workspace
+from storage.record import event
 from tests.commands.world import PEOPLE, TEAM, World
 
 S = StageState
