@@ -9,6 +9,7 @@ from commands.call import Call
 from commands.contacts import contact_lines
 from commands.glance import glance
 from commands.mine import blocks as mine_blocks
+from commands.mine import waits_for
 from commands.reply import (
     Block,
     Button,
@@ -50,7 +51,7 @@ def rollout_blocks(
     """One rollout for one person. ``seen``: what is shown of it at a glance, below its stages."""
     current = standing.current()
     blocks: list[Block] = [Heading(standing.plan.title), *situation(standing, now)]
-    mine = outlook.waits_for(standing, actor, roles, now)
+    mine = waits_for(standing, actor, roles, now)
     # Stages to sign are among the lines, and have their buttons below.
     assigned = replace(awaited.of(standing, actor, roles), stages=())
     titles = [standing.plan.roles[r].title for r in standing.plan.roles if r in roles]

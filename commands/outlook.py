@@ -24,8 +24,7 @@ def where(standing: Standing, now: datetime) -> Line:
     if (said := passed_in_name_only(standing, stage)) is not None:
         return said
     passed = sum(standing.has_passed(s.key) for s in standing.stages)
-    said = f" {doing(stage, now)}. {passed_of(passed, total)}."
-    return line(icon(stage), " ", Strong(stage.key), said)
+    return line(icon(stage), " ", Strong(stage.key), f" {doing(stage, now)}. {passed_of(passed, total)}.")
 
 
 def passed_of(passed: int, total: int) -> str:
@@ -331,58 +330,3 @@ def next_buttons(
     if (stage.state in HAS_CHANGES or retry_revert) and can(plan.capabilities.rollback):
         found.append(Button(f"Roll back {key}", "rollback", at, "danger"))
     return found
-
-
-def waits_for(standing: Standing, actor: str, roles: Collection[str], now: datetime) -> list[Line]:
-    """What waits for this very person."""
-    found: list[Line] = []
-    if standing.read_only:
-        return found
-    if standing.paused and set(roles) & set(standing.plan.capabilities.may_resume):
-        found.append(line(Icon("paused"), " The rollout is paused: ", Strong("/rollout resume"), " lets it go on."))
-    starts = bool(set(roles) & set(standing.plan.capabilities.start))
-    for stage in standing.stages:
-        if stage.state in {StageState.REVIEW, StageState.PASSED}:  # may_approve says no to what has truly passed
-            facts = sign_facts(standing, stage.key, actor, roles, "")
-            if isinstance(gates.may_approve(facts), Proceed):
-                found.append(line(Icon("info"), " ", Strong(stage.key), " waits for your sign-off."))
-        if starts:
-            found += _left_to_starters(standing, stage)
-    current = standing.current()
-    if current is not None and current.state is StageState.READY:
-        decision = gates.may_start(start_facts(standing, current.key, actor, roles, now))
-        if isinstance(decision, Proceed):
-            text = f" may be started: {count(current.planned, 'target')}. "
-            typed = Strong(f"/rollout start {current.key}")
-            found.append(line(Icon("ready"), " ", Strong(current.key), text, typed))
-    mine = (
-        [i for i in standing.blocking_items(current.key) if not i.attest or set(i.attest) & set(roles)]
-        if (current is not None and roles)
-        else []
-    )
-    if mine and current is not None:
-        text = f" you could tick {'holds' if len(mine) == 1 else 'hold'} {current.key}."
-        found.append(line(Icon("info"), f" {count(len(mine), 'checklist item')}", text))
-    return found
-
-
-def _left_to_starters(standing: Standing, stage: StageStanding) -> list[Line]:
-    """What a stage that has begun waits for from those who may start it: ``who_must_act`` names them."""
-    key, name = stage.key, Strong(stage.key)
-    back, unlock = Strong(f"/rollout rollback {key}"), Strong(f"/rollout unlock {key} REASON")
-    match stage.state:
-        case StageState.BLOCKED:
-            why = (stage.block_sentence or "it needs a person").rstrip(".")
-            again = Strong(f"/rollout start {key}")
-            return [line(Icon("blocked"), " ", name, f" is blocked: {why}. ", again, " tries again.")]
-        case StageState.REVIEW if stage.rejections:
-            return [line(Icon("warning"), " ", name, " was rejected: look into it, or ", back)]
-        case StageState.REVIEW if conditions.criteria(standing, key):
-            again = Strong(f"/rollout recheck {key}")
-            return [line(Icon("warning"), " A check holds ", name, ": ", again, " once it is mended.")]
-        case StageState.PASSED if passed_in_name_only(standing, stage) and not stage.lacking(standing.required(key)):
-            return [line(Icon("warning"), " ", name, " opens no gate: ", Strong(f"/rollout audit {key}"), " says why.")]
-        case StageState.ROLLED_BACK if standing.current() == stage:
-            first = (" could not be put back whole: ", back, " tries again, then ") if stage.block_code else (": ",)
-            return [line(Icon("locked"), " ", name, *first, unlock, " makes it ready again.")]
-    return []
