@@ -17,7 +17,7 @@ from storage.database import Database, normalised
 from storage.keyring import Keyring
 from storage.migrate import pending
 from storage.models import Backup, Rollout
-from storage.plans import was_in_force
+from storage.plans import before_amendment
 from storage.secrets import KeyProblem, Vault
 
 _SUBJECT: Final = "database"
@@ -82,7 +82,7 @@ def _opened(database: Database, where: str, keys: Sequence[str]) -> Iterator[Fin
 def _files(session: Session) -> Iterator[Finding]:
     """The open rollouts whose plan file was another plan at the last start than the one in force."""
     for rollout in session.execute(select(Rollout).where(Rollout.open, Rollout.file_digest.is_not(None))).scalars():
-        older = was_in_force(session, rollout, rollout.file_digest)
+        older = before_amendment(session, rollout, rollout.file_digest)
         found, _, todo = differing_words(rollout.plan_key, older).partition(". ")
         yield warn("plan file", found, f"{todo} (this was so at the last start)")
 

@@ -43,7 +43,7 @@ from storage.models import (
     Target,
     Workspace,
 )
-from storage.plans import plan_of, was_in_force
+from storage.plans import before_amendment, plan_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def standing(session: Session, rollout: Rollout) -> Standing:
         paused_by=rollout.paused_by,
         paused_at=rollout.paused_at,
         file_differs=rollout.file_digest is not None,
-        file_older=was_in_force(session, rollout, rollout.file_digest),
+        file_older=before_amendment(session, rollout, rollout.file_digest),
         unassigned=unassigned,
         orphans=_orphans(session, rollout.id, plan.runtimes.source) if unassigned else 0,
         overlaps=_overlaps(session, rollout.id),

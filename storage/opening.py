@@ -11,7 +11,7 @@ from rollout.planfile import canonical, differing_words, digest
 from rollout.states import StageState
 from storage.database import Database
 from storage.models import Event, Issue, Item, PlanRevision, Rollout, ScheduledStart, Stage, Target, Workspace
-from storage.plans import plan_of, was_in_force
+from storage.plans import before_amendment, plan_of
 from storage.record import ENGINE, event, post
 
 
@@ -27,7 +27,7 @@ def open_rollouts(database: Database, plans: Sequence[Plan], now: datetime) -> l
             if not _keep_in_step(session, plan, now):
                 newest = select(Rollout).where(Rollout.plan_key == plan.key).order_by(Rollout.id.desc())
                 rollout = session.execute(newest.limit(1)).scalar_one()
-                older = was_in_force(session, rollout, rollout.file_digest)
+                older = before_amendment(session, rollout, rollout.file_digest)
                 differing.append(differing_words(plan.key, older))
     return differing
 

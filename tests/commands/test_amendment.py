@@ -11,6 +11,7 @@ import planning
 from checks import CHECKS
 from commands.plaintext import render
 from commands.reply import Button, Buttons, Reply
+from doctor.database import look
 from rollout.planfile import PlanError
 from rollout.states import StageState
 from settings import SettingsError
@@ -213,3 +214,15 @@ def test_the_plan_in_force_is_printed_as_a_file_that_ends_the_difference(
     assert "sandbux" in refused.err
     assert "open: sandbox" in refused.err
     assert refused.out == ""
+
+
+def test_the_doctor_says_that_the_file_is_older_than_the_plan_in_force(world: World, tmp_path: Path) -> None:
+    def found() -> list[str]:
+        url = world.database.url.render_as_string(hide_password=False)
+        return [f"{one.found} {one.todo}" for one in look(url, [KEY], None) if one.subject == "plan file"]
+
+    assert found() == []
+    _amended(world, tmp_path)
+    (said,) = found()
+    assert "was amended" in said
+    assert "Replace it: python app.py plan show sandbox > FILE" in said
