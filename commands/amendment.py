@@ -185,7 +185,7 @@ def _meant(call: Call) -> tuple[int, str]:
 def _replace_line(standing: Standing) -> Line:
     """What is left to do where the bot runs: its file is still the plan from before."""
     typed = f"python app.py plan show {standing.plan.key} > FILE"
-    return line("The file in ROLLOUT_PLANS is to say the same; whoever runs the bot writes it by: ", Code(typed))
+    return line("The file in ROLLOUT_PLANS must say the same. Where it does not, whoever runs the bot: ", Code(typed))
 
 
 def _decided(call: Call, done: Decided, said: str, *more: Line) -> Reply:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from commands.call import Refused, refused
 from commands.grammar import first_word, nearest
 from commands.reply import Button, Request, line
-from commands.words import listed, short
+from commands.words import listed, pieces, short
 from rollout.location import find_id, normal_host
 from rollout.reasons import Reason
 from rollout.standing import Standing
@@ -56,7 +56,7 @@ def rollout(session: Session, request: Request) -> Rollout:
     several = here or found
     arguments = {k: v for k, v in request.arguments.items() if k not in {"rollout", "comment"}}
     long = request.arguments.get("comment")  # more than a button carries
-    lines = [line(f"The buttons keep your first line. Copy the rest: {str(long)[:2000]}")] if long else []
+    lines = [line("The buttons keep the first line. The rest, to copy:"), *map(line, pieces(str(long)))] if long else []
     buttons = [Button(row.plan_key[:70], request.verb, {**arguments, "rollout": row.id}) for row in several[:_PICK]]
     raise Refused(
         (Reason("several_rollouts", f"{len(several)} rollouts are open.", "Choose the one you mean."),),

@@ -31,7 +31,7 @@ from commands.reply import (
     TextInput,
     line,
 )
-from commands.words import short
+from commands.words import pieces, short
 from rollout import gates
 from rollout.gatefacts import issue_facts
 from rollout.issues import ABOUT, Issue
@@ -192,7 +192,8 @@ def _named(call: Call) -> int | None:
             if "target_id" in b.arguments
         ]
         back = call.button("Back to the form", "issue", on="", **kept)
-        lines = [line(f"Your comment, to copy: {long}")] if len(long) > _COMMENT else []
+        copied = pieces(long) if len(long) > _COMMENT else []
+        lines = [line("Your comment, to copy:"), *map(line, copied)] if copied else []
         raise Refused(said.reasons, buttons=(*again, back), lines=lines) from None
 
 

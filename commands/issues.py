@@ -25,7 +25,7 @@ from commands.reply import (
     line,
 )
 from commands.shown import pages
-from commands.words import ago, count, short
+from commands.words import ago, count, pieces, short
 from rollout import gates
 from rollout.gatefacts import issue_facts
 from rollout.issues import ABOUT, Issue
@@ -146,7 +146,7 @@ def one(call: Call, number: int) -> Reply:
         lines.append(line(Link(issue.permalink, "The message it was found in")))
     blocks: list[Block] = [Heading(f"Issue #{number}"), Paragraph(tuple(lines))]
     if issue.comment:
-        blocks += [Paragraph((line(part),)) for part in _parts(issue.comment)]
+        blocks += [Paragraph((line(part),)) for part in pieces(issue.comment)]
     if not issue.open:
         by: Line = (" by ", Person(issue.resolved_by)) if issue.resolved_by else ()
         when: Line = (", ", At(issue.resolved_at)) if issue.resolved_at else ()
@@ -173,11 +173,6 @@ def acts(call: Call, issue: Issue) -> list[Button]:
     if isinstance(gates.may_resolve_issue(facts), gates.Proceed):
         found.append(call.button("Resolve…", "resolve", "primary", issue=number, version=version))
     return [*found, call.button("Change…", "triage", issue=number, version=version)]
-
-
-def _parts(text: str, most: int = 1000) -> list[str]:
-    """A long text in pieces that a surface shows whole."""
-    return [text[i : i + most] for i in range(0, len(text), most)]
 
 
 def numbered(word: str) -> int | None:

@@ -312,3 +312,13 @@ def test_a_number_alone_is_no_title(world: World) -> None:
     assert "/rollout issues 1" in said.text
     assert "Issue #1" in labels(said)
     assert "Issue #99" not in labels(world.say("qa", "/rollout issue #99"))
+
+
+def test_a_long_comment_is_not_lost_when_its_target_is_unknown(world: World) -> None:
+    comment = "x" * 1500 + "the end"
+    refused = report(world, on="no such thing", comment=comment)
+    assert refused.refused == "unknown_target"
+    shown = "".join(str(part) for b in refused.blocks if isinstance(b, Paragraph) for one in b.lines for part in one)
+    assert comment in shown
+    (back,) = [b for block in refused.blocks if isinstance(block, Buttons) for b in block.buttons if "Back" in b.label]
+    assert len(str(back.arguments)) < 1500
