@@ -1,4 +1,7 @@
-"""`python app.py plan amend FILE`: a changed plan for the open rollout of its key, which a second person accepts."""
+"""`python app.py plan amend FILE`: a changed plan for the open rollout of its key, which a second person accepts.
+
+`python app.py plan show KEY`: the plan in force, as the text of a plan file.
+"""
 
 import os
 import sys
@@ -10,12 +13,14 @@ import planning
 from operation import actor_of
 from rollout import placeholders
 from rollout.gates import Refuse
-from rollout.planfile import PlanError
+from rollout.planfile import PlanError, digest, examine
+from rollout.planshow import file_text
 from settings import SettingsError
 from storage import amending as stored
 from storage import sealing
 from storage.acting import Who
 from storage.database import Database
+from storage.plans import open_plans
 
 
 def propose(database: Database, now: datetime, operator: str, file: Path, checks: Collection[str]) -> int:
@@ -54,4 +59,28 @@ def propose(database: Database, now: datetime, operator: str, file: Path, checks
         f"Proposed as plan {done.digest[:8]}: it is posted in the rollout's channel, and in force once somebody else "
         "who may administer the plan accepts it."
     )
+    return 0
+
+
+def show(database: Database, key: str, checks: Collection[str]) -> int:
+    """Print the plan that the open rollout of that key follows, so that it can take the place of its file.
+
+    Raises SettingsError for a key of no open rollout, PlanError when the text would not be read as the same plan.
+    """
+    try:
+        with database.read() as session:
+            if stored.rollout_of(session, key) is None:
+                there = ", ".join(stored.open_keys(session)) or "none"
+                raise SettingsError([f"{key}: no rollout of a plan with this key is open (open: {there})"])
+            plan = next(p for p in open_plans(session) if p.key == key)
+    finally:
+        database.close()
+    text = file_text(plan)
+    read = examine(text, key, lambda name: None, checks)
+    if read.problems or read.plan is None:
+        raise PlanError(read.problems)
+    if digest(read.plan) != digest(plan):
+        raise SettingsError([f"{key}: the plan in force cannot be written as a file that reads the same"])
+    print(f"# Plan {key} as it is in force: {digest(plan)[:8]}. What it extended is written out.")
+    print(text, end="")
     return 0

@@ -6,6 +6,7 @@ python app.py migrate             bring the database to the newest schema
 python app.py doctor              say what is ready and what is not, and what to do about it
 python app.py plan check FILE     say everything that is wrong with a plan (--online: ask the workspaces, too)
 python app.py plan amend FILE     propose a changed plan for the rollout under way; a second person accepts it
+python app.py plan show KEY       print the plan in force, as a plan file
 python app.py plan new            look at the workspaces and propose a first plan
 python app.py rollout VERB ...    the same door as /rollout, from a terminal
 python app.py audit verify        verify the record of who did what, also against posted heads (--head N:DIGEST)
@@ -96,13 +97,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _plan_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="check | amend | new", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="check | amend | show | new", required=True)
     check = actions.add_parser("check", help="say everything that is wrong with a plan")
     check.add_argument("file", type=Path)
     check.add_argument("--online", action="store_true", help="ask the workspaces, and Slack where it is set up")
     amend = actions.add_parser("amend", help="propose a changed plan for its open rollout; a second person accepts it")
     amend.add_argument("file", type=Path)
     amend.add_argument("--as", dest="operator", metavar="USER", help="your Slack user id (or ROLLOUT_OPERATOR)")
+    show = actions.add_parser("show", help="print the plan that an open rollout follows, as a plan file")
+    show.add_argument("key", metavar="KEY", help="the key of the plan")
     new = actions.add_parser("new", help="look at the workspaces and propose a first plan; changes nothing")
     new.add_argument("--workspace", action="append", default=[], metavar="KEY[=HOST]", help="these, not all of them")
     new.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: standard output)")
@@ -116,12 +119,14 @@ def _run(chosen: argparse.Namespace) -> int:
 
             print(Fernet.generate_key().decode())
             return 0
-        case "doctor" | "plan" if getattr(chosen, "action", "") != "amend":
+        case "doctor" | "plan" if getattr(chosen, "action", "") not in {"amend", "show"}:
             return _first_day(chosen)
         case "plan":
             import amending
 
             found, _ = _checked(slack=False, workspaces=False, plans=False)
+            if chosen.action == "show":
+                return amending.show(_stored(found), chosen.key, CHECKS)
             operator = chosen.operator or os.environ.get("ROLLOUT_OPERATOR", "")
             return amending.propose(_stored(found), _calendar(found)(), operator, chosen.file, CHECKS)
         case "migrate":

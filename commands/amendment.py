@@ -42,7 +42,8 @@ def accept(call: Call) -> Reply:
     if isinstance(done, Refuse):
         raise Refused(done.reasons)
     signed = f" {listed(done.stale)} {_signed_anew(done.stale)}" if done.stale else " No sign-off becomes stale."
-    return _decided(call, done, f"The plan is amended: {done.digest[:_SHOWN]} is in force now.{signed}")
+    said = f"The plan is amended: {done.digest[:_SHOWN]} is in force now.{signed}"
+    return _decided(call, done, said, _replace_line(call.standing))
 
 
 def decline(call: Call) -> Reply:
@@ -127,6 +128,7 @@ def amended(session: Session, standing: Standing, ids: Mapping[str, Any]) -> Rep
         line(Icon("ok"), " ", Strong(said), ": proposed by ", Person(found.proposed_by), ", accepted", *by),
         _stale_line(stale),
         line("What was done before stays as it is; what is done next follows the new plan."),
+        _replace_line(standing),
     )
     button = Button("Whole difference", "amendment", {"rollout": standing.id, "amendment": found.id})
     return Reply(f"{said}.", (Paragraph(lines), Buttons((button,))))
@@ -180,9 +182,15 @@ def _meant(call: Call) -> tuple[int, str]:
     return found
 
 
-def _decided(call: Call, done: Decided, said: str) -> Reply:
+def _replace_line(standing: Standing) -> Line:
+    """What is left to do where the bot runs: its file is still the plan from before."""
+    typed = f"python app.py plan show {standing.plan.key} > FILE"
+    return line("The file in ROLLOUT_PLANS must say the same. Where it does not, whoever runs the bot: ", Code(typed))
+
+
+def _decided(call: Call, done: Decided, said: str, *more: Line) -> Reply:
     icon = "ok" if done.accepted else "info"
-    blocks = (Paragraph((line(Icon(icon), f" {said}"),)), Buttons((call.button("Plan", "plan"),)))
+    blocks = (Paragraph((line(Icon(icon), f" {said}"), *more)), Buttons((call.button("Plan", "plan"),)))
     return Reply(said, blocks)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from commands.call import Refused, refused
 
 _NUMBERS: Final = frozenset(
-    {"rollout", "target_id", "version", "generation", "page", "amendment", "override", "escalation", "issue"}
+    {"rollout", "target_id", "version", "generation", "page", "amendment", "override", "escalation", "issue", "seen"}
 )
 _TEXTS: Final = frozenset(
     {

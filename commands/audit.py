@@ -71,7 +71,7 @@ def told(event: Event, most: int = 300, where: bool = True) -> Line:
         parts += [Icon("warning"), f" {event.kind} refused ({event.reason_code}): "]
     elif event.outcome == "failed":
         parts += [Icon("failed"), f" {event.kind} failed: "]
-    parts += _with_names(short(event.sentence, most), event)
+    parts += with_names(short(event.sentence, most), event)
     if event.stage_key and event.stage_key not in event.sentence:
         parts.append(f" ({event.stage_key})")
     if event.actor and where:
@@ -79,7 +79,7 @@ def told(event: Event, most: int = 300, where: bool = True) -> Line:
     return tuple(parts)
 
 
-def _with_names(sentence: str, event: Event) -> list[Part]:
+def with_names(sentence: str, event: Event) -> list[Part]:
     """The sentence, with the name of whom it gives something to in the place of the id."""
     data = event.data or {}
     person = str(data.get("owner") or data.get("proposed_by") or "")

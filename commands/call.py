@@ -47,6 +47,7 @@ class Call:
     target_id: int | None = None
     reason: str = ""
     word: str = ""
+    guess: str = ""  # how the target was found, where it was not named whole
     values: Mapping[str, Any] = field(default_factory=dict)
 
     @property

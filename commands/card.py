@@ -26,7 +26,7 @@ from commands.words import STATE, count, lasting, short
 from rollout.issues import WHICH, counted
 from rollout.plan import Issues
 from rollout.standing import StageStanding, Standing
-from rollout.states import ENGINE_STATES, ActionKind, StageState, Verdict
+from rollout.states import ActionKind, StageState, Verdict
 from storage import managed as stored
 from storage import runfailures, tallies
 from storage.models import Stage
@@ -44,7 +44,7 @@ def card(session: Session, standing: Standing, key: str, now: datetime) -> Reply
     stage = standing.stage(key)
     title = standing.plan.stage(key).title
     blocks: list[Block] = [Heading(short(f"{key} · {title}", 140)), Paragraph(tuple(stage_lines(standing, stage, now)))]
-    if (bar := progress(stage)) is not None and stage.state in {*ENGINE_STATES, StageState.BLOCKED}:
+    if (bar := progress(stage)) is not None:
         blocks.append(bar)
     blocks += pace(session, standing, stage, now)
     blocks += failures(session, stage)

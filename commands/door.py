@@ -32,7 +32,7 @@ from commands.reply import (
 from commands.verb import Verb
 from rollout.people import roles_of
 from rollout.standing import Standing
-from storage import facts, reminding, sealing
+from storage import events, facts, reminding, sealing
 from storage.database import Database
 from storage.models import Rollout, Stage
 from storage.record import By, event
@@ -92,13 +92,13 @@ class Door:
     def check_form(self, request: Request) -> None:
         """Look at the fields of a submitted form, and at nothing else. Raises FieldErrors."""
         verb = VERBS.get(request.verb)
-        if verb is None or verb.check is None:
+        if verb is None:
             return
         try:
             given = arguments.checked(request.arguments, request.verb)
         except Refused:
             return  # it is no mistake in a field; ``handle`` refuses it
-        verb.check(given)
+        verb.fields(given, self._calendar())
 
     def card(self, stage_id: int) -> Reply:
         """The live card of a stage. Raises LookupError for a stage that does not exist."""
@@ -183,10 +183,10 @@ class Door:
             )
         if self._read_only and lookonly.forbids(verb):
             raise lookonly.refusal()
-        if request.arguments.get("submitted") and verb.check is not None:
-            verb.check(request.arguments)
+        if request.arguments.get("submitted"):
+            verb.fields(request.arguments, self._calendar())
         call = self._call(request, verb, seen)
-        reply = verb.run(call)
+        reply = _guessed(_dated(verb.run(call), seen.get("newest")), call.guess)
         if verb.act and reply.form is None:
             self._log.info("command", verb=verb.name, actor=request.actor.user_id, surface=str(request.surface))
         return reply
@@ -210,7 +210,7 @@ class Door:
         with self._database.read() as session:
             rollout = find.rollout(session, request)
             standing = self._standing(session, rollout)
-            seen["standing"] = standing
+            seen |= {"standing": standing, "newest": events.newest_id(session, rollout.id) if verb.act else None}
             meant = find.meant(session, standing, request, verb.takes)
         roles = roles_of(standing.plan, request.actor.user_id, request.actor.groups)
         return Call(
@@ -223,6 +223,7 @@ class Door:
             target_id=meant.target_id,
             reason=meant.reason,
             word=meant.word,
+            guess=meant.guess,
         )
 
     def _shared(self, standing: Standing, ids: Mapping[str, Any], now: datetime) -> Reply | None:
@@ -247,7 +248,7 @@ class Door:
                 rollout = session.get(Rollout, standing.id)
                 standing = self._standing(session, rollout) if rollout is not None else standing
                 if any(r.code in {"stale_view", "change_set_changed"} for r in said.reasons):
-                    since = refusals.since(session, standing, said.stage, now)
+                    since = refusals.since(session, standing, said.stage, now, _seen(request))
         self._log.info(
             "refused",
             verb=request.verb[:40],
@@ -309,6 +310,30 @@ class Door:
                 reason_code="internal_error",
                 data={"error_id": error_id},
             )
+
+
+def _dated(reply: Reply, newest: int | None) -> Reply:
+    """A form with the newest event that it was drawn after: its refusal can say what happened since."""
+    form = reply.form
+    if form is None or newest is None or "version" not in form.arguments:
+        return reply
+    return replace(reply, form=replace(form, arguments={**form.arguments, "seen": newest}))
+
+
+def _guessed(reply: Reply, guess: str) -> Reply:
+    """With a word that the target was not named whole, above what is shown of it."""
+    if not guess:
+        return reply
+    said = Note(line(f"This is {guess}."))
+    if reply.form is not None:
+        return replace(reply, form=replace(reply.form, body=(said, *reply.form.body)))
+    return replace(reply, blocks=(*reply.blocks[:1], said, *reply.blocks[1:]))
+
+
+def _seen(request: Request) -> int | None:
+    """The newest event when the view was made that is answered; None where it does not say."""
+    found = request.arguments.get("seen")
+    return found if isinstance(found, int) and request.arguments.get("submitted") else None
 
 
 def _asked_of(session: Session, request: Request) -> int | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from sqlalchemy import select
@@ -9,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from commands.call import Refused, refused
 from commands.grammar import first_word, nearest
-from commands.reply import Button, Request
+from commands.reply import Button, Request, line
+from commands.words import listed, pieces, short
 from rollout.location import find_id, normal_host
 from rollout.reasons import Reason
 from rollout.standing import Standing
@@ -17,6 +19,7 @@ from storage import facts
 from storage.models import Rollout, Target, Workspace
 
 _PICK = 20  # buttons to pick from
+_NEAR = 5  # names to choose from where none fits
 _REASON = 500  # of a reason that a button carries
 
 
@@ -28,6 +31,7 @@ class Meant:
     target_id: int | None = None
     reason: str = ""
     word: str = ""
+    guess: str = ""  # how a target was found that was not named whole
 
 
 def rollout(session: Session, request: Request) -> Rollout:
@@ -50,11 +54,14 @@ def rollout(session: Session, request: Request) -> Rollout:
     if len(here) == 1 or len(found) == 1:
         return (here or found)[0]
     several = here or found
-    arguments = {k: v for k, v in request.arguments.items() if k != "rollout"}
+    arguments = {k: v for k, v in request.arguments.items() if k not in {"rollout", "comment"}}
+    long = request.arguments.get("comment")  # more than a button carries
+    lines = [line("The buttons keep the first line. The rest, to copy:"), *map(line, pieces(str(long)))] if long else []
     buttons = [Button(row.plan_key[:70], request.verb, {**arguments, "rollout": row.id}) for row in several[:_PICK]]
     raise Refused(
         (Reason("several_rollouts", f"{len(several)} rollouts are open.", "Choose the one you mean."),),
         buttons=buttons,
+        lines=lines,
     )
 
 
@@ -108,8 +115,8 @@ def meant(session: Session, standing: Standing, request: Request, takes: str) ->
         return Meant(target_id=target_id, reason=reason or rest)
     if head.casefold() in keys or takes == "stage":
         return Meant(stage=stage(standing, head, request.verb), reason=reason or rest)
-    target_id, rest = _target(session, standing, words, request)
-    return Meant(target_id=target_id, reason=reason or rest)
+    target_id, rest, guess = _target(session, standing, words, request)
+    return Meant(target_id=target_id, reason=reason or rest, guess=guess)
 
 
 def _known(session: Session, standing: Standing, target_id: int) -> int:
@@ -121,16 +128,19 @@ def _known(session: Session, standing: Standing, target_id: int) -> int:
     return found
 
 
-def _target(session: Session, standing: Standing, words: str, request: Request) -> tuple[int, str]:
-    """The target that the words begin with, and the rest. Raises Refused when none or several fit."""
+def _target(session: Session, standing: Standing, words: str, request: Request) -> tuple[int, str, str]:
+    """The target that the words begin with, the rest, and how it was guessed. Raises Refused unless one fits."""
     head, rest = first_word(words)
     if (location := find_id(head)) is not None:
         hosts = _hosts(session, standing)
         workspaces = {key for key, host in hosts.items() if host == location.host}
         found = _rows(session, standing, Target.kind == location.kind, Target.object_id == location.object_id)
-        return _one([t for t in found if t[1] in workspaces], head, rest, standing, request)
-    found = _fitting(_rows(session, standing), head, request.verb == "status")
-    return _one(found, head, rest, standing, request)
+        return (*_one([t for t in found if t[1] in workspaces], head, rest, standing, request), "")
+    rows = _rows(session, standing)
+    found, how = _fitting(rows, head, request.verb == "status")
+    near = [] if found else _near(rows, head)
+    target_id, rest = _one(found, head, rest, standing, request, near)
+    return target_id, rest, f"{found[0][4]}, the only target whose name {how} “{head[:80]}”" if how else ""
 
 
 def _exactly_named(session: Session, standing: Standing, words: str) -> tuple[list["_Row"], str, str] | None:
@@ -161,44 +171,72 @@ def _rows(session: Session, standing: Standing, *where: Any) -> list[_Row]:
     return [(i, w, k, o, n) for i, w, k, o, n in rows]
 
 
-def _fitting(rows: Sequence[_Row], word: str, looking: bool) -> list[_Row]:
-    """Exact before prefix before substring; an act takes no substring, so that no word of a reason names a target."""
+def _fitting(rows: Sequence[_Row], word: str, looking: bool) -> tuple[list[_Row], str]:
+    """Exact before prefix before substring, and how they fit where it is not exact.
+
+    An act takes no substring, so that no word of a reason names a target.
+    """
     wanted = word.casefold()
-    tests: list[Callable[[str], bool]] = [lambda name: name == wanted]
+    tests: list[tuple[str, Callable[[str], bool]]] = [("", lambda name: name == wanted)]
     if len(wanted) > 2:
-        tests.append(lambda name: name.startswith(wanted))
+        tests.append(("begins with", lambda name: name.startswith(wanted)))
     if looking:
-        tests.append(lambda name: wanted in name)
-    for test in tests:
+        tests.append(("contains", lambda name: wanted in name))
+    for how, test in tests:
         if found := [t for t in rows if test(t[4].casefold()) or (t[3] == word)]:
-            return found
-    return []
+            return found, how
+    return [], ""
 
 
-def _one(found: Sequence[_Row], word: str, rest: str, standing: Standing, request: Request) -> tuple[int, str]:
+def _near(rows: Sequence[_Row], word: str) -> list[_Row]:
+    """The targets that may be meant by a word that names none: it is in their name, or is like it."""
+    wanted = word.casefold()
+    inside = [t for t in rows if len(wanted) > 2 and wanted in t[4].casefold()]
+    if inside:
+        return inside[:_NEAR]
+    like = get_close_matches(wanted, {t[4].casefold() for t in rows}, n=_NEAR, cutoff=0.6)
+    return [t for name in like for t in rows if t[4].casefold() == name][:_NEAR]
+
+
+def _one(
+    found: Sequence[_Row], word: str, rest: str, standing: Standing, request: Request, near: Sequence[_Row] = ()
+) -> tuple[int, str]:
     if len(found) == 1:
         return found[0][0], rest
     shown = word[:80]
     if not found:
         hint = "" if request.verb != "rollback" else " Without a name, /rollout rollback means the newest stage."
+        stage = nearest(word, [s.key for s in standing.stages]) if len(word) > 2 and not near else None
+        names = [*([stage] if stage else []), *dict.fromkeys(short(t[4], 60) for t in near)]
+        meant = f" Did you mean {listed(names, 'or')}?" if names else ""
+        at = {"rollout": standing.id, "reason": rest[:_REASON]}
+        offered = (
+            [Button(f"{request.verb.capitalize()} {stage}", request.verb, {**at, "stage": stage})] if stage else []
+        )
         raise refused(
             "unknown_target",
-            f"There is no stage or target “{shown}”.{hint}",
+            f"There is no stage or target “{shown}”.{meant}{hint}",
             "/rollout plan lists the targets, /rollout status the stages.",
+            *offered,
+            *_choices(near, rest, standing, request),
         )
-    buttons = [
-        Button(
-            f"{name[:34]} · {kind} {object_id[:22]} · {workspace[:12]}",
-            request.verb,
-            {"rollout": standing.id, "target_id": target_id, "reason": rest[:_REASON]},
-        )
-        for target_id, workspace, kind, object_id, name in found[:_PICK]
-    ]
+    buttons = _choices(found[:_PICK], rest, standing, request)
     more = f" The first {_PICK} are here; write more of the name for the others." if len(found) > _PICK else ""
     raise Refused(
         (Reason("ambiguous_target", f"{len(found)} targets fit “{shown}”.{more}", "Choose the one you mean."),),
         buttons=buttons,
     )
+
+
+def _choices(rows: Sequence[_Row], rest: str, standing: Standing, request: Request) -> list[Button]:
+    return [
+        Button(
+            f"{name[:34]} · {kind} {object_id[:22]} · {workspace[:12]}",
+            request.verb,
+            {"rollout": standing.id, "target_id": target_id, "reason": rest[:_REASON]},
+        )
+        for target_id, workspace, kind, object_id, name in rows
+    ]
 
 
 def _hosts(session: Session, standing: Standing) -> Mapping[str, str]:

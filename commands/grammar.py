@@ -40,6 +40,12 @@ _QUOTES: Final = str.maketrans(
 )
 #: A command with its reason. What is longer would not fit the button that asks the person to choose.
 LONGEST: Final = 900
+#: What the title and the comment of an issue hold; Slack's fields take no more.
+TITLE: Final = 150
+COMMENT: Final = 3000
+_ROOM: Final = 80  # for the word that there was more
+#: The verb whose words are a report, and may be many.
+_TELLS: Final = "issue"
 _LINK: Final = re.compile(r"<(?P<mark>[@#!]?)(?P<body>[^<>|]+)(?:\|(?P<label>[^<>]*))?>")
 #: The only flags that there are, each of one verb; a dash becomes one of several when it is typed on a phone.
 _FLAGS: Final = {"plan": "managed", "status": "compared"}
@@ -60,10 +66,32 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     said = words[0].lower().strip("\"'`.,:;!?")
     verb = ALIASES.get(said, said)
     rest = words[1].strip() if len(words) > 1 else ""
+    if verb == _TELLS:
+        return verb, _told(text, said)
     if verb in _FLAG and (found := _FLAG[verb].search(rest)):
         rest = f"{rest[: found.start()]} {rest[found.end() :]}".strip()
         return verb, {_FLAGS[verb]: True, **({"words": rest} if rest else {})}
     return verb, {"words": rest} if rest else {}
+
+
+def _told(text: str, said: str) -> dict[str, Any]:
+    """What is told after the verb: its first line as ``words``, as far as a title goes, and the rest as ``comment``."""
+    lines = [clean(one) for one in text.split("\n")]
+    whole = "\n".join(lines).strip()
+    rest = whole[whole.lower().index(said) + len(said) :].lstrip(".,:;!?").strip()
+    head, _, comment = rest.partition("\n")
+    if " " not in head and comment:  # the stage alone: the title stands below it
+        following, _, comment = comment.lstrip().partition("\n")
+        head = f"{head} {following}"
+    if len(head) > TITLE:
+        end = head.rfind(" ", 0, TITLE + 1)
+        end = end if end > TITLE // 2 else TITLE
+        head, comment = head[:end], f"…{head[end:].strip()}\n{comment}"
+    comment = comment.strip()
+    if (over := len(comment) - COMMENT) > 0:
+        kept = comment[: COMMENT - _ROOM]
+        comment = f"{kept}…\n[{over + _ROOM:,} more characters do not fit into this form]"
+    return {name: told for name, told in (("words", head.strip()), ("comment", comment)) if told}
 
 
 def clean(text: str) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from commands import issues, outlook, pins
+from commands import compared, issues, outlook, pins
 from commands.call import Call
 from commands.contacts import contact_lines
 from commands.glance import glance
 from commands.mine import blocks as mine_blocks
+from commands.mine import waits_for
 from commands.reply import (
     Block,
     Button,
@@ -23,11 +24,10 @@ from commands.reply import (
     Strong,
     line,
 )
-from commands.shown import facts_age, progress, situation, targets_words
+from commands.shown import backups_line, facts_age, progress, situation, targets_words
 from commands.words import STATE, icon, listed
 from rollout import awaited, teams
 from rollout.standing import HAS_CHANGES, StageStanding, Standing
-from rollout.states import ENGINE_STATES, StageState
 
 _STAGES = 10
 
@@ -51,7 +51,7 @@ def rollout_blocks(
     """One rollout for one person. ``seen``: what is shown of it at a glance, below its stages."""
     current = standing.current()
     blocks: list[Block] = [Heading(standing.plan.title), *situation(standing, now)]
-    mine = outlook.waits_for(standing, actor, roles, now)
+    mine = waits_for(standing, actor, roles, now)
     # Stages to sign are among the lines, and have their buttons below.
     assigned = replace(awaited.of(standing, actor, roles), stages=())
     titles = [standing.plan.roles[r].title for r in standing.plan.roles if r in roles]
@@ -77,7 +77,7 @@ def rollout_blocks(
         danger = [b for b in outlook.next_buttons(standing, back, now, (actor, roles)) if b.style == "danger"]
     blocks += [Buttons((*(b for b in buttons if b.style != "danger"), *more, *danger)), Divider()]
     for stage in standing.stages[:_STAGES]:
-        blocks += _stage(stage)
+        blocks += _stage(standing, stage)
     blocks += issues.listed(standing.issues, issues.words(standing))
     blocks += pins.listed(standing, most=5)
     blocks += seen
@@ -92,7 +92,9 @@ def rollout_blocks(
     return blocks
 
 
-def _stage(stage: StageStanding) -> list[Block]:
-    said = Paragraph((line(icon(stage), " ", Strong(stage.key), f" · {STATE[stage.state]} · {targets_words(stage)}"),))
-    bar = progress(stage) if stage.state in {*ENGINE_STATES, StageState.BLOCKED} else None
-    return [said, bar] if bar is not None else [said]  # where the work has ended the counts say it all
+def _stage(standing: Standing, stage: StageStanding) -> list[Block]:
+    said = [line(icon(stage), " ", Strong(stage.key), f" · {STATE[stage.state]} · {targets_words(stage)}")]
+    said += [compared_line] if (compared_line := backups_line(stage)) is not None else []
+    pressed = compared.button(standing, stage)
+    bar = progress(stage)
+    return [Paragraph(tuple(said), pressed[0] if pressed else None), *([bar] if bar is not None else [])]

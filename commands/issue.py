@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from commands import find
 from commands import issues as looks
 from commands.call import Call, Refused, refused
-from commands.grammar import first_word
+from commands.grammar import COMMENT, TITLE, first_word
 from commands.reply import (
     Block,
     Button,
@@ -31,7 +31,7 @@ from commands.reply import (
     TextInput,
     line,
 )
-from commands.words import short
+from commands.words import pieces, short
 from rollout import gates
 from rollout.gatefacts import issue_facts
 from rollout.issues import ABOUT, Issue
@@ -40,7 +40,6 @@ from storage import intents_issues
 from storage import issues as stored
 from storage.models import Target
 
-TITLE = 150
 _COMMENT = 500
 _CRITICAL = (("no", "Not critical: it is written down and looked after"), ("yes", "Critical: it holds the stage"))
 _WHOLE = "-"  # no stage: the whole rollout
@@ -57,7 +56,28 @@ def issue(call: Call) -> Reply:
                 (intents_issues.known_message(before),),
                 buttons=(call.button(f"Issue #{before}", "issues", issue=before),),
             )
-    return _report(call) if call.submitted else _form(call)
+    if call.submitted:
+        return _report(call)
+    _no_number(call)
+    return _form(call)
+
+
+def _no_number(call: Call) -> None:
+    """Refuse a number alone: an issue is meant that is there already."""
+    word = call.reason.strip()
+    number = looks.numbered(word)
+    if number is None or word in {s.key for s in call.plan.stages}:
+        return
+    with call.database.read() as session:
+        known = stored.one(session, call.standing.id, number)
+    raise refused(
+        "missing_argument",
+        f"“{word}” alone is a number, and says nothing of what is wrong.",
+        f"/rollout issues {number} shows an issue; /rollout issue and what is wrong reports one.",
+        *([call.button(f"Issue #{number}", "issues", issue=number)] if known is not None else []),
+        call.button("Issues", "issues"),
+        call.button("Report an issue…", "issue"),
+    )
 
 
 def _form(call: Call) -> Reply:
@@ -78,7 +98,7 @@ def _form(call: Call) -> Reply:
         inputs.append(TextInput("on", "Target, if it is about one", placeholder="name or id", initial=call.text("on")))
     inputs += [
         PersonInput("owner", "Who looks after it", initial=call.text("owner") or call.actor),
-        TextInput("comment", "Comment", multiline=True, initial=call.text("comment"), max_length=_COMMENT),
+        TextInput("comment", "Comment", multiline=True, initial=call.text("comment", COMMENT), max_length=COMMENT),
     ]
     for name in ("message", "permalink"):
         if call.text(name):
@@ -137,7 +157,7 @@ def _report(call: Call) -> Reply:
             owner=call.text("owner"),
             stage=stage if stage in keys else None,
             target_id=target_id,
-            comment=call.text("comment", _COMMENT),
+            comment=call.text("comment", COMMENT),
             message=call.text("message", 100),
             permalink=call.text("permalink"),
         ),
@@ -155,6 +175,9 @@ def _named(call: Call) -> int | None:
         for name in ("title", "critical", "about", "of_stage", "owner", "comment", "message", "permalink")
         if call.text(name)
     }
+    long = call.text("comment", COMMENT)
+    if len(long) > _COMMENT:  # more than a button carries
+        kept["comment"] = f"{long[: _COMMENT - 1]}…"
     asked = replace(call.request, verb="status", arguments={"words": word})
     try:
         with call.database.read() as session:
@@ -169,7 +192,9 @@ def _named(call: Call) -> int | None:
             if "target_id" in b.arguments
         ]
         back = call.button("Back to the form", "issue", on="", **kept)
-        raise Refused(said.reasons, buttons=(*again, back)) from None
+        copied = pieces(long) if len(long) > _COMMENT else []
+        lines = [line("Your comment, to copy:"), *map(line, copied)] if copied else []
+        raise Refused(said.reasons, buttons=(*again, back), lines=lines) from None
 
 
 def resolve(call: Call) -> Reply:

@@ -25,7 +25,7 @@ from commands.reply import (
     line,
 )
 from commands.shown import pages
-from commands.words import ago, count, short
+from commands.words import ago, count, pieces, short
 from rollout import gates
 from rollout.gatefacts import issue_facts
 from rollout.issues import ABOUT, Issue
@@ -146,7 +146,7 @@ def one(call: Call, number: int) -> Reply:
         lines.append(line(Link(issue.permalink, "The message it was found in")))
     blocks: list[Block] = [Heading(f"Issue #{number}"), Paragraph(tuple(lines))]
     if issue.comment:
-        blocks.append(Paragraph((line(short(issue.comment, 1000)),)))
+        blocks += [Paragraph((line(part),)) for part in pieces(issue.comment)]
     if not issue.open:
         by: Line = (" by ", Person(issue.resolved_by)) if issue.resolved_by else ()
         when: Line = (", ", At(issue.resolved_at)) if issue.resolved_at else ()

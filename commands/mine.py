@@ -1,14 +1,19 @@
-"""What waits for one person, each with the button that does it: on the Home tab and in the daily reminder. Pure."""
+"""What waits for one person: on the Home tab, and in the daily reminder what is theirs by name. Pure."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from commands.checklist import whose
 from commands.issues import line_of
-from commands.reply import Block, Button, Icon, Note, Paragraph, Strong, line
+from commands.outlook import items_left
+from commands.reply import Block, Button, Icon, Line, Note, Paragraph, Strong, line
 from commands.words import count
-from rollout import awaited
+from rollout import awaited, conditions, gates
 from rollout.awaited import Awaited
-from rollout.standing import Standing
+from rollout.gatefacts import sign_facts, start_facts
+from rollout.gates import Proceed
+from rollout.standing import StageStanding, Standing
+from rollout.states import StageState
 
 
 def blocks(standing: Standing, waits: Awaited, now: datetime, most: int = 5) -> list[Block]:
@@ -28,3 +33,63 @@ def blocks(standing: Standing, waits: Awaited, now: datetime, most: int = 5) -> 
     kinds = ((waits.stages, "stage"), (waits.items, "item"), (waits.issues, "issue"))
     more = [count(len(of) - most, f"more {what}") for of, what in kinds if len(of) > most]
     return [*found, *([Note(line(f"And {', '.join(more)}: /rollout checklist, /rollout issues"))] if more else [])]
+
+
+def waits_for(standing: Standing, actor: str, roles: Collection[str], now: datetime) -> list[Line]:
+    """What waits for this very person."""
+    found: list[Line] = []
+    if standing.read_only:
+        return found
+    if standing.paused and set(roles) & set(standing.plan.capabilities.may_resume):
+        found.append(line(Icon("paused"), " The rollout is paused: ", Strong("/rollout resume"), " lets it go on."))
+    starts = bool(set(roles) & set(standing.plan.capabilities.start))
+    for stage in standing.stages:
+        if stage.state in {StageState.REVIEW, StageState.PASSED}:  # may_approve says no to what has truly passed
+            facts = sign_facts(standing, stage.key, actor, roles, "")
+            if isinstance(gates.may_approve(facts), Proceed):
+                found.append(line(Icon("info"), " ", Strong(stage.key), " waits for your sign-off."))
+        if starts:
+            found += _left_to_starters(standing, stage)
+    current = standing.current()
+    if current is not None and current.state is StageState.READY:
+        decision = gates.may_start(start_facts(standing, current.key, actor, roles, now))
+        if isinstance(decision, Proceed):
+            text = f" may be started: {count(current.planned, 'target')}. "
+            typed = Strong(f"/rollout start {current.key}")
+            found.append(line(Icon("ready"), " ", Strong(current.key), text, typed))
+    mine = (
+        [i for i in standing.blocking_items(current.key) if not i.attest or set(i.attest) & set(roles)]
+        if (current is not None and roles)
+        else []
+    )
+    if current is None and roles:
+        left = [i for i in items_left(standing) if not i.attest or set(i.attest) & set(roles)]
+        if left:
+            text = f" {count(len(left), 'checklist item')} you could tick {'is' if len(left) == 1 else 'are'} left."
+            found.append(line(Icon("info"), text))
+    if mine and current is not None:
+        text = f" you could tick {'holds' if len(mine) == 1 else 'hold'} {current.key}."
+        found.append(line(Icon("info"), f" {count(len(mine), 'checklist item')}", text))
+    return found
+
+
+def _left_to_starters(standing: Standing, stage: StageStanding) -> list[Line]:
+    """What a stage that has begun waits for from those who may start it: ``who_must_act`` names them."""
+    key, name = stage.key, Strong(stage.key)
+    back, unlock = Strong(f"/rollout rollback {key}"), Strong(f"/rollout unlock {key} REASON")
+    match stage.state:
+        case StageState.BLOCKED:
+            why = (stage.block_sentence or "it needs a person").rstrip(".")
+            again = Strong(f"/rollout start {key}")
+            return [line(Icon("blocked"), " ", name, f" is blocked: {why}. ", again, " tries again.")]
+        case StageState.REVIEW if stage.rejections:
+            return [line(Icon("warning"), " ", name, " was rejected: look into it, or ", back)]
+        case StageState.REVIEW if conditions.criteria(standing, key):
+            again = Strong(f"/rollout recheck {key}")
+            return [line(Icon("warning"), " A check holds ", name, ": ", again, " once it is mended.")]
+        case StageState.PASSED if stage.evidence_doubt or not stage.evidence_digest:
+            return [line(Icon("warning"), " ", name, " opens no gate: ", Strong(f"/rollout audit {key}"), " says why.")]
+        case StageState.ROLLED_BACK if standing.current() == stage:
+            first = (" could not be put back whole: ", back, " tries again, then ") if stage.block_code else (": ",)
+            return [line(Icon("locked"), " ", name, *first, unlock, " makes it ready again.")]
+    return []

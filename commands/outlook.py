@@ -25,7 +25,12 @@ def where(standing: Standing, now: datetime) -> Line:
     if (said := passed_in_name_only(standing, stage)) is not None:
         return said
     passed = sum(standing.has_passed(s.key) for s in standing.stages)
-    return line(icon(stage), " ", Strong(stage.key), f" {doing(stage, now)}. {passed} of {total} stages have passed.")
+    return line(icon(stage), " ", Strong(stage.key), f" {doing(stage, now)}. {passed_of(passed, total)}.")
+
+
+def passed_of(passed: int, total: int) -> str:
+    """``1 of 5 stages has passed``."""
+    return f"{passed} of {count(total, 'stage')} {'has' if passed == 1 else 'have'} passed"
 
 
 def holds(standing: Standing, now: datetime) -> list[Line]:
@@ -99,13 +104,13 @@ def after_passing(standing: Standing, key: str, now: datetime) -> str:
 def left_at_the_end(standing: Standing) -> str:
     """What is still to come when every stage has passed: edits of repositories, lines of the checklist."""
     edits = sum(s.managed - s.arrived for s in standing.stages)
-    items = len(_items_left(standing))
+    items = len(items_left(standing))
     words = [f"{count(edits, 'repository edit')} (/rollout plan --managed)"] if edits else []
     words += [f"{count(items, 'checklist item')} (/rollout checklist)"] if items else []
     return f"Still to come: {listed(words)}." if words else "The upgrade is complete."
 
 
-def _items_left(standing: Standing) -> list[Item]:
+def items_left(standing: Standing) -> list[Item]:
     """What people have still to tick, whatever it holds up."""
     wanted = (i for i in standing.plan.checklist if i.required and i.by == "person" and i.part_of is None)
     return [i for i in wanted if standing.is_open(i.key)]
@@ -133,7 +138,7 @@ def passed_in_name_only(standing: Standing, stage: StageStanding) -> Line | None
 def locked_words(stage: StageStanding) -> Line:
     """By whom a stage was locked, and why, if a reason was given."""
     by: Line = (" by ", Person(stage.locked_by)) if stage.locked_by else ()
-    why: Line = (f": {stage.locked_reason[:200]}",) if stage.locked_reason not in ("", "rolled back", None) else ()
+    why: Line = (f": {stage.locked_reason[:200]}",) if stage.locked_reason else ()
     return (*by, *why)
 
 
@@ -331,43 +336,4 @@ def next_buttons(
     retry_revert = stage.state is StageState.ROLLED_BACK and stage.block_code is not None
     if (stage.state in HAS_CHANGES or retry_revert) and can(plan.capabilities.rollback):
         found.append(Button(f"Roll back {key}", "rollback", at, "danger"))
-    return found
-
-
-def waits_for(standing: Standing, actor: str, roles: Collection[str], now: datetime) -> list[Line]:
-    """What waits for this very person."""
-    found: list[Line] = []
-    if standing.read_only:
-        return found
-    for stage in standing.stages:
-        if stage.state in {StageState.REVIEW, StageState.PASSED}:  # may_approve says no to what has truly passed
-            facts = sign_facts(standing, stage.key, actor, roles, "")
-            if isinstance(gates.may_approve(facts), Proceed):
-                found.append(line(Icon("info"), " ", Strong(stage.key), " waits for your sign-off."))
-        starts = bool(set(roles) & set(standing.plan.capabilities.start))
-        if stage.state is StageState.REVIEW and stage.rejections and starts:
-            found.append(line(Icon("warning"), " ", Strong(stage.key), " was rejected: look into it."))
-        if stage.state is StageState.BLOCKED and starts:
-            found.append(
-                line(Icon("blocked"), " ", Strong(stage.key), f" is blocked: {stage.block_sentence or 'look at it'}")
-            )
-    current = standing.current()
-    if current is not None and current.state is StageState.READY:
-        decision = gates.may_start(start_facts(standing, current.key, actor, roles, now))
-        if isinstance(decision, Proceed):
-            text = f" may be started: {count(current.planned, 'target')}."
-            found.append(line(Icon("ready"), " ", Strong(current.key), text))
-    mine = (
-        [i for i in standing.blocking_items(current.key) if not i.attest or set(i.attest) & set(roles)]
-        if (current is not None and roles)
-        else []
-    )
-    if current is None and roles:
-        left = [i for i in _items_left(standing) if not i.attest or set(i.attest) & set(roles)]
-        if left:
-            text = f" {count(len(left), 'checklist item')} you could tick {'is' if len(left) == 1 else 'are'} left."
-            found.append(line(Icon("info"), text))
-    if mine and current is not None:
-        text = f" you could tick {'holds' if len(mine) == 1 else 'hold'} {current.key}."
-        found.append(line(Icon("info"), f" {count(len(mine), 'checklist item')}", text))
     return found

@@ -3,7 +3,7 @@
 from commands import amendment, machines, managed, pins, supports, teamwords
 from commands.call import Call
 from commands.reply import Block, Buttons, Code, Heading, Icon, Line, Note, Paragraph, Reply, Strong, Table, line
-from commands.shown import facts_age, pages
+from commands.shown import facts_age, pages, plan_file
 from commands.start import calls_words, forced_line
 from commands.words import change_words, count, listed, short
 from rollout.reasons import CODES
@@ -26,7 +26,8 @@ def plan(call: Call) -> Reply:
         alone = dryrun.left_alone(session, standing.id, key)
         page = min(call.page, max((effects.total - 1) // _A_PAGE, 0))
         rows = dryrun.plan_page(session, standing.id, key, _A_PAGE, page * _A_PAGE)
-        changes = amendment.history(session, standing) if page == 0 and key is None else []
+        overall = page == 0 and key is None
+        changes = [*amendment.history(session, standing), *plan_file(standing)] if overall else []
     title = f"What {key} would change" if key else "What the rollout would change"
     blocks: list[Block] = [Heading(title)]
     if not effects.total:

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from commands import outlook, override
+from commands.audit import with_names
 from commands.call import Refused
 from commands.reply import Actor, Block, Button, Buttons, Line, Note, Paragraph, Part, Person, Reply, Strong, line
 from commands.words import ago, doing, short
@@ -41,7 +42,7 @@ def render(
     if refused.lines:
         blocks.append(Paragraph(tuple(refused.lines)))
     if since:
-        blocks.append(Paragraph((line(Strong("What happened since")), *since)))
+        blocks.append(Paragraph(tuple(since)))
     buttons = list(refused.buttons)
     if standing is not None:
         buttons += _resolving(refused, standing, actor, now)
@@ -129,16 +130,23 @@ def _distinct(buttons: Sequence[Button]) -> list[Button]:
     return list(found.values())
 
 
-def since(session: Session, standing: Standing, stage: str | None, now: datetime, most: int = 4) -> list[Line]:
-    """The last things that happened, newest first: the answer to a stale button."""
-    where = [Event.rollout_id == standing.id, Event.outcome != "refused"]
-    if stage is not None:
-        where.append(Event.stage_key == stage)
-    rows = session.execute(select(Event).where(*where).order_by(Event.id.desc()).limit(most)).scalars()
+def since(
+    session: Session, standing: Standing, stage: str | None, now: datetime, seen: int | None, most: int = 4
+) -> list[Line]:
+    """The answer to what is stale: the last things since then, newest first, and how the stage stands.
+
+    ``seen`` is the newest event when the view was made; None where that is not known: nothing is said of it then.
+    """
     lines: list[Line] = []
-    for event in rows:
-        who: Part = Person(event.actor) if event.actor else "the bot"
-        lines.append(line(f"{ago(event.at, now)}: ", who, f": {short(event.sentence, 200)}"))
+    if seen is not None:
+        where = [Event.rollout_id == standing.id, Event.outcome != "refused", Event.id > seen]
+        if stage is not None:
+            where.append(Event.stage_key == stage)
+        for event in session.execute(select(Event).where(*where).order_by(Event.id.desc()).limit(most)).scalars():
+            who: Part = Person(event.actor) if event.actor else "the bot"
+            lines.append(line(f"{ago(event.at, now)}: ", who, ": ", *with_names(short(event.sentence, 200), event)))
+    if lines:
+        lines.insert(0, line(Strong("What happened since")))
     found = next((s for s in standing.stages if s.key == stage), None)
     if found is not None:
         lines.append(line(f"Now {found.key} {doing(found, now)}."))

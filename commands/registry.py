@@ -155,7 +155,7 @@ _ALL: Final = (
             "Backs up every target, changes it, checks it. What you confirm is what starts, or nothing does.",
             "It can begin later: choose a time in the form. On a blocked stage it tries again what failed.",
         ),
-        check=check_start,
+        check_at=check_start,
     ),
     Verb(
         "approve",

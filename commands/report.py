@@ -25,7 +25,7 @@ from commands.reply import (
     Strong,
     line,
 )
-from commands.shown import facts_age, plain_status, stage_lines, targets_words, warnings
+from commands.shown import facts_age, plain_status, plan_file, stage_lines, targets_words, warnings
 from commands.words import STATE, count, icon, short
 from rollout.standing import Standing
 from rollout.states import ActionKind
@@ -79,10 +79,7 @@ def daily(session: Session, standing: Standing, ids: Mapping[str, Any], now: dat
         _failures(failed),
         Paragraph((line(Strong("Who must act")), *outlook.who_must_act(standing, now))),
     ]
-    if standing.file_differs:
-        blocks.append(
-            Paragraph((line(Icon("warning"), " The plan file differs from the stored plan; the stored one rules."),))
-        )
+    blocks += plan_file(standing)
     at = {"rollout": standing.id}
     blocks += [
         *_record(session, standing),

@@ -140,7 +140,7 @@ def _form(call: Call, keys: list[str]) -> Reply:
                 line("Running clusters are restarted."),
                 *supports.put_back_last(call, keys),
                 line("A field that somebody else changed since is left as it is, and shown."),
-                line(f"Afterwards {listed(keys)} is locked until somebody unlocks it with a reason."),
+                line(f"Afterwards {_locked(keys)} with a reason."),
             )
         ),
         Note(facts_age(standing, call.now)),
@@ -184,6 +184,16 @@ def _emergency(call: Call, keys: list[str]) -> tuple[list[Block], list[Input]]:
     block = Paragraph((line(Icon("warning"), f"{text} {repositories}."), line(undone)))
     option = ("api", f"Put back {count(number, 'target')} by API; the next deploy undoes it"[:75])
     return [block], [Choice("managed_too", "Deployed from repositories", (option,), required=False, many=True)]
+
+
+def _why(reason: str) -> Line:
+    return (f": {reason}",) if reason else (".",)
+
+
+def _locked(keys: list[str]) -> str:
+    if len(keys) == 1:
+        return f"{keys[0]} is locked until somebody unlocks it"
+    return f"{listed(keys)} are locked until somebody unlocks them"
 
 
 def _reverted(stage: StageStanding) -> str:
@@ -232,7 +242,7 @@ def _target(call: Call, target_id: int) -> Reply:
 
 
 def _target_form(call: Call, target: Target, change: Mapping[str, Any] | None, reverts: bool) -> Reply:
-    what = "It is put back from its backup" if reverts else "Nothing was written to it yet"
+    what = "It was changed: first it is put back from its backup" if reverts else "Nothing was written to it yet"
     body = (
         Paragraph(
             (
@@ -244,11 +254,13 @@ def _target_form(call: Call, target: Target, change: Mapping[str, Any] | None, r
         ),
         Note(line(f"Seen {ago(target.seen_at, call.now)}.")),
     )
+    pins_it = call.request.verb == "pin"  # what was changed is put back first
+    submit = ("Put back and pin" if reverts else "Pin target") if pins_it else "Roll back target"
     form = Form(
-        title="Roll back target",
+        title="Pin target" if pins_it else "Roll back target",
         verb="rollback",
         arguments={"rollout": call.standing.id, "target_id": target.id},
-        submit="Roll back target",
+        submit=submit,
         body=body,
         inputs=(
             TextInput("reason", "Why?", initial=call.reason[:300], max_length=300),
@@ -256,7 +268,8 @@ def _target_form(call: Call, target: Target, change: Mapping[str, Any] | None, r
         ),
         danger=True,
     )
-    return Reply(f"Roll back {target.name} and pin it?", form=form)
+    ask = f"Put {target.name} back and pin it?" if pins_it and reverts else f"Pin {target.name}?"
+    return Reply(ask if pins_it else f"Roll back {target.name} and pin it?", form=form)
 
 
 def unlock(call: Call) -> Reply:
@@ -282,7 +295,7 @@ def unlock(call: Call) -> Reply:
             body=(
                 Paragraph(
                     (
-                        line(Icon("locked"), f" {stage.key} {doing(stage, call.now)}: {stage.locked_reason}"),
+                        line(Icon("locked"), f" {stage.key} {doing(stage, call.now)}", *_why(stage.locked_reason)),
                         line("Unlocking makes it ready for a new try; nothing is changed by that."),
                         *((line(Icon("warning"), f" {stage.block_sentence}"),) if stage.block_sentence else ()),
                     )

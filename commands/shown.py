@@ -31,6 +31,7 @@ from commands.words import (
     lasting,
     listed,
 )
+from rollout.planfile import differing_words
 from rollout.standing import StageStanding, Standing
 from rollout.states import ENGINE_STATES, ActionKind, StageState
 
@@ -54,7 +55,7 @@ def plain_status(standing: Standing, now: datetime) -> str:
         return f"{standing.plan.title}: {stage.key} counts as passed, but what was signed does not carry that."
     held = " The rollout is paused." if standing.paused else ""
     held += " The bot runs read only." if standing.read_only else ""
-    of = f"{passed} of {len(standing.stages)} stages have passed."
+    of = f"{outlook.passed_of(passed, len(standing.stages))}."
     return f"{standing.plan.title}: {stage.key} is {STATE[stage.state]}; {of}{held}"
 
 
@@ -120,7 +121,11 @@ def targets_words(stage: StageStanding) -> str:
         if failed := sum(stage.tally(k).bad for k in (ActionKind.BACKUP, ActionKind.CHANGE, ActionKind.VALIDATE)):
             words.append(f"{failed} failed")
     if stage.managed and stage.state not in {StageState.ROLLING_BACK, StageState.ROLLED_BACK}:
-        words.append(f"{stage.arrived} of {count(stage.managed, 'repository edit')} arrived")
+        if stage.started or stage.arrived:
+            words.append(f"{stage.arrived} of {count(stage.managed, 'repository edit')} arrived")
+        else:
+            edit = "edit" if stage.managed == 1 else "edits"
+            words.append(f"{stage.managed:,} deployed from repositories (/rollout plan --managed has the {edit})")
     if stage.pinned:
         words.append(f"{stage.pinned} pinned")
     if stage.drifted:
@@ -146,8 +151,12 @@ def warnings(standing: Standing) -> list[Block]:
 
 
 def progress(stage: StageStanding) -> Progress | None:
-    """The bar of the work that goes on now; None when no work is counted."""
-    kind = stage.work_now
+    """The bar of the work that goes on now, or of a way back that did not end well; None when no work is counted.
+
+    Where the work has ended the counts say it all: a full bar would be taken for the upgrade's.
+    """
+    undone = stage.state is StageState.ROLLED_BACK and stage.tally(ActionKind.REVERT).bad
+    kind = ActionKind.REVERT if undone else stage.work_now
     if kind is None:
         return None
     tally = stage.tally(kind)
@@ -169,12 +178,15 @@ def facts_age(standing: Standing, now: datetime) -> Line:
         words.append(f"Workspaces last looked at {ago(min(ages), now)}.")
     if any(w.look_pending for w in looks if w is not None):
         words.append("A fresh look is under way.")
-    if standing.file_differs:
-        words.append(
-            "The plan file differs from the plan that this rollout runs by; the stored plan rules until "
-            "python app.py plan amend FILE."
-        )
     return line(" ".join(words))
+
+
+def plan_file(standing: Standing) -> list[Block]:
+    """That the configured file is not the plan in force, where it is so."""
+    if not standing.file_differs:
+        return []
+    said = differing_words(standing.plan.key, standing.file_older)
+    return [Paragraph((line(Icon("warning"), f" {said}"),))]
 
 
 def pages(call: Call, verb: str, total: int, size: int, **arguments: Any) -> Buttons:

@@ -8,7 +8,6 @@ from commands.reply import Block, Buttons, Fields, Heading, Line, Note, Paragrap
 from commands.shown import facts_age, progress, stage_lines
 from commands.words import STATE, ago, lasting, short
 from rollout.limits import limit_words
-from rollout.states import ENGINE_STATES, StageState
 
 _FAILURES = 15
 
@@ -21,7 +20,7 @@ def stage(call: Call, key: str) -> Reply:
         Heading(short(f"{key} · {planned.title}", 140)),
         Paragraph(tuple(stage_lines(standing, found, now))),
     ]
-    if (bar := progress(found)) is not None and found.state in {*ENGINE_STATES, StageState.BLOCKED}:
+    if (bar := progress(found)) is not None:
         blocks.append(bar)
     with call.database.read() as session:
         blocks += card.pace(session, standing, found, now)

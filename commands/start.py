@@ -157,12 +157,16 @@ def moment(value: object) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-def check_start(arguments: Mapping[str, Any]) -> None:
-    """A time to begin at can be read."""
+def check_start(arguments: Mapping[str, Any], now: datetime) -> None:
+    """A time to begin at can be read, and is still to come."""
     try:
-        moment(arguments.get("begin_at"))
+        begin_at = moment(arguments.get("begin_at"))
     except (ValueError, OverflowError):
         raise FieldErrors({"begin_at": "Write day and time such as 2026-12-01 20:00 (UTC), or nothing."}) from None
+    if begin_at is not None and begin_at <= now:
+        raise FieldErrors(
+            {"begin_at": f"That has passed: it is {now:%Y-%m-%d %H:%M} UTC now. Choose a later time, or none."}
+        )
 
 
 def effects(call: Call, stage: StageStanding, planned: list[Planned], digest: str) -> tuple[Block, ...]:

@@ -14,9 +14,8 @@ from commands.reply import (
     Paragraph,
     Reply,
 )
-from commands.shown import facts_age, pages, plain_status, progress, situation, stage_lines
+from commands.shown import facts_age, pages, plain_status, plan_file, progress, situation, stage_lines
 from rollout.standing import StageStanding, Standing
-from rollout.states import ENGINE_STATES
 
 _STAGES_A_PAGE = 8
 
@@ -46,7 +45,7 @@ def overview(call: Call) -> Reply:
         blocks.append(pages(call, "status", len(standing.stages), _STAGES_A_PAGE))
     blocks += signtable.table(standing, standing.stages)
     blocks += issues.listed(standing.issues, issues.words(standing))
-    blocks += pins.listed(standing, most=5)
+    blocks += [*pins.listed(standing, most=5), *plan_file(standing)]
     blocks.append(Note(facts_age(standing, now)))
     current = standing.current()
     buttons = []
@@ -63,6 +62,6 @@ def overview(call: Call) -> Reply:
 def _stage_blocks(standing: Standing, stage: StageStanding, now: datetime) -> list[Block]:
     lines = stage_lines(standing, stage, now)
     blocks: list[Block] = [Paragraph(tuple(lines))]
-    if (bar := progress(stage)) is not None and stage.state in ENGINE_STATES:
+    if (bar := progress(stage)) is not None:
         blocks.append(bar)
     return blocks

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from commands.call import Call
@@ -18,6 +19,7 @@ class Verb:
     only look.
 
     ``check`` looks at the fields of a submitted form and raises FieldErrors; it must be quick and pure.
+    ``check_at`` is the same for what is right or wrong by the calendar.
     """
 
     name: str
@@ -31,3 +33,11 @@ class Verb:
     detail: tuple[str, ...] = ()
     check: Callable[[Mapping[str, Any]], None] | None = None
     aliases: tuple[str, ...] = ()
+    check_at: Callable[[Mapping[str, Any], datetime], None] | None = None
+
+    def fields(self, given: Mapping[str, Any], now: datetime) -> None:
+        """Look at the fields of a submitted form; ``now`` is a calendar instant. Raises FieldErrors."""
+        if self.check is not None:
+            self.check(given)
+        if self.check_at is not None:
+            self.check_at(given, now)

@@ -185,3 +185,8 @@ def short(text: str, most: int) -> str:
     """``text`` in at most ``most`` characters."""
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def pieces(text: str, most: int = 1000) -> list[str]:
+    """A long text in pieces that a surface shows whole, each as a line of its own."""
+    return [text[i : i + most] for i in range(0, len(text), most)]

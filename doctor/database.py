@@ -11,11 +11,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from doctor.finding import Finding, fail, ok, warn
+from rollout.planfile import differing_words
 from storage import backups, sealing
 from storage.database import Database, normalised
 from storage.keyring import Keyring
 from storage.migrate import pending
-from storage.models import Backup
+from storage.models import Backup, Rollout
+from storage.plans import before_amendment
 from storage.secrets import KeyProblem, Vault
 
 _SUBJECT: Final = "database"
@@ -70,9 +72,18 @@ def _opened(database: Database, where: str, keys: Sequence[str]) -> Iterator[Fin
             version = session.execute(text("SHOW server_version")).scalar_one()
             where += f", PostgreSQL {version}"
         yield ok(_SUBJECT, f"{where}: reachable and migrated")
+        yield from _files(session)
         yield _backups(session, keys)
     if database.keyring:  # without keys that line says enough
         yield _record(database)
+
+
+def _files(session: Session) -> Iterator[Finding]:
+    """The open rollouts whose plan file was another plan at the last start than the one in force."""
+    for rollout in session.execute(select(Rollout).where(Rollout.open, Rollout.file_digest.is_not(None))).scalars():
+        older = before_amendment(session, rollout, rollout.file_digest)
+        found, _, todo = differing_words(rollout.plan_key, older).partition(". ")
+        yield warn("plan file", found, f"{todo} (this was so at the last start)")
 
 
 def _keyring(keys: Sequence[str]) -> Keyring:

@@ -24,6 +24,7 @@ class Compared:
     gone: int = 0
     unread: int = 0
     waiting: int = 0
+    supports: int = 0  # of all these: policies and pools, which are counted with nothing else of a stage
 
     @property
     def total(self) -> int:
@@ -47,7 +48,8 @@ class Compared:
         ):
             if number:
                 said.append(f"{number:,} {words}")
-        return ", ".join(said)
+        among = "1 of them a support" if self.supports == 1 else f"{self.supports:,} of them supports"
+        return ", ".join(said) + (f" ({among})" if self.supports else "")
 
 
 @dataclass(frozen=True, slots=True)

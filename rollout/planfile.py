@@ -18,7 +18,18 @@ from rollout.plan import PATTERNS, Plan
 from rollout.plancheck import cross_references
 from rollout.yamlmarks import Node, Problem, merge, nearest, place, read, without_nulls
 
-__all__ = ["Examined", "PlanError", "Problem", "Resolve", "canonical", "digest", "examine", "from_canonical", "parse"]
+__all__ = [
+    "Examined",
+    "PlanError",
+    "Problem",
+    "Resolve",
+    "canonical",
+    "differing_words",
+    "digest",
+    "examine",
+    "from_canonical",
+    "parse",
+]
 
 #: Gives file name and text of the plan that ``extends`` names, or None.
 Resolve = Callable[[str], tuple[str, str] | None]
@@ -110,6 +121,17 @@ def from_canonical(text: str) -> Plan:
     if order:
         data["roles"] = {key: data["roles"][key] for key in [*order, *(k for k in data["roles"] if k not in order)]}
     return Plan.model_validate(data)
+
+
+def differing_words(key: str, older: bool) -> str:
+    """That the file of a plan is not the plan in force, and what to do; ``older``: it ruled before an amendment."""
+    take = f"python app.py plan show {key} > FILE"
+    if older:
+        return f"The plan {key} was amended, and its configured file is still the one from before. Replace it: {take}"
+    return (
+        f"The file of plan {key} differs from the plan in force, which rules. To propose the file: python app.py plan "
+        f"amend FILE. To take over the plan in force: {take}"
+    )
 
 
 def _extended(text: str, name: str, resolve: Resolve, above: tuple[str, ...]) -> tuple[Node | None, list[Problem]]:

@@ -31,6 +31,8 @@ from rollout.states import (
 )
 from rollout.teams import TeamPart
 
+#: What the lock of a rollback says where the person gave no reason.
+NO_REASON: Final = "rolled back"
 #: States in which a stage has, or may have, changes.
 HAS_CHANGES: Final = frozenset({*WORKING, StageState.PASSED})
 
@@ -286,6 +288,7 @@ class Standing:
     paused_by: str | None = None
     paused_at: datetime | None = None
     file_differs: bool = False
+    file_older: bool = False  # it differs because it says what ruled before an amendment
     unassigned: int = 0  # targets in no stage
     read_only: bool = False  # the process that looks may only look; nothing of it is stored
     orphans: int = 0  # of those, on the source runtime: nobody would move them

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from rollout.change import SUPPORTS
 from rollout.comparing import Compared
 from rollout.states import ACTION_BAD, ACTION_ENDED, ActionKind, ActionState
 from storage.attempts import insert_actions, is_newest
@@ -149,7 +150,8 @@ def counts(session: Session, rollout_id: int) -> dict[int, Compared]:
     done = Action.state == ActionState.DONE
     found: dict[int, Compared] = {}
     backed_up = session.execute(
-        select(Backup.stage_id, func.count())
+        select(Backup.stage_id, func.count(), number(Target.kind.in_(SUPPORTS)))
+        .join(Target, Target.id == Backup.target_id)
         .join(Stage, and_(Stage.id == Backup.stage_id, Stage.generation == Backup.generation))
         .where(Stage.rollout_id == rollout_id, Stage.back_since.is_not(None))
         .group_by(Backup.stage_id)
@@ -176,9 +178,10 @@ def counts(session: Session, rollout_id: int) -> dict[int, Compared]:
             .group_by(Action.stage_id)
         )
     }
-    for stage_id, total in backed_up:
+    for stage_id, total, supports in backed_up:
         equal, differ, gone, unread = rows.get(stage_id, (0, 0, 0, 0))
-        found[stage_id] = Compared(equal, differ, gone, unread, max(total - equal - differ - gone - unread, 0))
+        waiting = max(total - equal - differ - gone - unread, 0)
+        found[stage_id] = Compared(equal, differ, gone, unread, waiting, int(supports))
     return found
 
 

@@ -26,6 +26,12 @@ def newest(
     return total, list(found.scalars())
 
 
+def newest_id(session: Session, rollout_id: int) -> int:
+    """The newest event of a rollout; 0 where it has none."""
+    query = select(Event.id).where(Event.rollout_id == rollout_id).order_by(Event.id.desc()).limit(1)
+    return session.execute(query).scalar() or 0
+
+
 def everything(session: Session, stage: str | None = None) -> Iterator[tuple[str, Event]]:
     """Every event of the database, oldest first, with the plan key of its rollout; of one stage where it is named."""
     after = 0

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from rollout.change import SUPPORTS
 from rollout.comparing import Compared
 from rollout.standing import (
+    NO_REASON,
     Assigned,
     Finding,
     ItemStanding,
@@ -42,7 +43,7 @@ from storage.models import (
     Target,
     Workspace,
 )
-from storage.plans import plan_of
+from storage.plans import before_amendment, plan_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ def standing(session: Session, rollout: Rollout) -> Standing:
         paused_by=rollout.paused_by,
         paused_at=rollout.paused_at,
         file_differs=rollout.file_digest is not None,
+        file_older=before_amendment(session, rollout, rollout.file_digest),
         unassigned=unassigned,
         orphans=_orphans(session, rollout.id, plan.runtimes.source) if unassigned else 0,
         overlaps=_overlaps(session, rollout.id),
@@ -180,7 +182,7 @@ def _stage(
         change_set_digest=row.change_set_digest,
         evidence_digest=row.evidence_digest,
         locked=row.locked,
-        locked_reason=row.locked_reason or "",
+        locked_reason="" if row.locked_reason in (None, NO_REASON) else row.locked_reason,
         locked_by=row.locked_by,
         block_code=row.block_code,
         block_sentence=row.block_sentence or "",

@@ -12,7 +12,7 @@ from rollout.change import SUPPORTS
 from rollout.facts import TargetRollBackFacts
 from rollout.gatefacts import may, pin_failed_facts, roll_back_facts, unlock_facts
 from rollout.gates import Refuse
-from rollout.standing import Standing
+from rollout.standing import NO_REASON, Standing
 from rollout.states import ACTION_BAD, ACTION_ENDED, WORK_OF, ActionKind, ActionState, StageState
 from storage import attempts, managed, runfailures, tallies
 from storage.acting import Act, Who, acting, close_gates, stale
@@ -118,7 +118,7 @@ def _begin(act: Act, stage: Stage, reason: str) -> None:
         act.who.by,
         sentence,
         locked=True,
-        locked_reason=reason or (stage.locked_reason if again else None) or "rolled back",
+        locked_reason=reason or (stage.locked_reason if again else None) or NO_REASON,
         locked_by=act.who.user_id,
         left_state=None,
         block_code=None,

@@ -59,7 +59,8 @@ def schedule(
         if isinstance(decision, Refuse):
             return decision
         if begin_at <= now:
-            return Refuse((_passed(stage_key),))
+            said = f"{begin_at:%Y-%m-%d %H:%M} UTC has passed: {stage_key} cannot begin then."
+            return Refuse((Reason("time_passed", said, f"Choose a later time, or none: /rollout start {stage_key}"),))
         planned = dryrun.change_set(act.session, rollout_id, stage_key)
         digest = dryrun.digest_of(planned)
         if digest != confirm:

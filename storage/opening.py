@@ -7,11 +7,11 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from rollout.plan import Plan
-from rollout.planfile import canonical, digest
+from rollout.planfile import canonical, differing_words, digest
 from rollout.states import StageState
 from storage.database import Database
 from storage.models import Event, Issue, Item, PlanRevision, Rollout, ScheduledStart, Stage, Target, Workspace
-from storage.plans import plan_of
+from storage.plans import before_amendment, plan_of
 from storage.record import ENGINE, event, post
 
 
@@ -25,10 +25,10 @@ def open_rollouts(database: Database, plans: Sequence[Plan], now: datetime) -> l
     for plan in plans:
         with database.write() as session:
             if not _keep_in_step(session, plan, now):
-                differing.append(
-                    f"the file of plan {plan.key} differs from the revision that its rollout follows; to put it in "
-                    "force: python app.py plan amend FILE"
-                )
+                newest = select(Rollout).where(Rollout.plan_key == plan.key).order_by(Rollout.id.desc())
+                rollout = session.execute(newest.limit(1)).scalar_one()
+                older = before_amendment(session, rollout, rollout.file_digest)
+                differing.append(differing_words(plan.key, older))
     return differing
 
 

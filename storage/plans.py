@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, object_session
 
 from rollout.plan import Plan
 from rollout.planfile import from_canonical
-from storage.models import PlanRevision, Rollout
+from storage.models import Amendment, PlanRevision, Rollout
 
 #: By database: the plans by the id of their revision, which never changes.
 _BY_REVISION: WeakKeyDictionary[Engine, dict[int, Plan]] = WeakKeyDictionary()
@@ -43,3 +43,19 @@ def plan_of_revision(session: Session, revision: int) -> Plan:
         text = session.execute(select(PlanRevision.text).where(PlanRevision.id == revision)).scalar_one()
         known[revision] = _parsed(text)
     return known[revision]
+
+
+def before_amendment(session: Session, rollout: Rollout, digest: str | None) -> bool:
+    """Whether an amendment took the place of the plan of that digest, or of one that came after it."""
+    if digest is None:
+        return False
+    older = (
+        select(PlanRevision.id)
+        .join(Amendment, Amendment.revision_id == rollout.revision_id)
+        .where(
+            PlanRevision.plan_key == rollout.plan_key,
+            PlanRevision.digest == digest,
+            PlanRevision.id < rollout.revision_id,
+        )
+    )
+    return session.execute(older.limit(1)).scalar() is not None

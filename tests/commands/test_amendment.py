@@ -7,13 +7,15 @@ from sqlalchemy import select
 
 import amending
 import app
+import planning
 from checks import CHECKS
 from commands.plaintext import render
 from commands.reply import Button, Buttons, Reply
+from doctor.database import look
 from rollout.planfile import PlanError
 from rollout.states import StageState
 from settings import SettingsError
-from storage import closings
+from storage import closings, opening
 from storage.database import Database
 from storage.keyring import Keyring
 from storage.models import Outbox
@@ -157,3 +159,70 @@ def test_the_terminal_takes_the_command(
     assert app.main(["plan", "amend", str(path)]) == 2
     assert "--as" in capsys.readouterr().err
     assert app.main(["plan", "amend", str(tmp_path / "none.yml"), "--as", PEOPLE["devops"]]) == 2
+
+
+def _amended(world: World, tmp_path: Path) -> None:
+    """An amendment is accepted, and the bot starts again with the file from before."""
+    world.started("dev", S.UPGRADING)
+    typed(world, tmp_path / "plan.yml", plan_text(ANOTHER_QA))
+    message = posted(world, "amendment_proposed")
+    assert message is not None
+    done = world.press("tech-lead", "accept-plan", buttons(message)["Accept"].arguments)
+    assert "python app.py plan show sandbox > FILE" in render(done)
+    told = posted(world, "plan_amended")
+    assert told is not None
+    assert "python app.py plan show sandbox > FILE" in render(told)
+    said = opening.open_rollouts(world.database, [world.plan], world.now)
+    assert ["was amended" in one for one in said] == [True]
+
+
+def test_an_older_file_than_the_plan_in_force_is_to_be_replaced_by_it(world: World, tmp_path: Path) -> None:
+    _amended(world, tmp_path)
+    summary = world.door.document("daily_summary", world.rollout_id, None, {})
+    assert summary is not None
+    for said in (render(world.say("devops", "status")), render(summary)):
+        assert said.count("configured file is still the one from before") == 1
+        assert "python app.py plan show sandbox > FILE" in said
+        assert "plan amend" not in said, "that would undo the amendment"
+    assert "plan show" not in render(world.door.card(world.stage("dev").id))
+    assert "plan show" not in render(world.say("devops", "status dev"))
+    assert "plan show" not in render(world.door.home(world.actor("devops")))
+
+
+def test_a_file_that_never_ruled_may_be_proposed_or_replaced(world: World) -> None:
+    world.started("dev", S.UPGRADING)
+    opening.open_rollouts(world.database, [world.plan.model_copy(update={"title": "Other"})], world.now)
+    said = render(world.say("devops", "status"))
+    assert "plan amend FILE" in said
+    assert "plan show sandbox > FILE" in said
+
+
+def test_the_plan_in_force_is_printed_as_a_file_that_ends_the_difference(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _amended(world, tmp_path)
+    monkeypatch.setenv("DATABASE_URL", world.database.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("ROLLOUT_SECRET_KEYS", KEY)
+    capsys.readouterr()
+    assert app.main(["plan", "show", "sandbox"]) == 0
+    written = tmp_path / "in_force.yml"
+    written.write_text(capsys.readouterr().out)
+    assert opening.open_rollouts(world.database, [planning.load_plan(written, CHECKS)], world.now) == []
+    assert "configured file" not in render(world.say("devops", "status"))
+    assert app.main(["plan", "show", "sandbux"]) == 2
+    refused = capsys.readouterr()
+    assert "sandbux" in refused.err
+    assert "open: sandbox" in refused.err
+    assert refused.out == ""
+
+
+def test_the_doctor_says_that_the_file_is_older_than_the_plan_in_force(world: World, tmp_path: Path) -> None:
+    def found() -> list[str]:
+        url = world.database.url.render_as_string(hide_password=False)
+        return [f"{one.found} {one.todo}" for one in look(url, [KEY], None) if one.subject == "plan file"]
+
+    assert found() == []
+    _amended(world, tmp_path)
+    (said,) = found()
+    assert "was amended" in said
+    assert "Replace it: python app.py plan show sandbox > FILE" in said

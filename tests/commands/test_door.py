@@ -3,11 +3,13 @@
 import threading
 from typing import Any
 
+from sqlalchemy import update
+
 from commands.plaintext import render
 from commands.reply import Actor, Buttons, Request, Surface
 from rollout.states import ActionKind, ItemState, StageState
 from storage import facts
-from storage.models import Rollout
+from storage.models import Rollout, Target
 from tests.commands.world import TEAM, World
 
 S = StageState
@@ -140,3 +142,33 @@ def test_what_a_stranger_tried_is_in_the_audit(world: World) -> None:
     stranger = Actor("T0PARTNER1", "U0SAND0008", problem="other_team")
     world.door.handle(Request(stranger, "rollback", {"words": "dev"}, Surface.SLASH, world.plan.channel))
     assert "@U0SAND0008 · [!] rollback refused (other_team)" in render(world.say("qa", "audit"))
+
+
+def test_a_target_that_was_not_named_whole_is_said_to_be_guessed(world: World) -> None:
+    said = render(world.say("qa", "status test-2"))
+    assert "only target" not in said, "by its id"
+    with world.database.write() as session:
+        session.execute(update(Target).where(Target.id == world.targets("dev")[0].id).values(name="ingest-debug"))
+    assert "This is ingest-debug, the only target whose name contains “debug”." in render(
+        world.say("qa", "status debug")
+    )
+    assert "only target" not in render(world.say("qa", "status ingest-debug"))
+    form = world.say("devops", "pin ingest").form
+    assert form is not None
+    assert "begins with “ingest”" in str(form.body[0])
+
+
+def test_an_act_offers_near_names_of_stages_and_targets(world: World) -> None:
+    with world.database.write() as session:
+        session.execute(update(Target).where(Target.id == world.targets("dev")[0].id).values(name="ingest-debug"))
+    for verb in ("rollback", "pin"):
+        said = world.say("devops", f"{verb} debug it is slow")
+        assert said.refused == "unknown_target"
+        assert "Did you mean ingest-debug?" in said.text
+    said = world.say("devops", "rollback cnary")
+    assert "Did you mean canary?" in said.text
+    pressed = [b for block in said.blocks if isinstance(block, Buttons) for b in block.buttons]
+    assert ("Rollback canary", {"rollout": world.rollout_id, "reason": "", "stage": "canary"}) in [
+        (b.label, b.arguments) for b in pressed
+    ]
+    assert "Did you mean" not in world.say("devops", "rollback zzzzqqqq").text

@@ -273,3 +273,52 @@ def test_every_change_of_an_issue_is_an_event(world: World) -> None:
     with world.database.read() as session:
         said = [e.data["what"] for e in session.query(Event).filter(Event.kind == "issue").order_by(Event.id)]
     assert said == ["reported", "resolved", "reopened"]
+
+
+def test_what_is_longer_than_a_title_is_in_the_comment(world: World) -> None:
+    words = " ".join(f"word{n}" for n in range(300))
+    form = form_of(world.say("qa", f"/rollout issue dev {words}"))
+    initial = {i.key: i.initial for i in form.inputs}
+    assert isinstance(initial["title"], str)
+    assert initial["title"].startswith("word0 word1 ")
+    assert f"{initial['title']} {str(initial['comment']).removeprefix('…')}" == words
+    assert initial["of_stage"] == ("dev",)
+    assert world.submit("qa", form, owner=PEOPLE["qa"]).refused is None
+    assert "word299" in row(world).comment
+    assert "word299" in str(world.say("qa", "/rollout issues 1").blocks)
+
+
+def test_a_pasted_text_keeps_its_lines_and_says_what_does_not_fit(world: World) -> None:
+    text = "/rollout issue test it broke\nTraceback:\n  <https://x.example/1|here>\n" + "a b\n" * 2250
+    form = form_of(world.say("qa", text))
+    initial = {i.key: i.initial for i in form.inputs}
+    comment = str(initial["comment"])
+    assert initial["title"] == "it broke"
+    assert comment.startswith("Traceback:\nhttps://x.example/1\na b\na b")
+    assert len(comment) <= 3000
+    assert "more characters do not fit" in comment
+    assert initial["of_stage"] == ("test",)
+
+
+def test_a_stage_alone_in_the_first_line_leaves_the_title_to_the_next(world: World) -> None:
+    initial = {i.key: i.initial for i in form_of(world.say("qa", "issue test\nit broke\nbadly")).inputs}
+    assert (initial["title"], initial["comment"], initial["of_stage"]) == ("it broke", "badly", ("test",))
+
+
+def test_a_number_alone_is_no_title(world: World) -> None:
+    report(world)
+    said = world.say("qa", "/rollout issue 1")
+    assert (said.form, said.refused) == (None, "missing_argument")
+    assert "/rollout issues 1" in said.text
+    assert "Issue #1" in labels(said)
+    assert "Issue #99" not in labels(world.say("qa", "/rollout issue #99"))
+
+
+def test_a_long_comment_is_not_lost_when_its_target_is_unknown(world: World) -> None:
+    comment = "x" * 1500 + "the end"
+    refused = report(world, on="no such thing", comment=comment)
+    assert refused.refused == "unknown_target"
+    shown = "".join(str(part) for b in refused.blocks if isinstance(b, Paragraph) for one in b.lines for part in one)
+    assert comment in shown
+    (back,) = [b for block in refused.blocks if isinstance(block, Buttons) for b in block.buttons if "Back" in b.label]
+    assert len(str(back.arguments)) < 1500

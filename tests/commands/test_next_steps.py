@@ -91,7 +91,7 @@ def test_a_bake_says_until_when_and_who_signs_after_it(world: World) -> None:
 def test_a_rejection_waits_for_those_who_started_the_work(world: World) -> None:
     world.started("dev", S.REVIEW)
     world.confirm("developer", "reject dev", reason="Wrong sums.")
-    assert "dev was rejected: look into it." in render(world.say("tech-lead", ""))
+    assert "dev was rejected: look into it, or /rollout rollback dev" in render(world.say("tech-lead", ""))
     assert "was rejected: look into it" not in render(world.say("product-owner", ""))
 
 

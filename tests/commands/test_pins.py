@@ -328,6 +328,22 @@ def test_the_stage_counts_what_repositories_have_to_change(world: World, text: s
     assert "0 of 1 repository edit arrived" in shown or "git/x: 0 of 1 arrived" in shown
 
 
+def test_before_a_stage_begins_its_repositories_are_a_way_to_go_and_no_count(world: World) -> None:
+    owned(world, "dev nightly 1")
+    shown = said(world.say("qa", "status"))
+    assert "1 deployed from repositories (/rollout plan --managed has the edit)" in shown
+    assert "edit arrived" not in shown
+
+
+def test_to_pin_what_was_changed_is_asked_for_as_a_pin_that_puts_it_back_first(world: World) -> None:
+    world.started("dev", StageState.REVIEW)
+    form = world.say("devops", "pin dev nightly 1").form
+    assert form is not None
+    assert (form.title, form.submit) == ("Pin target", "Put back and pin")
+    assert "first it is put back from its backup" in str(form.body)
+    assert world.submit("devops", form, reason="an old jar").refused is None
+
+
 def test_the_start_says_what_repositories_change_and_what_is_changed_in_spite_of_them(world: World) -> None:
     owned(world, "dev nightly 1")
     set_target(world, "dev etl 0", managed_by="terraform", repository="git/infra")

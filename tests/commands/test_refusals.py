@@ -12,7 +12,8 @@ from commands.plaintext import render
 from commands.reply import Actor, FieldErrors, Note, Reply, Request, Surface
 from rollout.states import ActionKind, ActionState, StageState
 from storage.base import Base
-from storage.models import Rollout, Target, Workspace
+from storage.models import Rollout, Stage, Target, Workspace
+from storage.record import event
 from tests.commands.world import PEOPLE, TEAM, World
 
 S = StageState
@@ -285,6 +286,28 @@ def test_a_stale_button_is_told_what_happened_since(world: World) -> None:
     assert world.stage("dev").state is S.ROLLING_BACK
 
 
+def test_what_was_before_the_dialog_did_not_happen_since(world: World) -> None:
+    world.say("qa", "pause before anybody looked")
+    world.press("qa", "resume", {})
+    world.started("dev", S.REVIEW)
+    world.confirm("developer", "reject dev", reason="Too slow, said before.")
+    form = world.say("developer", "approve dev").form
+    world.confirm("devops", "rollback dev it broke")
+    said = render(world.submit("developer", form)).split("What happened since", 1)[1]
+    assert "it broke" in said
+    assert "said before" not in said
+
+
+def test_a_button_that_does_not_know_when_it_was_drawn_says_only_how_it_stands(world: World) -> None:
+    world.started("dev", S.REVIEW)
+    version = world.stage("dev").version
+    world.confirm("devops", "rollback dev it broke")
+    said = render(world.press("developer", "approve", {"stage": "dev", "version": version - 1}))
+    assert "Refused (stale_view)" in said
+    assert "What happened since" not in said
+    assert "Now dev is rolling back" in said
+
+
 def test_a_retry_of_an_older_view_does_nothing(world: World) -> None:
     assert _racing_retry(world).refused == "stale_view"
 
@@ -337,3 +360,15 @@ def test_an_account_of_nobody_may_look_but_not_act(world: World) -> None:
         assert world.door.handle(
             Request(actor, text, {"words": "dev"} if text != "pause" else {}, Surface.SLASH, world.plan.channel)
         ).refused in {"not_permitted"}
+
+
+def test_who_proposed_what_is_named_as_a_person_also_in_what_happened_since(world: World) -> None:
+    world.started("dev", S.REVIEW)
+    with world.database.write() as session:
+        said = f"accepted the change of the plan that {PEOPLE['devops']} proposed"
+        data = {"proposed_by": PEOPLE["devops"]}
+        stage = session.get_one(Stage, world.stage("dev").id)
+        event(session, world.now, world.who("qa").by, "plan_amended", said, stage=stage, data=data)
+    version = world.stage("dev").version - 1
+    arguments = {"rollout": world.rollout_id, "stage": "dev", "version": version, "submitted": True, "seen": 0}
+    assert f"that @{PEOPLE['devops']} proposed" in render(world.press("developer", "approve", arguments))

@@ -129,8 +129,10 @@ def test_a_later_choice_replaces_the_earlier_one_and_a_start_by_hand_ends_it(wor
     assert (rows(world), due(world, LATER + timedelta(hours=2))) == (["cancelled", "cancelled"], 0)
 
 
-def test_a_time_that_has_passed_is_refused_and_one_that_cannot_be_read_is_a_mistake_in_the_form(world: World) -> None:
-    assert schedule(world, int(NOW.timestamp())).refused == "time_passed"
+def test_a_time_that_has_passed_or_cannot_be_read_is_a_mistake_in_the_form(world: World) -> None:
+    with pytest.raises(FieldErrors) as passed:
+        schedule(world, int(NOW.timestamp()))
+    assert "it is 2026-03-02 10:00 UTC now" in passed.value.errors["begin_at"]
     assert rows(world) == []
     form = world.say("devops", "start dev").form
     assert form is not None

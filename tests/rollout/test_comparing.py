@@ -120,6 +120,8 @@ def test_a_definition_that_is_no_json_is_compared_as_the_text_that_it_is() -> No
     [
         (Compared(), ""),
         (Compared(equal=120), "120 of 120 equal to their backups"),
+        (Compared(equal=26, supports=2), "26 of 26 equal to their backups (2 of them supports)"),
+        (Compared(equal=1, differ=1, supports=1), "1 of 2 equal to their backups, 1 differs (1 of them a support)"),
         (Compared(equal=118, differ=2), "118 of 120 equal to their backups, 2 differ"),
         (Compared(equal=1), "1 of 1 equal to its backup"),
         (
