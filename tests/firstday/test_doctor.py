@@ -291,7 +291,7 @@ def test_backups_are_all_opened_and_a_lost_key_fails(whole: pytest.MonkeyPatch, 
         whole.setenv("ROLLOUT_SECRET_KEYS", keys)
         code, found = asked(run)
         assert code == 1
-        assert "backups can be read: a backup was encrypted" in found["keys"]["found"]
+        assert "not all of 1 backups can be read" in found["keys"]["found"]
         assert "Put the key" in found["keys"]["next"]
 
 
