@@ -19,8 +19,8 @@ from engine.parts import Parts
 from engine.pool import Pool
 from rollout.states import ENGINE_STATES, WORK_OF, ActionKind, StageState
 from rollout.windows import may_touch
-from storage import actions, attempts, evidence, intents_schedule, owners, teamdue
-from storage.actions import Want
+from storage import actions, attempts, claiming, evidence, intents_schedule, owners, teamdue
+from storage.claiming import Want
 from storage.models import Rollout, Stage
 from storage.plans import plan_of
 from storage.record import touch_card
@@ -210,7 +210,7 @@ class Engine:
         if not workspaces or self._stopping.is_set():
             return
         with self._parts.database.write() as session:
-            claims = actions.claim(
+            claims = claiming.claim(
                 session,
                 self._parts.database.machine_now(session),
                 self._parts.calendar(),
@@ -242,7 +242,7 @@ class Engine:
     def _with_work(self, wants: Sequence[Want]) -> list[str]:
         machine = self._parts.database.machine()
         with self._parts.database.read() as session:
-            found = actions.with_work(session, machine, wants)
+            found = claiming.with_work(session, machine, wants)
         return [workspace for workspace in self._parts.clients if workspace in found]
 
     def wants(self) -> list[Want]:

@@ -24,8 +24,8 @@ from rollout.standing import (
 from rollout.states import ACTION_BAD, ACTION_ENDED, ActionKind, ActionState, StageState
 from rollout.teams import TeamPart
 from storage import comparing, evidence, issues, managed, open_escalations, rates, signatures, tallies, teams, waivers
-from storage.actions import is_shared
 from storage.attempts import is_newest_bad
+from storage.claiming import is_shared
 from storage.database import keyring_of
 from storage.dryrun import change_set, digest_of, in_change_set
 from storage.keyring import Keyring

@@ -16,7 +16,7 @@ from engine.parts import Parts
 from rollout.change import Change, FieldChange, Found, Raw, Skip, Upgrade
 from rollout.states import ActionKind, ActionState, StageState
 from rollout.steps import Patience
-from storage import actions
+from storage import claiming
 from storage.actions import Claim
 from storage.database import Database
 from storage.models import Action, Rollout, Stage, Target
@@ -216,14 +216,14 @@ class Desk:
         self.put(before, key)
         return target
 
-    def wants(self, key: str = "first") -> list[actions.Want]:
+    def wants(self, key: str = "first") -> list[claiming.Want]:
         engine = Engine(self.parts)
         return [w for w in engine.wants() if w.stage_id == self.stage(key).id]
 
     def claim(self, key: str = "first", parts: Parts | None = None) -> list[Claim]:
         parts = parts or self.parts
         with self.database.write() as session:
-            return actions.claim(
+            return claiming.claim(
                 session,
                 self.database.machine_now(session),
                 self.now,

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from rollout.states import ActionKind, ActionState, StageState
-from storage import actions
+from storage import actions, claiming
 from storage.transitions import lock_stage
 from tests.engine.desk import Desk, desk
 
@@ -29,15 +29,15 @@ def test_an_action_that_ended_while_it_was_being_claimed_stays_ended(
     (claim,) = bench.claim()
     bench.action(bench.target("next"), ActionKind.CHANGE)
     bench.database.push(bench.parts.lease_seconds + 1)
-    real = actions.fresh
+    real = claiming.fresh
 
     def fresh(session: Any, *arguments: Any) -> list[int]:
         # Between the choice and the claim the former owner commits its end after all.
         actions.end(session, claim, ActionState.DONE, bench.now)
-        monkeypatch.setattr(actions, "fresh", real)
+        monkeypatch.setattr(claiming, "fresh", real)
         return real(session, *arguments)
 
-    monkeypatch.setattr(actions, "fresh", fresh)
+    monkeypatch.setattr(claiming, "fresh", fresh)
     claimed = bench.claim()
     assert [c.target_name for c in claimed] == ["next"]
     assert bench.get(late).state is ActionState.DONE
@@ -65,7 +65,7 @@ def test_claims_lock_stages_in_the_order_in_which_people_lock_them(
         bench.action(bench.target("b", "second"), ActionKind.REVERT, workspace="dev")
         first, second = bench.stage("first").id, bench.stage("second").id
         wants = [
-            actions.Want(stage, 1, ActionKind.REVERT, None, 4, None)
+            claiming.Want(stage, 1, ActionKind.REVERT, None, 4, None)
             for stage in (second, first)  # later stages first
         ]
         claimed: list[Any] = []
@@ -73,7 +73,7 @@ def test_claims_lock_stages_in_the_order_in_which_people_lock_them(
         def claim() -> None:
             with bench.database.write() as session:
                 now = bench.database.machine_now(session)
-                claimed.extend(actions.claim(session, now, bench.now, ["dev"], "other", wants, 60, 8))
+                claimed.extend(claiming.claim(session, now, bench.now, ["dev"], "other", wants, 60, 8))
 
         other = threading.Thread(target=claim)
         with bench.database.write() as session:
