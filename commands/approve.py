@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from commands import card, issues, outlook, pins, teampart, teamwords
+from commands import card, issues, outlook, override, pins, teampart, teamwords
 from commands.call import Call, Refused, refused
 from commands.reply import (
     Block,
@@ -195,6 +195,8 @@ def _what_is_signed(
         blocks += card.criteria(standing, stage)
         blocks += card.runs(standing, stage)
         blocks += [] if only_teams else card.failures(session, stage)  # a team is shown its own
+    if passed_over := override.lines(stage):
+        blocks.append(Paragraph(tuple(passed_over)))
     blocks += issues.of_stage(standing, stage, 10)
     if stage.pinned and not only_teams:
         blocks += pins.listed(standing, tuple(p for p in standing.pins if p.stage == stage.key))

@@ -101,6 +101,10 @@ def test_a_check_that_does_not_hold_holds_the_stage_until_two_people_pass_over_i
     done = confirm(world, asked)
     assert done.confirmed
     assert world.stage("staging").evidence_digest != before, "whoever signs has seen it"
+    form = world.say("qa", "approve staging").form
+    assert form is not None
+    assert "Overridden" in str(form.body)
+    assert "a known flake of dev hardware" in str(form.body)
     assert isinstance(sign(world, "qa"), Signed)
     for role in world.plan.stage("staging").sign_offs:
         if role != "qa":
