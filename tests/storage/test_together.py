@@ -129,13 +129,14 @@ def test_it_is_committed_when_its_thread_goes_on(database: Database) -> None:
     assert len(names(database)) == 60
 
 
-def test_two_keys_do_not_wait_for_each_other_to_be_begun(database: Database) -> None:
-    if database.is_sqlite:
-        pytest.skip("there is one writer")
+def test_two_keys_do_not_wait_for_each_other_to_be_begun(migrated_postgresql_url: str) -> None:
+    """On PostgreSQL: SQLite has one writer."""
+    database = Database(migrated_postgresql_url)
     with ThreadPoolExecutor(2) as pool:
-        both = threading.Barrier(2, timeout=10)
+        both = threading.Barrier(2, timeout=60)
         found = [pool.submit(database.write_together, key, (0,), lambda _: both.wait()) for key in (1, 2)]
-        assert sorted(one.result(10) for one in found) == [0, 1]
+        assert sorted(one.result(60) for one in found) == [0, 1]
+    database.close()
 
 
 def test_what_is_to_be_done_last_is_done_once_for_all_of_them(crowd: Crowd) -> None:
