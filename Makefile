@@ -6,7 +6,7 @@ UV := $(shell command -v uv || echo $(BIN)/uv)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env sandbox test soak bench crash docs lint types imports check lock clean
+.PHONY: help env sandbox test soak longest bench crash docs lint types imports check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -27,7 +27,10 @@ test: env ## run the test suite
 	@$(BIN)/python -m pytest tests -m "not soak" --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: env ## run the long suites
-	@$(BIN)/python -m pytest tests -m soak --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest tests -m "soak and not longest" --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+longest: env ## run what wants a quiet machine: the large fleet through weather, five stages in a browser
+	@$(BIN)/python -m pytest tests -m longest $(ARGS)
 
 bench: env ## run the benchmarks
 	@$(BIN)/python -m bench $(ARGS)

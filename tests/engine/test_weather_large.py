@@ -31,6 +31,7 @@ def pools(made: Weathered) -> Counter[tuple[str, str]]:
 
 
 @pytest.mark.soak
+@pytest.mark.longest
 def test_the_large_fleet_goes_forward_and_back_through_bad_weather(migrated_sqlite_url: str, tmp_path: Path) -> None:
     with weathered(migrated_sqlite_url, tmp_path, FLEET) as made:
         before = configurations(made.databricks)

@@ -40,7 +40,7 @@ from tests.story.pages import (
     submit,
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.soak]
+pytestmark = [pytest.mark.browser, pytest.mark.soak, pytest.mark.longest]
 
 HOUR = 3_600.0
 NIGHT_AND_DAY = 24 * HOUR
