@@ -154,7 +154,7 @@ def _run(chosen: argparse.Namespace) -> int:
 def _checked(
     *, slack: bool, workspaces: bool, plans: bool = True, separate: bool = False, keys: bool = True
 ) -> tuple[Settings, PlanFiles]:
-    found, problems = configuration.read_leniently()
+    found, problems = configuration.read()
     if separate and slack:
         found = found.model_copy(update={"mode": "http"})
     problems += configuration.check(

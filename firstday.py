@@ -55,7 +55,7 @@ def plan_check(build: Builders, checks: Collection[str], file: Path, online: boo
     if not online:
         return planning.check(file, planning.examined(file, checks))
     configure(json=False, level="ERROR")
-    found, _ = configuration.read_leniently()
+    found, _ = configuration.read()
 
     def ask(keys: list[str]) -> "dict[str, Answered]":
         clients, wrong = build.looking(keys, os.environ, found.http_timeout, READ_SECONDS)
@@ -71,7 +71,7 @@ def plan_new(build: Builders, wanted: Sequence[str], out: Path | None, force: bo
     Raises SettingsError when the settings or the file do not fit.
     """
     configure(json=False, level="ERROR")
-    found, problems = configuration.read_leniently()
+    found, problems = configuration.read()
     environment, keys = dict(os.environ), []
     for word in wanted:
         key, _, host = word.partition("=")
@@ -96,7 +96,7 @@ def doctor(build: Builders, checks: Collection[str], as_json: bool) -> int:
     from doctor import finding, rounds, slack, visit
 
     configure(json=False, level="CRITICAL")
-    found, problems = configuration.read_leniently()
+    found, problems = configuration.read()
     given = (found.slack_bot_token, found.slack_app_token, found.slack_signing_secret)
     checked = configuration.check(found, slack=any(given), workspaces=False, plans=False, keys=False)
     problems += [p for p in checked if not p.startswith("DATABASE_URL")]  # said of the database

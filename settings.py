@@ -61,14 +61,6 @@ class Settings(BaseSettings):
         return tuple(k.strip() for k in value.split(",") if k.strip()) if isinstance(value, str) else value
 
 
-def read() -> Settings:
-    """The settings of this process. Raises SettingsError with every value that cannot be read."""
-    found, problems = read_leniently()
-    if problems:
-        raise SettingsError(problems)
-    return found
-
-
 class _Given(Settings):
     """The settings from what it is given, and from nothing else."""
 
@@ -84,7 +76,7 @@ class _Given(Settings):
         return (init_settings,)
 
 
-def read_leniently() -> tuple[Settings, list[str]]:
+def read() -> tuple[Settings, list[str]]:
     """The settings of this process without the values that cannot be read, and a sentence about each of those."""
     # An empty variable is one that is not set: deployment tools write NAME= for what they do not have.
     given: dict[str, Any] = {name: os.environ[name] for name in _NAMES if os.environ.get(name)}

@@ -27,7 +27,6 @@ _FAILURES = (RateLimited, Refused, NotSent, Unknown)
 #: What an answer of another shape than expected raises.
 _ODD = (KeyError, TypeError, AttributeError, ValueError)
 #: Errors by which Slack says that we may not see a channel: it cannot be shown that it is not shared.
-_HIDDEN = frozenset({"channel_not_found", "missing_scope", "method_not_supported_for_channel_type"})
 
 
 T = TypeVar("T")

@@ -12,7 +12,6 @@ from storage.comparing import Result
 
 _A_PAGE = 10
 _FIELDS = 4
-_CODE = {comparing.DIFFERS: "differs", comparing.GONE: "gone"}
 
 
 def blocks(session: Session, stage: StageStanding, most: int) -> list[Block]:

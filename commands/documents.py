@@ -24,16 +24,7 @@ from commands import (
     teamnews,
 )
 from commands import card as cards
-from commands.reply import (
-    Buttons,
-    Code,
-    Icon,
-    Note,
-    Paragraph,
-    Person,
-    Reply,
-    line,
-)
+from commands.reply import Buttons, Code, Icon, Note, Paragraph, Person, Reply, line
 from rollout.standing import StageStanding, Standing
 from rollout.states import StageState
 from storage import sealing

@@ -57,19 +57,12 @@ def waits_for(standing: Standing, actor: str, roles: Collection[str], now: datet
             text = f" may be started: {count(current.planned, 'target')}. "
             typed = Strong(f"/rollout start {current.key}")
             found.append(line(Icon("ready"), " ", Strong(current.key), text, typed))
-    mine = (
-        [i for i in standing.blocking_items(current.key) if not i.attest or set(i.attest) & set(roles)]
-        if (current is not None and roles)
-        else []
-    )
-    if current is None and roles:
-        left = [i for i in items_left(standing) if not i.attest or set(i.attest) & set(roles)]
-        if left:
-            text = f" {count(len(left), 'checklist item')} you could tick {'is' if len(left) == 1 else 'are'} left."
-            found.append(line(Icon("info"), text))
-    if mine and current is not None:
-        text = f" you could tick {'holds' if len(mine) == 1 else 'hold'} {current.key}."
-        found.append(line(Icon("info"), f" {count(len(mine), 'checklist item')}", text))
+    items = standing.blocking_items(current.key) if current is not None else items_left(standing)
+    mine = [i for i in items if roles and (not i.attest or set(i.attest) & set(roles))]
+    if mine:
+        one = len(mine) == 1
+        what = f"{'is' if one else 'are'} left" if current is None else f"{'holds' if one else 'hold'} {current.key}"
+        found.append(line(Icon("info"), f" {count(len(mine), 'checklist item')} you could tick {what}."))
     return found
 
 

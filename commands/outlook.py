@@ -92,13 +92,17 @@ def after_passing(standing: Standing, key: str, now: datetime) -> str:
     """What comes once the stage has passed: the next start, what holds it, or what is left after the last one."""
     after = standing.plan.after(key)
     if after:
-        open_ones = [r for r in start_reasons(standing, after[0].key, now) if r.code == "items_open"]
-        if open_ones:
+        if held_by_items(standing, after[0].key, now):
             number = len(standing.blocking_items(after[0].key))
             items = f"{count(number, 'checklist item')} {'holds' if number == 1 else 'hold'} {after[0].key}"
             return f"Next: {items}: /rollout checklist {after[0].key}"
         return f"Next: /rollout start {after[0].key}"
     return f"It was the last stage. {left_at_the_end(standing)}"
+
+
+def held_by_items(standing: Standing, key: str, now: datetime) -> bool:
+    """Whether open items of the checklist hold the start of a stage."""
+    return any(reason.code == "items_open" for reason in start_reasons(standing, key, now))
 
 
 def left_at_the_end(standing: Standing) -> str:

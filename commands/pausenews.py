@@ -2,17 +2,7 @@
 
 from typing import Final
 
-from commands.reply import (
-    Button,
-    Buttons,
-    Icon,
-    Line,
-    Paragraph,
-    Person,
-    Reply,
-    Strong,
-    line,
-)
+from commands.reply import Button, Buttons, Icon, Line, Paragraph, Person, Reply, Strong, line
 from rollout.standing import Standing
 
 KINDS: Final = frozenset({"paused", "resumed"})

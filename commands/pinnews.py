@@ -7,17 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from commands.reply import (
-    Button,
-    Buttons,
-    Icon,
-    Line,
-    Paragraph,
-    Person,
-    Reply,
-    Strong,
-    line,
-)
+from commands.reply import Button, Buttons, Icon, Line, Paragraph, Person, Reply, Strong, line
 from commands.stagenews import buttons
 from commands.words import count, short
 from rollout.standing import StageStanding, Standing

@@ -8,21 +8,7 @@ from sqlalchemy.orm import Session
 
 from commands import card as cards
 from commands import compared, outlook, override, teamwords
-from commands.reply import (
-    Block,
-    Button,
-    Buttons,
-    Code,
-    Icon,
-    Line,
-    Note,
-    Paragraph,
-    Part,
-    Person,
-    Reply,
-    Strong,
-    line,
-)
+from commands.reply import Block, Button, Buttons, Code, Icon, Line, Note, Paragraph, Part, Person, Reply, Strong, line
 from commands.shown import backups_line, targets_words
 from commands.teamwords import sign_off_line
 from commands.words import count, short
@@ -33,6 +19,7 @@ from rollout.states import ActionKind, StageState
 from storage import sealing
 
 _MENTIONS = 5
+_ROLES = 10
 _TEAMS = 10
 _NAMED = 8
 
@@ -62,19 +49,16 @@ def _wanted(standing: Standing, stage: StageStanding) -> list[Line]:
     signed = {s.user_id for s in stage.grants} | {stage.started_by or ""}
     lines: list[Line] = [line(Strong("Wanted"), f": type /rollout approve {stage.key} or press the button")]
     lacking = stage.lacking(standing.required(stage.key))
-    for role, number in [(p, n) for p, n in lacking.items() if not teams.team_of(p)][:10]:
-        parts: list[Part] = [f"{titles.get(role, role)}{f' ×{number}' if number > 1 else ''}: "]
-        held = sorted((people.get(role, frozenset()) & standing.available) - signed)
+    roles = [place for place in lacking if not teams.team_of(place)][:_ROLES]
+    # The other teams are asked where they are: in their channels.
+    of_teams = [place for place in lacking if teams.team_of(place) and _told_here(standing, place)][:_TEAMS]
+    for place in (*roles, *of_teams):
+        number = f" ×{lacking[place]}" if place in roles and lacking[place] > 1 else ""
+        parts: list[Part] = [f"{titles.get(place, place)}{number}: "]
+        held = sorted((people.get(place, frozenset()) & standing.available) - signed)
         for index, user in enumerate(held[:_MENTIONS]):
             parts += [" or " if index else "", Person(user)]
         lines.append(tuple(parts))
-    for place in [p for p in lacking if teams.team_of(p) and _told_here(standing, p)][:_TEAMS]:
-        held = sorted((people.get(place, frozenset()) & standing.available) - signed)[:_MENTIONS]
-        named: list[Part] = [f"{titles.get(place, place)}: "]
-        for index, user in enumerate(held):
-            named += [" or " if index else "", Person(user)]
-        lines.append(tuple(named))
-    # The others are asked where they are: in their channels.
     lines += teamwords.lines(standing, stage)
     if stage.signatures:
         lines.append(sign_off_line(standing, stage))
@@ -133,9 +117,9 @@ def passed(
     buttons = []
     if after:
         at = {"rollout": standing.id, "stage": after[0].key}
-        items = any(r.code == "items_open" for r in outlook.start_reasons(standing, after[0].key, now))
         # What its checklist holds cannot be started: the way there leads over the list.
-        start = Button("Checklist", "checklist", at) if items else Button(f"Start {after[0].key}", "start", at)
+        held = outlook.held_by_items(standing, after[0].key, now)
+        start = Button("Checklist", "checklist", at) if held else Button(f"Start {after[0].key}", "start", at)
         buttons = [Button(f"Plan {after[0].key}", "plan", at), start]
     head = (Note(line("Record ", Code(str(place)))),) if place is not None else ()
     return Reply(f"{said} {following}", (Paragraph(lines), *head, *((Buttons(tuple(buttons)),) if buttons else ())))

@@ -3,18 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from commands.reply import (
-    At,
-    Button,
-    Buttons,
-    Icon,
-    Line,
-    Paragraph,
-    Person,
-    Reply,
-    Strong,
-    line,
-)
+from commands.reply import At, Button, Buttons, Icon, Line, Paragraph, Person, Reply, Strong, line
 from rollout.standing import Standing
 
 KINDS: Final = frozenset({"start_scheduled", "start_cancelled", "start_refused"})

@@ -81,7 +81,7 @@ def _opened(database: Database, where: str, keys: Sequence[str]) -> Iterator[Fin
 def _files(session: Session) -> Iterator[Finding]:
     """The open rollouts whose plan file was another plan at the last start than the one in force."""
     for rollout in session.execute(select(Rollout).where(Rollout.open, Rollout.file_digest.is_not(None))).scalars():
-        older = before_amendment(session, rollout, rollout.file_digest)
+        older = before_amendment(session, rollout)
         found, _, todo = differing_words(rollout.plan_key, older).partition(". ")
         yield warn("plan file", found, f"{todo} (this was so at the last start)")
 

@@ -41,8 +41,8 @@ _UNANSWERED = "unanswered"
 _Result = TypeVar("_Result")
 _CLAIMED = frozenset({"intent_at", "written_at", "looks", "seen"})
 _OF_CLAIM = and_(
-    Backup.target_id == bindparam("target"),
-    Backup.stage_id == bindparam("stage"),
+    Backup.target_id == bindparam("target_id"),
+    Backup.stage_id == bindparam("stage_id"),
     Backup.generation == bindparam("generation"),
 )
 #: Asked before every write, and built once.
@@ -50,8 +50,8 @@ _HAS_BACKUP = select(Backup.id).where(_OF_CLAIM)
 _SEEN_BEFORE = (
     select(Action.seen)
     .where(
-        Action.target_id == bindparam("target"),
-        Action.stage_id == bindparam("stage"),
+        Action.target_id == bindparam("target_id"),
+        Action.stage_id == bindparam("stage_id"),
         Action.generation == bindparam("generation"),
         Action.kind == bindparam("kind"),
         Action.seen.is_not(None),
@@ -113,31 +113,25 @@ class Claimed:
 
     def stored_backup(self, session: Session) -> Backup | None:
         """The backup of this target in this generation."""
-        return session.execute(select(Backup).where(_OF_CLAIM), self._of()).scalar_one_or_none()
+        return session.execute(select(Backup).where(_OF_CLAIM), self.of()).scalar_one_or_none()
 
     def has_backup(self, session: Session) -> bool:
-        return session.execute(_HAS_BACKUP, self._of()).scalar_one_or_none() is not None
+        return session.execute(_HAS_BACKUP, self.of()).scalar_one_or_none() is not None
 
     def backup_place(self) -> Place:
         """What a backup of this generation is bound to."""
         claim = self.claim
         return Place(claim.workspace, claim.target_kind, claim.object_id, claim.stage_id, claim.generation)
 
-    def row_of(self) -> dict[str, int]:
+    def of(self) -> dict[str, int]:
         """The columns that name the target, the stage and its generation in a row about them."""
-        return {f"{name}_id" if name != "generation" else name: value for name, value in self._of().items()}
-
-    def _of(self) -> dict[str, int]:
-        return {
-            "target": self.claim.target_id,
-            "stage": self.claim.stage_id,
-            "generation": self.claim.generation,
-        }
+        claim = self.claim
+        return {"target_id": claim.target_id, "stage_id": claim.stage_id, "generation": claim.generation}
 
     def seen_before(self, kind: ActionKind) -> dict[str, Any] | None:
         """What was seen of the target just before the newest write of that kind in this generation."""
         with self.parts.database.read() as session:
-            found = session.execute(_SEEN_BEFORE, {**self._of(), "kind": kind}).scalars()
+            found = session.execute(_SEEN_BEFORE, {**self.of(), "kind": kind}).scalars()
             return next((dict(seen) for seen in found if seen and "state" in seen), None)
 
     # -- commits -------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from engine.claimed import BUSY_AGAIN, BUSY_FOR, BUSY_SINCE, HELD_FOR, LOOK_AGAI
 from engine.judging import KEPT
 from engine.observing import Observing, stuck
 from engine.parts import Parts
-from engine.standing import locked_standing
+from engine.rules import locked_rules
 from rollout.change import Change, Raw
 from rollout.states import ActionKind, ActionState
 from rollout.steps import Step, decide
@@ -278,13 +278,13 @@ class _Execution(Observing):
         self._unanswered = self.claim.looks
 
         def intend(session: Session) -> datetime | None:
-            standing = locked_standing(session, self.claim)
+            rules = locked_rules(session, self.claim)
             now = self.parts.database.machine_now(session)  # after the locks, which may have taken long
             if self.too_late(now):
                 self._ask_or_claim_again(session, now)
                 return None
             today, shared = self.parts.calendar(), self.is_shared(raw)
-            if self.claim.kind is not ActionKind.REVERT and not standing.allows(self.claim, today, shared):
+            if self.claim.kind is not ActionKind.REVERT and not rules.allows(self.claim, today, shared):
                 actions.give_back(session, self.claim, now + timedelta(seconds=HELD_FOR))
                 self.note(session, raw)
                 return None

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from engine.claimed import Claimed
-from engine.standing import standing
+from engine.rules import rules
 from rollout.awaiting import awaited, resolved
 from rollout.change import SUPPORTS, WIDENS_AGAIN, Change, Holds, Path, Raw, compare, three_way_revert
 from rollout.masking import shown_field
@@ -15,8 +15,7 @@ from rollout.states import ActionKind
 from rollout.steps import Look, Settling
 from storage import actions
 from storage.backups import CONFIGURATION, PERMISSIONS, Altered
-from storage.models import Action, Rollout, Stage
-from storage.plans import plan_of
+from storage.models import Action
 from storage.secrets import KeyProblem
 from storage.standins import stand_ins
 from workspace.compute import interactive
@@ -24,16 +23,14 @@ from workspace.errors import WorkspaceError
 from workspace.permissions import direct
 
 #: Asked for every target, and built once.
-_STAGE = select(Stage).where(Stage.id == bindparam("stage"))
 _ASKED = select(Action.id).where(
-    Action.target_id == bindparam("target"),
-    Action.stage_id == bindparam("stage"),
+    Action.target_id == bindparam("target_id"),
+    Action.stage_id == bindparam("stage_id"),
     Action.generation == bindparam("generation"),
     Action.kind == bindparam("kind"),
     Action.attempt < bindparam("attempt"),
     Action.reason_code == bindparam("code"),
 )
-_RULES = select(Rollout.paused, Rollout.revision_id).where(Rollout.id == bindparam("rollout"))
 
 
 class Looking(Claimed):
@@ -178,13 +175,13 @@ class Looking(Claimed):
 
     def _may_write(self, raw: Raw) -> bool:
         with self.parts.database.read() as session:
-            return standing(session, self.claim).allows(self.claim, self.parts.calendar(), self.is_shared(raw))
+            return rules(session, self.claim).allows(self.claim, self.parts.calendar(), self.is_shared(raw))
 
     def busy(self) -> str:
         """What the plan wants of a running cluster with runs under way: wait, ask or restart."""
         with self.parts.database.read() as session:
-            stage = session.execute(_STAGE, {"stage": self.claim.stage_id}).scalar_one()
-            return plan_of(stage.rollout).stage(stage.key).busy
+            found = rules(session, self.claim)
+        return found.plan.stage(found.stage).busy
 
     def in_the_way(self, raw: Raw) -> str | None:
         """What runs on the target and would be ended; None also where the plan, or whoever retried it, accepts that."""
@@ -194,7 +191,7 @@ class Looking(Claimed):
 
     def _was_asked(self) -> bool:
         """Whether an earlier attempt ended because of such runs: whoever retries it has been told."""
-        earlier = {**self._of(), "kind": self.claim.kind, "attempt": self.claim.attempt, "code": "cluster_busy"}
+        earlier = {**self.of(), "kind": self.claim.kind, "attempt": self.claim.attempt, "code": "cluster_busy"}
         with self.parts.database.read() as session:
             return session.execute(_ASKED, earlier).first() is not None
 

@@ -34,7 +34,7 @@ class Observing(Looking):
 
         def keep(session: Session) -> None:
             values = {
-                **self.row_of(),
+                **self.of(),
                 "ciphertext": ciphertext,
                 "permissions": permissions,
                 "digest": digest,

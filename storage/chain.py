@@ -19,8 +19,9 @@ from storage.retold import Told
 from storage.sealing import OUTSIDE, SHORT, Head, head_fits, in_chain, link, text_of
 
 _PAGE: Final = 1000
-#: Events that speak of a sign-off by its id.
+#: The first event of every rollout.
 _OPENING: Final = "rollout_opened"
+#: Events that speak of a sign-off by its id.
 _SIGNING: Final = ("approve", "reject", "revoke")
 
 
@@ -207,11 +208,13 @@ def _note(walk: _Walk, event: Event) -> None:
 
 def _begins_with_its_opening(session: Session, chain: int, walk: _Walk) -> None:
     """Who takes out the whole record with its head leaves a rollout of which nothing tells."""
+    if walk.broken_at is not None:
+        return
     first = walk.first
-    if not walk.count and walk.broken_at is None:
-        newest = select(Event.kind).where(in_chain(chain), Event.number.is_(None)).order_by(Event.id).limit(1)
-        first = session.execute(newest).scalar_one_or_none() or ""
-    if walk.broken_at is None and first != _OPENING:
+    if not walk.count:  # nothing is sealed yet
+        oldest = select(Event.kind).where(in_chain(chain)).order_by(Event.id).limit(1)
+        first = session.execute(oldest).scalar_one_or_none() or ""
+    if first != _OPENING:
         walk.broken(1, "it is not the opening of the rollout, with which a record begins: what was before is missing")
 
 

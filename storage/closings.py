@@ -1,10 +1,10 @@
 """Messages that asked for something, and whose time is over: their buttons must not stay."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import String, and_, cast, func, literal, or_, select, update
+from sqlalchemy import Select, String, and_, cast, func, literal, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from rollout.states import StageState
@@ -66,24 +66,16 @@ def over(session: Session, most: int = 5) -> list[Closing]:
 
 def _decided(session: Session, most: int) -> list[Closing]:
     """Messages that asked for a second person, and were answered; those of issues that hold nothing any more."""
-    asked = session.execute(
-        select(Outbox, func.coalesce(Card.channel, Rollout.channel))
+    where = func.coalesce(Card.channel, Rollout.channel)
+    asked = (
+        select(Outbox, where)
         .join(Override, Outbox.key == literal("override_wanted:") + cast(Override.id, String))
         .join(Rollout, Rollout.id == Outbox.rollout_id)
         .join(Stage, Stage.id == Override.stage_id)
         .outerjoin(Card, Card.stage_id == Outbox.stage_id)
-        .where(
-            Outbox.state == "sent",
-            Outbox.message_ts.is_not(None),
-            or_(Override.state != "asked", Override.generation != Stage.generation),
-        )
-        .order_by(Outbox.id)
-        .limit(most)
-    ).all()
-    found = [
-        Closing(r.id, r.kind, r.stage_id, channel, r.message_ts or "", r.rollout_id, r.ids) for r, channel in asked
-    ]
-    watched = session.execute(
+        .where(or_(Override.state != "asked", Override.generation != Stage.generation))
+    )
+    watched = (
         select(Outbox, Card.channel)
         .join(
             Escalation,
@@ -95,56 +87,32 @@ def _decided(session: Session, most: int) -> list[Closing]:
         .join(Card, Card.stage_id == Outbox.stage_id)
         .where(
             Outbox.kind.in_(["escalated", "rollback_wanted"]),
-            Outbox.state == "sent",
-            Outbox.message_ts.is_not(None),
             or_(
                 Escalation.ended_at.is_not(None),
                 and_(Outbox.kind == "escalated", Escalation.acknowledged_at.is_not(None)),
             ),
         )
-        .order_by(Outbox.id)
-        .limit(most)
-    ).all()
-    found += [Closing(r.id, r.kind, r.stage_id, where, r.message_ts or "", r.rollout_id, r.ids) for r, where in watched]
-    held = session.execute(
-        select(Outbox, func.coalesce(Card.channel, Rollout.channel))
-        .join(
-            Issue,
-            and_(
-                Issue.rollout_id == Outbox.rollout_id,
-                # Its key ends with the version of the issue that it spoke of.
-                Outbox.key.like(
-                    literal("issue_reported:")
-                    + cast(Issue.rollout_id, String)
-                    + ":"
-                    + cast(Issue.number, String)
-                    + literal(":%")
-                ),
-            ),
-        )
+    )
+    held = (
+        select(Outbox, where)
+        .join(Issue, and_(Issue.rollout_id == Outbox.rollout_id, Issue.number == Outbox.ids["issue"].as_integer()))
         .join(Rollout, Rollout.id == Outbox.rollout_id)
         .outerjoin(Card, Card.stage_id == Outbox.stage_id)
-        .where(
-            Outbox.kind == "issue_reported",
-            Outbox.state == "sent",
-            Outbox.message_ts.is_not(None),
-            or_(Issue.open.is_(False), Issue.critical.is_(False)),
-        )
-        .order_by(Outbox.id)
-        .limit(most)
-    ).all()
-    found += [Closing(r.id, r.kind, r.stage_id, where, r.message_ts or "", r.rollout_id, r.ids) for r, where in held]
-    rows = session.execute(
-        select(Outbox)
+        .where(Outbox.kind == "issue_reported", or_(Issue.open.is_(False), Issue.critical.is_(False)))
+    )
+    amended = (
+        select(Outbox, Outbox.ids["channel"].as_string())
         .join(Amendment, Outbox.key == literal("amendment_proposed:") + cast(Amendment.id, String))
-        .where(Outbox.state == "sent", Outbox.message_ts.is_not(None), Amendment.state != "proposed")
-        .order_by(Outbox.id)
-        .limit(most)
-    ).scalars()
-    return found + [
-        Closing(r.id, r.kind, r.stage_id, str(r.ids.get("channel") or ""), r.message_ts or "", r.rollout_id, r.ids)
-        for r in rows
-    ]
+        .where(Amendment.state != "proposed")
+    )
+    return [closing for query in (asked, watched, held, amended) for closing in _posted(session, query, most)]
+
+
+def _posted(session: Session, query: Select[*tuple[Any, ...]], most: int) -> Iterator[Closing]:
+    """The oldest messages of a query that were posted, and where."""
+    posted = (Outbox.state == "sent", Outbox.message_ts.is_not(None))
+    for row, channel in session.execute(query.where(*posted).order_by(Outbox.id).limit(most)):
+        yield Closing(row.id, row.kind, row.stage_id, channel or "", row.message_ts, row.rollout_id, row.ids)
 
 
 def closed(session: Session, closing: Closing) -> None:

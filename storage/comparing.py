@@ -18,6 +18,8 @@ from storage.models import Action, Backup, Stage, Target
 #: Reason codes of what was looked at and is not equal.
 DIFFERS: Final = "differs_from_backup"
 GONE: Final = "target_gone"
+#: Targets of one query.
+_CHUNK: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,10 @@ def ask(session: Session, stage: Stage, now: datetime) -> int:
         )
         .order_by(Backup.target_id.desc())
     ).scalars()
-    return _insert(session, stage.rollout_id, stage.id, stage.generation, list(targets), now)
+    wanted, rows = list(targets), list[dict[str, Any]]()
+    for start in range(0, len(wanted), _CHUNK):
+        rows += _rows(session, stage.rollout_id, stage.id, stage.generation, wanted[start : start + _CHUNK], now)
+    return insert_actions(session, rows)
 
 
 def ask_one(
@@ -72,17 +77,6 @@ def ask_one(
     rows = _rows(session, rollout_id, stage_id, generation, [target_id], now)
     ended = {"state": ActionState.DONE, "started_at": now, "ended_at": now} if equal else {}
     insert_actions(session, [{**row, **ended} for row in rows])
-
-
-def _insert(
-    session: Session, rollout_id: int, stage_id: int, generation: int, targets: Sequence[int], now: datetime
-) -> int:
-    if not targets:
-        return 0
-    rows: list[dict[str, Any]] = []
-    for start in range(0, len(targets), 500):
-        rows += _rows(session, rollout_id, stage_id, generation, targets[start : start + 500], now)
-    return insert_actions(session, rows)
 
 
 #: Asked for every target that is put back, and built once.

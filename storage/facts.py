@@ -132,7 +132,7 @@ def standing(session: Session, rollout: Rollout) -> Standing:
         paused_by=rollout.paused_by,
         paused_at=rollout.paused_at,
         file_differs=rollout.file_digest is not None,
-        file_older=before_amendment(session, rollout, rollout.file_digest),
+        file_older=before_amendment(session, rollout),
         unassigned=unassigned,
         orphans=_orphans(session, rollout.id, plan.runtimes.source) if unassigned else 0,
         overlaps=_overlaps(session, rollout.id),

@@ -24,15 +24,14 @@ def open_rollouts(database: Database, plans: Sequence[Plan], now: datetime) -> l
     differing = []
     for plan in plans:
         with database.write() as session:
-            if not _keep_in_step(session, plan, now):
-                newest = select(Rollout).where(Rollout.plan_key == plan.key).order_by(Rollout.id.desc())
-                rollout = session.execute(newest.limit(1)).scalar_one()
-                older = before_amendment(session, rollout, rollout.file_digest)
-                differing.append(differing_words(plan.key, older))
+            rollout = _keep_in_step(session, plan, now)
+            if rollout is not None:
+                differing.append(differing_words(plan.key, before_amendment(session, rollout)))
     return differing
 
 
-def _keep_in_step(session: Session, plan: Plan, now: datetime) -> bool:
+def _keep_in_step(session: Session, plan: Plan, now: datetime) -> Rollout | None:
+    """The rollout that goes on by another plan than the file's; None where the file is followed."""
     for key in plan.workspaces:
         if session.execute(select(Workspace.id).where(Workspace.key == key)).scalar_one_or_none() is None:
             session.add(Workspace(key=key, versions=[]))
@@ -41,14 +40,14 @@ def _keep_in_step(session: Session, plan: Plan, now: datetime) -> bool:
     rollout = session.execute(select(Rollout).where(of_plan).order_by(Rollout.id.desc())).scalar()
     if rollout is None:
         _open(session, plan, now)
-        return True
+        return None
     if not rollout.open:
-        return True
+        return None
     # The stored text read anew: a bot that knows more words of a plan must not take an old revision for another plan.
     same = digest(plan_of(rollout)) == digest(plan)
     if same or _touched(session, rollout.id):
         rollout.file_digest = None if same else digest(plan)
-        return same
+        return None if same else rollout
     rollout.revision_id = _revision(session, plan, now).id
     rollout.channel = plan.channel
     rollout.file_digest = None
@@ -63,7 +62,7 @@ def _keep_in_step(session: Session, plan: Plan, now: datetime) -> bool:
         row.looked_at = row.looked_machine = None
     said = f"Plan {plan.key} was read anew."
     event(session, now, ENGINE, "plan_replaced", said, rollout_id=rollout.id, data={"plan_digest": digest(plan)})
-    return True
+    return None
 
 
 def _drop_scheduled(session: Session, rollout: Rollout, now: datetime) -> None:

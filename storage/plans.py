@@ -45,16 +45,16 @@ def plan_of_revision(session: Session, revision: int) -> Plan:
     return known[revision]
 
 
-def before_amendment(session: Session, rollout: Rollout, digest: str | None) -> bool:
-    """Whether an amendment took the place of the plan of that digest, or of one that came after it."""
-    if digest is None:
+def before_amendment(session: Session, rollout: Rollout) -> bool:
+    """Whether an amendment took the place of the plan of its file, or of one that came after it."""
+    if rollout.file_digest is None:
         return False
     older = (
         select(PlanRevision.id)
         .join(Amendment, Amendment.revision_id == rollout.revision_id)
         .where(
             PlanRevision.plan_key == rollout.plan_key,
-            PlanRevision.digest == digest,
+            PlanRevision.digest == rollout.file_digest,
             PlanRevision.id < rollout.revision_id,
         )
     )

@@ -81,13 +81,11 @@ def _supplied(spec: Raw, attribute: str, upgrade: Upgrade) -> tuple[str, str] | 
     """The machine type that the policy of compute gives it, and how that is called. A fixed one counts whatever the
     compute names (facts: databricks a4); a default where the compute names none and takes defaults."""
     policy = upgrade.policies.get(str(spec.get("policy_id") or ""))
-    rule = given(policy, attribute) if policy is not None else None
-    if policy is None or rule is None:
+    if policy is None or (rule := given(policy, attribute)) is None:
         return None
     machine, fixed = rule
-    if not fixed and (spec.get(attribute) or not spec.get(_DEFAULTS)):
-        return None
-    return machine, f"machine type (from its policy {policy.name})"
+    taken = fixed or (spec.get(_DEFAULTS) and not spec.get(attribute))
+    return (machine, f"machine type (from its policy {policy.name})") if taken else None
 
 
 def kept(spec: Raw) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from engine.confirm import confirm
 from engine.execute import execute
-from engine.standing import locked_standing
+from engine.rules import locked_rules
 from rollout.states import ActionKind, ActionState, StageState
 from storage.database import Database
 from storage.models import Rollout
@@ -108,6 +108,6 @@ def test_what_holds_a_write_is_read_once_in_a_transaction_and_anew_in_the_next(b
         with bench.database.write() as session:
             session.query(Rollout).update({"paused": paused})
         with asked(bench.database) as found, bench.database.write() as session:
-            answers = [locked_standing(session, one).allows(one, bench.now, False) for one in (first, second)]
+            answers = [locked_rules(session, one).allows(one, bench.now, False) for one in (first, second)]
         assert answers == [not paused, not paused]
         assert sum(" FROM stage " in statement for statement in found) == 1

@@ -21,7 +21,7 @@ _RULES = select(Rollout.paused, Rollout.revision_id).where(Rollout.id == bindpar
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Rules:
     """A stage with what rules it, as one transaction sees it."""
 
     stage: str
@@ -49,20 +49,20 @@ class Standing:
         return self.state is StageState.PASSED and claim.target_kind in SUPPORTS
 
 
-def standing(session: Session, claim: Claim) -> Standing:
-    """How the stage of ``claim`` stands, without a lock: it may be otherwise in a moment."""
-    return _standing(session, claim, locked=False)
+def rules(session: Session, claim: Claim) -> Rules:
+    """What rules the stage of ``claim``, without a lock: it may be otherwise in a moment."""
+    return _read(session, claim, locked=False)
 
 
-def locked_standing(session: Session, claim: Claim) -> Standing:
-    """How the stage of ``claim`` stands, locked until the transaction ends; read once in a transaction."""
-    known: dict[int, Standing] = session.info.setdefault("standing", {})
+def locked_rules(session: Session, claim: Claim) -> Rules:
+    """What rules the stage of ``claim``, locked until the transaction ends; read once in a transaction."""
+    known: dict[int, Rules] = session.info.setdefault("rules", {})
     if claim.stage_id not in known:
-        known[claim.stage_id] = _standing(session, claim, locked=True)
+        known[claim.stage_id] = _read(session, claim, locked=True)
     return known[claim.stage_id]
 
 
-def _standing(session: Session, claim: Claim, locked: bool) -> Standing:
+def _read(session: Session, claim: Claim, locked: bool) -> Rules:
     stage = session.execute(_LOCKED if locked else _STAGE, {"stage": claim.stage_id}).one()
     paused, revision = session.execute(_RULES, {"rollout": claim.rollout_id}).one()  # after the stage's lock, if any
-    return Standing(*stage, paused, plan_of_revision(session, revision))
+    return Rules(*stage, paused, plan_of_revision(session, revision))
