@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rollout.states import ActionKind, ActionState, StageState
-from tests.engine.weather import NEW, OLD, Ledger, Weathered, as_backed_up, configurations, faults, weathered
+from tests.engine.weather import NEW, Ledger, Weathered, as_backed_up, configurations, faults, weathered
 
 WORKSPACES = ("dev", "test", "int", "stage", "prod", "lab")
 EACH = 25  # clusters, and as many jobs, in each workspace
@@ -82,15 +82,7 @@ def test_three_hundred_targets_go_forward_and_back_through_bad_weather(
         print(f"forward in {time.monotonic() - began:.0f} s", made.databricks.calls.next, "calls")
         assert configurations(made.databricks) == after
         assert {a.state for a in made.actions("all")} == {ActionState.DONE}
-        ledger.turn()
-        began = time.monotonic()
-        made.roll_back("all")
-        made.through(StageState.ROLLED_BACK, ActionKind.REVERT, OLD, 900)
-        print(f"back in {time.monotonic() - began:.0f} s", {f.kind: f.hits for f in made.databricks.faults.rules})
-        assert made.stage("all").block_code is None, made.bad()
+        made.back(ledger, 900)
         assert configurations(made.databricks) == before
-        assert set(ledger.changed.values()) == {1}
-        assert not ledger.idle
-        made.databricks.faults.clear()
-        made.databricks.lag.clear()
+        made.clear_up()
         assert as_backed_up(made) == (len(WORKSPACES) * (2 * EACH + 1), {})

@@ -37,11 +37,12 @@ FASTER = 10.0
 #: Real seconds: how long a call may take, and how long reads may lag. The time limit covers both halves of a call.
 HTTP, SETTLE = 3.0, 0.4
 PATIENCE = Patience(http=HTTP * FASTER, settle=SETTLE * FASTER)
-#: What the platform sets by itself in the configuration of a cluster; nobody configured it.
+#: What the platform sets by itself in the configuration of a cluster or pool; nobody configured it.
 PLATFORM = {
     "state", "state_message", "start_time", "terminated_time", "last_state_loss_time", "last_activity_time",
     "last_restarted_time", "termination_reason", "driver", "executors", "jdbc_port", "cluster_cores",
     "cluster_memory_mb", "spark_context_id",
+    "stats",  # how many instances of a pool are used at the moment
 }  # fmt: skip
 
 
@@ -168,6 +169,9 @@ def faults(databricks: Databricks) -> None:
 class Weathered(World):
     """A world in which the engine's time runs faster, with the pace that the bot really keeps."""
 
+    #: Real seconds in which a read is tried again.
+    read_budget = 0.5
+
     def engine(self, owner: str = "engine-1", patience: Patience = PATIENCE, parallel: int = 16) -> Engine:
         clients = {}
         for key, ws in self.databricks.workspaces.items():
@@ -175,7 +179,7 @@ class Weathered(World):
             clients[key] = Client(
                 access(host=ws.host, token=ws.token),
                 time_limit=HTTP,
-                read_budget=0.5,
+                read_budget=self.read_budget,
                 permit=pace.permit,
                 throttled=pace.throttled,
             )
@@ -210,6 +214,22 @@ class Weathered(World):
             self.step(10)  # slowly: a target that does not come to rest within 45 minutes is stuck
             time.sleep(0.2)
 
+    def back(self, ledger: Ledger, seconds: float) -> None:
+        """Roll the stage back: all of it is put back, and nothing was written twice."""
+        ledger.turn()
+        began = time.monotonic()
+        self.roll_back("all")
+        self.through(StageState.ROLLED_BACK, ActionKind.REVERT, OLD, seconds)
+        print(f"back in {time.monotonic() - began:.0f} s", {f.kind: f.hits for f in self.databricks.faults.rules})
+        assert self.stage("all").block_code is None, self.bad()
+        assert set(ledger.changed.values()) == {1}
+        assert not ledger.idle
+
+    def clear_up(self) -> None:
+        """No faults, and nothing lags, from here on."""
+        self.databricks.faults.clear()
+        self.databricks.lag.clear()
+
     def bad(self) -> list[Any]:
         """Everything that did not end well."""
         return [
@@ -220,12 +240,13 @@ class Weathered(World):
 
 
 @contextmanager
-def weathered(url: str, home: Path, fleet: Fleet) -> Iterator[Weathered]:
+def weathered(url: str, home: Path, fleet: Fleet, read_budget: float = 0.5) -> Iterator[Weathered]:
     """That world on a migrated database, with a fleet by its name or content."""
     clock = home / "clock.json"
     with running(fleet, clock_path=clock) as databricks:
         database = Faster(url)
         made = Weathered(database, databricks, clock, plan(list(databricks.workspaces)))
+        made.read_budget = read_budget
         try:
             made.engine()
             made.looked(300)
