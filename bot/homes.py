@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import secrets
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -62,13 +63,13 @@ class Homes:
         if not self._budget.may(False):
             return False
         for tab in self._tabs:
-            if now >= self._again.get(tab.user_id, 0.0) and self._drawn.get(tab.user_id) != (
-                tab.opened_at,
-                self._moment,
-            ):
+            if now >= self._again.get(tab.user_id, 0.0) and self._is_old(tab):
                 self._draw(tab)
                 return True
         return False
+
+    def _is_old(self, tab: Watched) -> bool:
+        return tab.shown_digest is None or self._drawn.get(tab.user_id) != (tab.opened_at, self._moment)
 
     def _look(self) -> None:
         machine = self._database.machine()
@@ -89,16 +90,13 @@ class Homes:
             log.exception("a Home tab could not be made", user=tab.user_id)
             self._failed(tab, None)
             return
-        digest = digest_of(reply)
-        if digest != tab.shown_digest:
+        if digest_of(reply) != tab.shown_digest:
             self._budget.spend()
             try:
-                self._answers.home(tab.user_id, reply)
+                publish(self._database, self._answers, tab.user_id, reply)
             except (RateLimited, Refused, NotSent, Unknown) as error:
                 self._failed(tab, error)
                 return
-            with self._database.write() as session:
-                homes.shown(session, tab, digest)
             self._look_at = 0.0  # it may have been opened in between
         self._failures.pop(tab.user_id, None)
         self._drawn[tab.user_id] = (tab.opened_at, moment)
@@ -108,12 +106,26 @@ class Homes:
         wait = max(self._gap, backoff(failures))
         if isinstance(error, RateLimited):
             self._budget.hold(error.seconds)
-        if isinstance(error, Unknown):
-            with self._database.write() as session:
-                homes.shown(session, tab, None)  # it may show either
         self._again[tab.user_id] = self._clock() + wait
         if error is not None:
             log.warning("a Home tab could not be kept", user=tab.user_id, error=str(error), again_in=round(wait, 1))
+
+
+def publish(database: Database, answers: Answers, user: str, reply: Reply, team: str | None = None) -> None:
+    """Show a Home tab and note what it shows; ``team`` (of its person): it was opened just now. Raises as Answers.home.
+
+    While it is on its way the row holds a mark instead of a digest. Who does not find the own mark afterwards was not
+    alone: which of the two Slack shows is not known, and the tab is drawn anew.
+    """
+    mark = secrets.token_hex(16)
+    with database.write() as session:
+        if team is None:
+            homes.shown(session, user, mark)
+        else:
+            homes.opened(session, user, team, mark, database.machine())
+    answers.home(user, reply)
+    with database.write() as session:
+        homes.settled(session, user, mark, digest_of(reply))
 
 
 def digest_of(reply: Reply) -> str:

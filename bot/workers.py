@@ -13,12 +13,12 @@ from sqlalchemy.exc import DBAPIError
 
 from bot.answers import Answers, Failure
 from bot.door import Door
-from bot.homes import digest_of
+from bot.homes import publish
 from bot.identity import Identity
 from bot.press import Kind, Press
 from bot.render.messages import document
 from commands.reply import Actor, FieldErrors, Line, Note, Paragraph, Reply, Request
-from storage import homes, inbox
+from storage import inbox
 from storage.database import Database
 
 log = structlog.get_logger("bot.workers")
@@ -209,10 +209,10 @@ class Workers:
     def _home(self, user: str, actor: Actor) -> str:
         reply = guarded(lambda: self._door.home(actor), "home")
         try:
-            self._answers.home(user, reply)
             if actor.problem is None:
-                with self._database.write() as session:
-                    homes.opened(session, user, actor.team_id, digest_of(reply), self._database.machine())
+                publish(self._database, self._answers, user, reply, actor.team_id)
+            else:
+                self._answers.home(user, reply)
             return "home"
         except Failure as error:
             log.warning("a Home tab could not be shown", user=user, error=str(error))

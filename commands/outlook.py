@@ -1,6 +1,6 @@
 """Where we are, what holds us, who must act: said of a rollout and of one stage. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from commands import teamwords
@@ -9,6 +9,7 @@ from commands.words import count, doing, icon, listed, short
 from rollout import conditions, gates, teams
 from rollout.gatefacts import sign_facts, start_facts
 from rollout.gates import Proceed, Refuse
+from rollout.issues import Issue
 from rollout.plan import Item
 from rollout.reasons import Reason
 from rollout.standing import HAS_CHANGES, StageStanding, Standing
@@ -213,7 +214,7 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
             reasons = start_reasons(standing, stage.key, now)
             if not reasons:
                 return [line(f"{starters}: ", Strong(f"/rollout start {stage.key}"))]
-            return [_step(standing, stage.key, reason) for reason in reasons[:4]]
+            return [step for reason in reasons[:4] for step in _steps(standing, stage.key, reason)]
         case StageState.BLOCKED:
             return [
                 line(
@@ -240,11 +241,7 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
                 either = "; an override takes two people" if conditions.covered(plan, stage.key, "criterion") else ""
                 return [line(f"{starters}: ", *again, Strong(f"/rollout rollback {stage.key}"), either)]
             if holding := standing.issues_holding_review(stage.key):
-                lines = [
-                    line(Person(i.owner), ": resolve ", Strong(short(i.named, 100)), f" (/rollout issues {i.number})")
-                    for i in holding[:3]
-                ]
-                return [*lines, line("Until then nobody can approve; to reject is possible.")]
+                return [*_resolve(holding), line("Until then nobody can approve; to reject is possible.")]
             who = listed(teamwords.missing(standing, lacking))
             return [line(f"{who}: ", Strong(f"/rollout approve {stage.key}"), " (or reject)")]
         case StageState.PASSED:
@@ -264,14 +261,24 @@ def who_must_act(standing: Standing, now: datetime) -> list[Line]:
     return [line("Nobody for now: the bot is working.")]
 
 
-def _step(standing: Standing, key: str, reason: Reason) -> Line:
+def _resolve(holding: Sequence[Issue]) -> list[Line]:
+    """Who looks after the issues that hold a stage."""
+    return [
+        line(Person(i.owner), ": resolve ", Strong(short(i.named, 100)), f" (/rollout issues {i.number})")
+        for i in holding[:3]
+    ]
+
+
+def _steps(standing: Standing, key: str, reason: Reason) -> list[Line]:
     """What resolves a reason, and whose it is where only some may: open items are those of their roles."""
+    if reason.code == "issues_open":
+        return _resolve(standing.issues_holding_start(key))
     if reason.code != "items_open":
-        return line(Icon("info"), f" Next: {reason.next_step}")
+        return [line(Icon("info"), f" Next: {reason.next_step}")]
     titles = standing.titles()
     roles = dict.fromkeys(role for item in standing.blocking_items(key) for role in item.attest or standing.plan.roles)
     who = listed([titles.get(role, role) for role in roles])
-    return line(f"{who}: ", Strong(reason.next_step), ", each their own items")
+    return [line(f"{who}: ", Strong(reason.next_step), ", each their own items")]
 
 
 def next_buttons(

@@ -31,8 +31,8 @@ def decision_wanted(
     if stage.state is not StageState.REVIEW:
         return None
     after = standing.plan.after(stage.key)
-    then = f"{after[0].key} may then be started." if after else "It is the last stage."
-    said = f"{stage.key} is ready for review: accept it or not; {then}"
+    then = f"After that {after[0].key} may be started." if after else "It is the last stage."
+    said = f"{stage.key} is ready for review: accept it or not. {then}"
     blocks: list[Block] = [
         Paragraph((line(Icon("info"), " ", Strong(said)), line(targets_words(stage).capitalize() + "."))),
         *cards.failures(session, stage, 3),

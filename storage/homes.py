@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import Session
 
 from storage.base import insert
@@ -45,13 +45,15 @@ def watched(session: Session, since: datetime) -> list[Watched]:
     ]
 
 
-def shown(session: Session, tab: Watched, digest: str | None) -> None:
-    """It shows what has this digest now; ``None``: not known. Not if its person opened it again in between."""
-    session.execute(
-        update(HomeTab)
-        .where(HomeTab.user_id == tab.user_id, HomeTab.opened_at == tab.opened_at)
-        .values(shown_digest=digest)
-    )
+def shown(session: Session, user_id: str, digest: str | None) -> None:
+    """It shows what has this digest now; ``None``: not known."""
+    session.execute(update(HomeTab).where(HomeTab.user_id == user_id).values(shown_digest=digest))
+
+
+def settled(session: Session, user_id: str, mark: str, digest: str) -> None:
+    """What was begun with that mark is shown now; not known, when something else was begun in between."""
+    known = case((HomeTab.shown_digest == mark, digest), else_=None)
+    session.execute(update(HomeTab).where(HomeTab.user_id == user_id).values(shown_digest=known))
 
 
 def moment(session: Session) -> tuple[int, int]:

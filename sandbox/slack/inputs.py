@@ -50,11 +50,15 @@ def interactive(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:
 
 
 def find(blocks: list[Json], block_id: Any, action_id: Any) -> tuple[Json, Json]:
-    """The block and the element with these ids; without a block_id the first with this action_id."""
+    """The block and the element with these ids; without a block_id the first with this action_id.
+
+    Slack makes new ids whenever blocks are changed, so a press on what stood there before names none of them.
+    """
     for block, element in interactive(blocks):
         if element["action_id"] == action_id and block_id in (None, block["block_id"]):
             return block, element
-    raise PageError(f"There is no element {action_id!r} in block {block_id!r}.", 404)
+    gone = f"There is no element {action_id!r} in block {block_id!r} any more."
+    raise PageError(f"This has just changed: look at it again, then press once more. ({gone})", 404)
 
 
 def many(key: str) -> bool:

@@ -107,6 +107,9 @@ def test_it_holds_the_start_of_the_next_stage(world: World) -> None:
     assert world.say("devops", "/rollout start test").form is not None
     report(world, critical="yes")
     assert world.say("devops", "/rollout start test").refused == "issues_open"
+    (must,) = (b for b in world.say("developer", "/rollout status").blocks if "Who must act" in str(b))
+    assert f"Person(user_id='{PEOPLE['nobody']}')" in str(must)
+    assert "resolve " in str(must)
     resolve(world, "devops")
     assert world.say("devops", "/rollout start test").form is not None
 

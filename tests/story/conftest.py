@@ -12,8 +12,9 @@ from tests.story.pages import WAIT, Keep, Open, rows
 
 
 @pytest.fixture
-def visit(chromium: Browser, world: Sandbox) -> Iterator[Open]:
-    """visit("qa") opens the page as somebody; a script error there fails the test."""
+def visit(chromium: Browser, world: Sandbox, artefacts: Path, request: pytest.FixtureRequest) -> Iterator[Open]:
+    """visit("qa") opens the page as somebody; a script error there fails the test. What each page showed last is kept
+    as left-*.png: there one sees where a failed test stood."""
     pages: list[Page] = []
     problems: list[str] = []
 
@@ -28,7 +29,8 @@ def visit(chromium: Browser, world: Sandbox) -> Iterator[Open]:
         return page
 
     yield open_page
-    for page in pages:
+    for number, page in enumerate(pages):
+        page.screenshot(path=artefacts / f"left-{request.node.name}-{number}.png")
         page.close()
     assert problems == []
 

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,12 @@ class Sandbox:
 
     def looked(self) -> bool:
         return bool(self.query("SELECT count(*) > 0 AND count(*) = count(looked_at) FROM workspace")[0][0])
+
+    def looked_lately(self) -> bool:
+        """Whether every workspace was looked at so lately that a stage can start for hours to come."""
+        now = datetime.fromisoformat(self.get("clock")["now"])
+        since = (now - timedelta(hours=12)).astimezone(UTC).replace(tzinfo=None).isoformat(" ")
+        return self.looked() and not self.query("SELECT count(*) FROM workspace WHERE looked_at < ?", since)[0][0]
 
     def log(self) -> str:
         return (self.state / "bot.log").read_text(errors="replace")

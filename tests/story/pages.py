@@ -83,10 +83,20 @@ def ask(page: Page, command: str, text: str | re.Pattern[str] = "") -> Locator:
     return newer(page, before, text)
 
 
+def tap(button: Locator) -> None:
+    """Press a button of the bot; once more where it was drawn anew at that moment, as the page then asks for."""
+    for _ in range(5):
+        with button.page.expect_response(re.compile("/sandbox/act$")) as told:
+            button.click()
+        if told.value.ok:
+            return
+    raise AssertionError(f"{button} changes faster than it can be pressed: {told.value.text()}")
+
+
 def press(page: Page, button: Locator, text: str | re.Pattern[str] = "") -> Locator:
     """Press a button of a message that is answered privately; that answer."""
     before = page.locator(_PRIVATE).evaluate_all(_NEWEST)
-    button.click()
+    tap(button)
     return newer(page, before, text)
 
 
@@ -145,7 +155,7 @@ def dialog(page: Page, title: str) -> Locator:
     late = page.locator(_PRIVATE, has_text="the form could not be opened in time").last
     expect(shown.or_(late).first).to_be_visible()
     if not shown.count():  # Slack gives the bot three seconds: on a slow machine one presses once more, as it says
-        button(late, "Open the form").click()
+        tap(button(late, "Open the form"))
         expect(shown).to_be_visible()
         button(late, "Dismiss").evaluate("e => e.click()")  # it lies under the dialog
     expect(page.get_by_test_id("modal-title")).to_have_text(title)
@@ -157,7 +167,7 @@ def opened(page: Page, pressed: Locator, title: str, times: int = 5) -> Locator:
     it three seconds and then answers in the app's messages."""
     shown = page.get_by_test_id("modal-title").filter(has_text=title)
     for _ in range(times):
-        pressed.click()
+        tap(pressed)
         try:
             expect(shown).to_be_visible(timeout=10_000)
             break

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.story.driving import ROOT, Sandbox, sandbox
-from tests.story.pages import WAIT, Keep, Open, answer, become, card, confirm, in_sight, rows, send, show
+from tests.story.pages import WAIT, Keep, Open, answer, become, card, confirm, in_sight, rows, send, show, tap
 
 pytestmark = pytest.mark.browser
 
@@ -204,7 +204,7 @@ def test_dev_is_started_watched_approved_and_rolled_back(
 
     # Who started it may not sign; the developer may.
     become(page, "developer")
-    card(page, "dev").get_by_role("button", name="Approve dev").click()
+    tap(card(page, "dev").get_by_role("button", name="Approve dev"))
     expect(modal).to_contain_text("12 of 12 targets upgraded")
     keep(page, "24-approve-dialog")
     confirm(page, "Approve dev")

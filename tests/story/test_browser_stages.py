@@ -38,6 +38,7 @@ from tests.story.pages import (
     send,
     show,
     submit,
+    tap,
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.soak, pytest.mark.longest]
@@ -93,7 +94,7 @@ def reaches(page: Page, world: Sandbox, stage: str, state: str, words: str) -> L
 def sign(page: Page, stage: str, person: str, comment: str) -> str:
     """Sign a stage off at its card; what the dialog said afterwards."""
     become(page, person)
-    button(card(page, stage), f"Approve {stage}").click()
+    tap(button(card(page, stage), f"Approve {stage}"))
     dialog(page, f"Approve {stage}").get_by_label("Comment").fill(comment)
     said = submit(page).inner_text()
     close(page)
@@ -103,7 +104,7 @@ def sign(page: Page, stage: str, person: str, comment: str) -> str:
 def attest(page: Page, person: str, titles: list[str], evidence: str) -> None:
     """Tick several items at once, in the checklist of canary."""
     become(page, person)
-    button(ask(page, "/rollout checklist canary", "Checklist of canary"), "Mark done…").click()
+    tap(button(ask(page, "/rollout checklist canary", "Checklist of canary"), "Mark done…"))
     shown = dialog(page, "Mark done")
     for title in titles:
         shown.get_by_label(title, exact=True).check()
@@ -212,7 +213,7 @@ def test_2_dev_is_held_by_an_issue_that_was_found_in_a_message(world: Sandbox, p
     shown = home(page)
     expect(button(shown, "Approve dev")).to_have_count(0)
     keep(page, "five-08-home-with-issue")
-    button(opened(page, button(shown, "Issue #1"), "Rollout"), "Resolve…").click()
+    tap(button(opened(page, button(shown, "Issue #1"), "Rollout"), "Resolve…"))
     form = dialog(page, "Resolve #1")
     form.get_by_label("What was the cause?").fill("The export rounded decimals that 17.3 keeps.")
     form.get_by_label("What was done?").fill("It rounds by itself now.")
@@ -232,7 +233,7 @@ def test_2_dev_is_held_by_an_issue_that_was_found_in_a_message(world: Sandbox, p
 def test_3_test_is_rejected_and_the_rejection_lifted(world: Sandbox, page: Page, keep: Keep) -> None:
     assert world.state_of("dev") == "passed"
     become(page, "tech-lead")
-    button(ask(page, "/rollout checklist canary", "Checklist of canary"), "Assign…").click()
+    tap(button(ask(page, "/rollout checklist canary", "Checklist of canary"), "Assign…"))
     form = dialog(page, "Assign items")
     form.get_by_label("The quality validation was passed").check()
     form.get_by_label(re.compile("Assigned to")).select_option(label="Quinn Tester")
@@ -252,7 +253,7 @@ def test_3_test_is_rejected_and_the_rejection_lifted(world: Sandbox, page: Page,
     close(page)
     reaches(page, world, "test", "review", "in review")
     become(page, "qa")
-    button(card(page, "test"), "Reject test").click()
+    tap(button(card(page, "test"), "Reject test"))
     form = dialog(page, "Reject test")
     page.get_by_test_id("modal-submit").click()
     expect(page.get_by_test_id("field-error").locator("visible=true")).to_have_text(
@@ -292,7 +293,7 @@ def test_4_staging_bakes_an_edit_arrives_and_a_sign_off_is_taken_back(world: San
     expect(shown).to_contain_text("git.example.com/marketing/attribution: 0 of 1 arrived")
     keep(page, "five-18-edits")
     deploy(world, "staging", "marketing-attribution-staging")
-    button(shown, "Look again").click()
+    tap(button(shown, "Look again"))
     expect(card(page, "staging")).to_contain_text("1 of 1 repository edit arrived")
     show(card(page, "staging"))
     keep(page, "five-19-edit-arrived")
@@ -308,7 +309,7 @@ def test_4_staging_bakes_an_edit_arrives_and_a_sign_off_is_taken_back(world: San
     close(page)
     expect(button(shown, "Approve staging")).to_have_count(0)
     keep(page, "five-21-home-signed")
-    button(shown, "Take mine back").click()
+    tap(button(shown, "Take mine back"))
     expect(button(shown, "Take mine back")).to_have_count(0)
     keep(page, "five-22-taken-back")
     if page.get_by_test_id("modal").count():  # else the answer came too late for a dialog, and is in the messages
@@ -389,7 +390,7 @@ def test_5_the_plan_is_changed_by_two_people_and_one_item_passed_over_by_two_oth
     channel(page)
     become(page, "devops-2")
     listed = ask(page, "/rollout override canary", "Not met in canary")
-    button(listed, "Override All libraries work on the new runtime").click()
+    tap(button(listed, "Override All libraries work on the new runtime"))
     form = dialog(page, "Override")
     form.get_by_label("Why may it be passed over?").fill("The last one is replaced next week; canary has none of it.")
     keep(page, "five-29-override")
@@ -424,7 +425,7 @@ def test_6_canary_bakes_a_night_and_a_day_and_three_people_sign(world: Sandbox, 
 
     expect(card(page, "canary")).to_contain_text("in review")
     become(page, "tech-lead")
-    button(card(page, "canary"), "Approve canary").click()
+    tap(button(card(page, "canary"), "Approve canary"))
     form = dialog(page, "Approve canary")
     expect(form).to_contain_text(re.compile(r"now \(17\.3\): \d+ runs"))
     keep(page, "five-34-approve-canary")
@@ -448,7 +449,7 @@ def test_7_full_is_signed_by_all_five_roles_and_the_summary_is_posted(world: San
     assert world.state_of("canary") == "passed"
     become(page, "developer")
     listed = ask(page, "/rollout checklist full", "1 item must be done before full may start")
-    button(listed, "Open").first.click()
+    tap(button(listed, "Open").first)
     form = dialog(page, "Checklist item")
     form.get_by_label("Done", exact=True).check()
     form.get_by_label("Evidence").fill("replaced: git.example.com/orders/pull/211")
@@ -469,7 +470,7 @@ def test_7_full_is_signed_by_all_five_roles_and_the_summary_is_posted(world: San
     for person, title in people.items():
         assert f"You approved full as {title}." in sign(page, "full", person, "")
     become(page, "product-owner")
-    button(card(page, "full"), "Approve full").click()
+    tap(button(card(page, "full"), "Approve full"))
     form = dialog(page, "Approve full")
     expect(form).to_contain_text("Yours is the last sign-off.")
     expect(form).to_contain_text("Still to come: 1 repository edit")
@@ -501,7 +502,7 @@ def test_8_home_report_and_audit_tell_how_it_went(world: Sandbox, page: Page, ke
     audit = ask(page, "/rollout audit", "chain intact")
     show(audit)
     keep(page, "five-45-audit")
-    button(audit, re.compile(r"^Next \(2 of")).click()
+    tap(button(audit, re.compile(r"^Next \(2 of")))
     expect(page.get_by_role("button", name="Previous")).to_be_visible()
     lines = terminal(world, "rollout", "--as", "U0SAND0004", "audit", "--jsonl").splitlines()
     told = [json.loads(line) for line in lines if line.startswith("{")]

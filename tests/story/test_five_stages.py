@@ -40,12 +40,9 @@ def what_counts(target: dict[str, Any]) -> Any:
 
 
 def start(world: Sandbox, stage: str, by: str = "devops") -> str:
-    def asked() -> str:
-        return world.say(by, f"/rollout start {stage}")
-
-    # After a jump of days the workspaces are looked at anew first, as a person would be told.
-    world.until(lambda: "discovery_stale" not in asked(), "a fresh look", 20.0)
-    shown = asked()
+    # After a jump of days the workspaces are looked at anew first: a person would press Look again.
+    world.until(world.looked_lately, "a fresh look")
+    shown = world.say(by, f"/rollout start {stage}")
     assert f"[Start {stage}]" in shown, shown
     done = world.say(by, "--click", f"Start {stage}")
     assert f"{stage} is under way" in done, done

@@ -1,5 +1,5 @@
 /* The middle pane for a channel or the direct message with the app: messages, the hint of an empty channel, notices. */
-import { append, coalesce, find, h } from "./dom.js";
+import { append, coalesce, find, h, inOrder, released } from "./dom.js";
 import { get } from "./api.js";
 import { drawMessages } from "./messages.js";
 import { app, userName } from "./state.js";
@@ -11,6 +11,7 @@ let list = null;
 let shown = null;
 let hooks = {};
 let pill = null;
+const turn = inOrder();
 let held = null; // where the pane was put to show an answer from its beginning
 
 /** `handlers`: onThread(ts), onSuggest(text) */
@@ -55,8 +56,10 @@ async function refresh() {
   const channel = shown;
   if (!channel || !app.place || app.place.id !== channel) return;
   const person = app.as;
+  const news = turn();
   const answer = await get("messages", { as: person, channel });
-  if (channel !== shown || person !== app.as || !list) return;
+  await released();
+  if (channel !== shown || person !== app.as || !list || !news()) return;
   const all = answer.messages.filter(
     (message) => !message.deleted && (!message.thread_ts || message.thread_ts === message.ts || message.broadcast),
   );

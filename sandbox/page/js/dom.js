@@ -71,6 +71,44 @@ export function coalesce(task, pause = 40) {
   return schedule;
 }
 
+/** `const turn = inOrder()`: every request takes a turn(); what that gives says whether its answer is news, or comes after
+ * the answer to a later request and is old. */
+export function inOrder() {
+  let asked = 0;
+  let newest = 0;
+  return () => {
+    const mine = ++asked;
+    return () => {
+      if (mine < newest) return false;
+      newest = mine;
+      return true;
+    };
+  };
+}
+
+let pressed = null; // while a pointer is down: {promise, resolve}
+
+const release = () => {
+  if (pressed) pressed.resolve();
+  pressed = null;
+};
+
+document.addEventListener(
+  "pointerdown",
+  () => {
+    pressed = pressed || Promise.withResolvers();
+    setTimeout(release, 2000); // a menu of the browser's own may keep the end to itself
+  },
+  true,
+);
+// The click is told right after the pointer went up: what is drawn anew waits for that, too.
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(release), true);
+document.addEventListener("pointermove", (event) => event.buttons === 0 && release(), true);
+window.addEventListener("blur", release);
+
+/** Waits until no pointer is down: a button that is drawn anew between press and release would lose the click. */
+export const released = () => (pressed ? pressed.promise : Promise.resolve());
+
 /** Keeps Tab inside `root` while it is open; returns a function that lets go and gives the focus back. */
 export function trapFocus(root) {
   const before = document.activeElement;

@@ -1,5 +1,5 @@
 /* The app's Home tab. */
-import { coalesce, find, h } from "./dom.js";
+import { coalesce, find, h, inOrder, released } from "./dom.js";
 import { contextFor } from "./acting.js";
 import { get } from "./api.js";
 import { renderBlocks } from "./blocks/render.js";
@@ -7,6 +7,7 @@ import { app } from "./state.js";
 
 let pane = null;
 let signature = "";
+const turn = inOrder();
 
 export function openHome() {
   pane = h("div.home", { testid: "home" }, h("p.quiet", {}, "Opening…"));
@@ -18,8 +19,10 @@ export function openHome() {
 async function refresh(open) {
   if (!app.place || app.place.kind !== "home" || !pane) return;
   const person = app.as;
+  const news = turn();
   const { view } = await get("home", { as: person, open });
-  if (person !== app.as || !pane) return;
+  await released();
+  if (person !== app.as || !pane || !news()) return;
   const now = JSON.stringify(view);
   if (now === signature) return;
   signature = now;

@@ -1,5 +1,5 @@
 /* Modals: the top of the person's view stack, its inputs, validation errors, submit and close. */
-import { coalesce, find, h, trapFocus } from "./dom.js";
+import { coalesce, find, h, released, trapFocus } from "./dom.js";
 import { get, outcome, post } from "./api.js";
 import { follow } from "./acting.js";
 import { renderBlocks } from "./blocks/render.js";
@@ -13,6 +13,7 @@ let busy = false;
 async function refresh() {
   const person = app.as;
   const { views } = await get("views", { as: person });
+  await released();
   if (person !== app.as) return;
   const view = views[views.length - 1];
   if (!view) return shut();

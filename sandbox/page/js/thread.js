@@ -1,5 +1,5 @@
 /* The thread panel. */
-import { coalesce, find, h } from "./dom.js";
+import { coalesce, find, h, inOrder, released } from "./dom.js";
 import { get } from "./api.js";
 import { composer } from "./composer.js";
 import { drawMessages } from "./messages.js";
@@ -8,6 +8,7 @@ import { app, channelName } from "./state.js";
 let list = null;
 let scroll = null;
 let channel = null;
+const turn = inOrder();
 
 export function openThread(inChannel, ts, onSend) {
   app.thread = ts;
@@ -41,8 +42,10 @@ export function closeThread() {
 async function refresh(first = false) {
   if (!app.thread || !list) return;
   const ts = app.thread;
+  const news = turn();
   const answer = await get("messages", { as: app.as, channel, thread: ts });
-  if (ts !== app.thread || !list) return;
+  await released();
+  if (ts !== app.thread || !list || !news()) return;
   const added = drawMessages(list, answer.messages, { thread: true });
   if (added || first === true) scroll.scrollTop = scroll.scrollHeight;
 }
