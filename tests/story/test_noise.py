@@ -120,10 +120,15 @@ def has_baked(world: Sandbox) -> bool:
     return not world.query("SELECT count(*) FROM stage WHERE state = 'baking' AND bake_until < ?", over)[0][0]
 
 
+def worse(world: Sandbox) -> int:
+    """How often people were told that a baking stage's runs got worse: a day on which that happens is no quiet one."""
+    return int(world.query("SELECT count(*) FROM outbox WHERE kind = 'bake_worse'")[0][0])
+
+
 def test_a_rollout_of_the_large_fleet_stays_quiet(world: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     heard = Heard(world)
     first = now(world)
-    table = []
+    table, told_worse = [], 0
     for day in range(1, DAYS + 1):
         morning = (first + timedelta(days=day)).replace(hour=7, minute=30, second=0, microsecond=0)
         pass_to(world, morning)
@@ -146,6 +151,9 @@ def test_a_rollout_of_the_large_fleet_stays_quiet(world: Sandbox, capsys: pytest
             acted = f"{acted}, {stage} started".strip(", ")
         pass_to(world, morning + timedelta(hours=23))
         said, direct = heard.channel(), heard.direct()
+        if worse(world) > told_worse:
+            told_worse = worse(world)
+            acted = f"{acted}, runs got worse".strip(", ")
         table.append((day, acted, len(said), direct))
         assert max(direct.values(), default=0) <= 1, (day, direct)
         if not acted:
@@ -153,6 +161,6 @@ def test_a_rollout_of_the_large_fleet_stays_quiet(world: Sandbox, capsys: pytest
     passed = [s for s in SIGNERS if world.state_of(s) == "passed"]
     assert passed == list(SIGNERS)
     with capsys.disabled():
-        print("\nday  posts in the channel  direct messages  what people did")
+        print("\nday  posts in the channel  direct messages  what happened")
         for day, acted, posts, direct in table:
             print(f"{day:>3}  {posts:>20}  {sum(direct.values()):>15}  {acted or '-'}")
