@@ -31,7 +31,11 @@ def blocks(standing: Standing) -> list[Block]:
     lines = summed(standing)
     if not lines:
         return []
-    found: list[Block] = [Paragraph((line(Strong("Final summary"), f" · {words(lines)}"),))]
+    return [Paragraph((line(Strong("Final summary"), f" · {words(lines)}"),)), *_phases(lines)]
+
+
+def _phases(lines: Sequence[Summed]) -> list[Block]:
+    found: list[Block] = []
     for phase in dict.fromkeys(s.line.phase for s in lines):
         of = [s for s in lines if s.line.phase == phase]
         shown: list[Line] = [line(Strong(phase))]
@@ -80,4 +84,4 @@ def document(standing: Standing) -> Reply | None:
     buttons = Buttons(
         (Button("Report", "report", at), Button("Checklist", "checklist", at), Button("Issues", "issues", at))
     )
-    return Reply(said, (Heading("Final summary"), *blocks(standing), *note, buttons))
+    return Reply(said, (Heading(f"Final summary · {words(lines)}"), *_phases(lines), *note, buttons))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 from sandbox.say import figures
 from sandbox.say.client import Json, blocks_of
@@ -105,9 +106,12 @@ def options(item: Json) -> list[Json]:
 
 def value(item: Json, held: Json, names: Names) -> str:
     """What an element holds now, as words; empty when nothing was chosen."""
-    for key in ("value", "selected_date", "selected_time", "selected_date_time"):
+    for key in ("value", "selected_date", "selected_time"):
         if item.get("type") != "button" and held.get(key) is not None:
             return str(held[key])
+    if item.get("type") == "datetimepicker":
+        moment = held.get("selected_date_time") if held else item.get("initial_date_time")
+        return f"{datetime.fromtimestamp(int(moment), UTC):%Y-%m-%d %H:%M} UTC" if moment else ""
     many = held.get("selected_options", item.get("initial_options") if not held else None)
     if many:
         return ", ".join(label(option, names) for option in many)

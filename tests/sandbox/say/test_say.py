@@ -2,6 +2,8 @@
 
 import json
 
+from sandbox.say.inline import Names
+from sandbox.say.text import value
 from tests.sandbox.say import app
 from tests.sandbox.say.blocks import Json
 from tests.sandbox.say.local import Local
@@ -186,3 +188,10 @@ def test_plays_a_shortcut_on_the_message_that_is_named(local: Local, seen: list[
     assert (unknown.returncode, "there are: Report as an issue" in unknown.stderr) == (1, True)
     nothing = local.say("--as", "product-owner", "--shortcut", "report", "--on", "no such words")
     assert (nothing.returncode, "no message in" in nothing.stderr) == (1, True)
+
+
+def test_a_moment_that_was_chosen_is_said_as_a_time() -> None:
+    moment, nobody = {"type": "datetimepicker", "initial_date_time": 1795516200}, Names({})
+    assert value(moment, {}, nobody) == "2026-11-24 10:30 UTC"
+    assert value(moment, {"selected_date_time": 1795516200 + 3600}, nobody) == "2026-11-24 11:30 UTC"
+    assert value({"type": "datetimepicker"}, {}, nobody) == ""
