@@ -29,7 +29,8 @@ def settled(look: StageLook) -> Found:
     if look.targets_error:
         return _not_looked_at(look, facts)
     if look.moving:
-        sentence = f"{len(look.moving)} are starting, stopping or resizing just now."
+        count = len(look.moving)
+        sentence = f"{count} {'is' if count == 1 else 'are'} starting, stopping or resizing just now."
         return Found(Verdict.INCONCLUSIVE, sentence, "stuck", facts)
     if not look.changed:
         return Found(Verdict.INCONCLUSIVE, "Nothing was changed, so nothing is shown.", "no_targets", facts)

@@ -17,6 +17,7 @@ from engine import confirm, discover, escalation, progress, runwatch, schedule, 
 from engine.execute import execute
 from engine.parts import Parts
 from engine.pool import Pool
+from engine.resting import Waits
 from rollout.states import ENGINE_STATES, WORK_OF, ActionKind, StageState
 from rollout.windows import may_touch
 from storage import actions, attempts, claiming, evidence, intents_schedule, owners, teamdue
@@ -47,6 +48,7 @@ class Engine:
         self._parts = parts
         self._pool = Pool(parts.parallel, "action")
         self._looks = Pool(max(len(parts.clients), 1), "look")  # discovery: all workspaces at once
+        self._waits: Waits = {}
         self._bakes = Pool(2, "bake")  # runs, and the ends of bakes: they wait for no discovery
         self._ticks = Pool(5, "tick")
         self._sealer = Sealer(parts.database, parts.owner)
@@ -177,7 +179,7 @@ class Engine:
         if stage_id in self._runs.stages and runwatch.stop(self._parts, stage_id):
             return
         if state is StageState.BAKING:
-            self._once(f"bake:{stage_id}", partial(watch.finish_bake, self._parts, stage_id), self._bakes)
+            self._once(f"bake:{stage_id}", partial(watch.finish_bake, self._parts, stage_id, self._waits), self._bakes)
             return
         while progress.advance(self._parts, stage_id):
             pass

@@ -1,7 +1,7 @@
 """Look once more at every changed target of a stage, in as few calls as a look at the workspace takes."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,13 @@ class Present:
     moving: tuple[str, ...] = ()  # on its way to another state
     error: str | None = None
 
+    def then(self, later: "Present") -> "Present":
+        """What is known after a later look at those that were on their way."""
+        elsewhere, down = {*self.elsewhere, *later.elsewhere}, {*self.down, *later.down}
+        # A workspace that did not answer leaves those unknown that were on their way.
+        moving = self.moving if later.error else later.moving
+        return Present(tuple(sorted(elsewhere)), tuple(sorted(down)), moving, self.error or later.error)
+
 
 @dataclass(slots=True)
 class _Wanted:
@@ -42,8 +49,9 @@ class _Lists:
     moving: list[str] = field(default_factory=list)
 
 
-def look_at_targets(parts: Parts, stage_id: int) -> Present:
-    """Look at the changed targets of the stage that are not pinned. Never raises for what a workspace answers."""
+def look_at_targets(parts: Parts, stage_id: int, only: Set[str] | None = None) -> Present:
+    """Look at the changed targets of the stage that are not pinned; ``only`` those of these names, each by itself.
+    Never raises for what a workspace answers."""
     found, error = _Lists(), None
     for workspace, kinds in sorted(_wanted(parts, stage_id).items()):
         client = parts.clients.get(workspace)
@@ -52,7 +60,9 @@ def look_at_targets(parts: Parts, stage_id: int) -> Present:
             continue
         try:
             for kind, wanted in kinds.items():
-                for object_id, raw in _present(client, kind, wanted):
+                if only is not None:
+                    wanted = {object_id: one for object_id, one in wanted.items() if one.name in only}
+                for object_id, raw in _present(client, kind, wanted, listed=only is None):
                     _judge(kind, wanted[object_id], raw, found)
         except WorkspaceError as err:
             error = str(err)
@@ -82,10 +92,10 @@ def _wanted(parts: Parts, stage_id: int) -> dict[str, dict[str, dict[str, _Wante
     return found
 
 
-def _present(client: Client, kind: str, wanted: Mapping[str, object]) -> Iterator[tuple[str, Raw | None]]:
-    """Each wanted object as it is now; None when it no longer exists."""
+def _present(client: Client, kind: str, wanted: Mapping[str, object], listed: bool) -> Iterator[tuple[str, Raw | None]]:
+    """Each wanted object as it is now; None when it no longer exists. ``listed``: most are found in one listing."""
     missing = set(wanted)
-    for found in KINDS[kind].discover(client):
+    for found in KINDS[kind].discover(client) if listed else ():
         if found.object_id in missing:
             missing.discard(found.object_id)
             yield found.object_id, found.raw

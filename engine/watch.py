@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from checks import CHECKS, Found
 from checks.evidence import StageLook
 from engine.parts import Parts
+from engine.resting import Waits, present_at_rest
 from engine.stored_run import stored
 from engine.targetlook import Present, look_at_targets
 from monitoring.looks import SeenRun, compare_runs, got_worse
@@ -57,15 +58,20 @@ def look_at_runs(parts: Parts, stage_id: int, period: str) -> None:
             post(session, now, key, "bake_worse", rollout_id=stage.rollout_id, stage_id=stage.id, ids=ids, repeat=True)
 
 
-def finish_bake(parts: Parts, stage_id: int) -> bool:
-    """The bake has ended: look once more, store the evidence for every check, and open the review."""
+def finish_bake(parts: Parts, stage_id: int, waits: Waits | None = None) -> bool:
+    """The bake has ended: look once more, store the evidence for every check, and open the review.
+
+    False when it has not, or while a target is on its way to another state; ``waits`` remembers what was seen.
+    """
     with parts.database.read() as session:
         stage = session.get(Stage, stage_id)
         if stage is None or not _bake_over(stage, parts.calendar()):
             return False
         watched = is_watched(plan_of(stage.rollout), stage.key)
+    present = present_at_rest(parts, stage, {} if waits is None else waits) if watched else None
+    if watched and present is None:
+        return False
     facts, error = _read_runs(parts, stage_id) if watched else (None, None)
-    present = look_at_targets(parts, stage_id) if watched else None
     now = parts.calendar()
     try:
         with parts.database.write() as session:

@@ -14,6 +14,7 @@ from engine.execute import execute
 from engine.loop import Engine
 from engine.parts import Parts
 from rollout.change import Change, FieldChange, Found, Raw, Skip, Upgrade
+from rollout.plan import Plan
 from rollout.states import ActionKind, ActionState, StageState
 from rollout.steps import Patience
 from storage import claiming
@@ -140,13 +141,13 @@ class MadeUp:
 class Desk:
     """A rollout of stages ``first`` (workspace dev) and ``second`` (prod), with targets put there by the test."""
 
-    def __init__(self, database: PushedClock) -> None:
+    def __init__(self, database: PushedClock, plan: Plan) -> None:
         self.database = database
         self.kind = MadeUp()
         self.now = NOW
         clients: Any = {"dev": object(), "prod": object()}
         self.parts = Parts(database, lambda: self.now, clients, Vault([KEY]), "desk", PATIENCE)
-        open_rollouts(database, [plan_of_two()], NOW)
+        open_rollouts(database, [plan], NOW)
 
     def replica(self, owner: str) -> Parts:
         parts = self.parts
@@ -260,10 +261,10 @@ class Desk:
 
 
 @contextmanager
-def desk(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """A desk on a migrated database."""
+def desk(url: str, monkeypatch: pytest.MonkeyPatch, plan: Plan | None = None) -> Iterator[Desk]:
+    """A desk on a migrated database, with the plan of two stages or another."""
     database = PushedClock(url)
-    made = Desk(database)
+    made = Desk(database, plan or plan_of_two())
     monkeypatch.setitem(KINDS, "cluster", made.kind)
     try:
         yield made

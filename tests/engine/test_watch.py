@@ -5,21 +5,33 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from checks import CHECKS
 from checks.evidence import StageLook
 from engine import watch
+from engine.resting import Waits
 from engine.targetlook import look_at_targets
+from rollout.plan import Plan
 from rollout.states import ActionKind, ActionState, StageState, Verdict
-from storage.models import Run
+from storage.models import Evidence, Run
 from tests.engine.desk import NEW, OLD, Desk, desk, seen
 from tests.engine.harness import plan_of_two
 from workspace.errors import Gone, Unavailable
 
 
+def watched() -> Plan:
+    """The plan of two stages, with a bake in the first and a look at whether its targets came to rest."""
+    plan = plan_of_two()
+    first = plan.stages[0]
+    rest = first.criteria[0].model_copy(update={"key": "rest", "check": "targets_settled"})
+    baking = first.model_copy(update={"bake": 3600, "criteria": (*first.criteria, rest)})
+    return plan.model_copy(update={"stages": (baking, *plan.stages[1:])})
+
+
 @pytest.fixture
 def bench(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    with desk(migrated_url, monkeypatch) as made:
+    with desk(migrated_url, monkeypatch, watched()) as made:
         made.put(StageState.BAKING, bake_until=made.now)
         yield made
 
@@ -54,6 +66,55 @@ def test_a_cluster_that_went_down_while_it_baked_has_not_come_to_rest(bench: Des
 def test_a_cluster_on_its_way_decides_nothing(bench: Desk) -> None:
     changed(bench, "a", state="RESTARTING")
     assert verdicts(bench)["targets_settled"] is Verdict.INCONCLUSIVE
+
+
+def settled(bench: Desk) -> Verdict:
+    """What the review was given about targets coming to rest."""
+    with bench.database.read() as session:
+        wanted = select(Evidence.verdict).where(Evidence.criterion == "rest").order_by(Evidence.id.desc())
+        return Verdict(session.execute(wanted).scalars().first())
+
+
+def test_a_review_waits_for_a_cluster_on_its_way_and_each_is_seen_at_rest_once(bench: Desk) -> None:
+    changed(bench, "a", state="RESTARTING")
+    changed(bench, "b")
+    waits: Waits = {}
+    assert watch.finish_bake(bench.parts, bench.stage().id, waits) is False
+    assert bench.stage().state is StageState.BAKING
+    bench.kind.raws["a"]["state"], bench.kind.raws["b"]["state"] = "RUNNING", "RESTARTING"  # some cluster always does
+    assert watch.finish_bake(bench.parts, bench.stage().id, waits) is False, "not looked at so soon"
+    bench.database.push(5)
+    assert watch.finish_bake(bench.parts, bench.stage().id, waits) is True
+    assert bench.stage().state is StageState.REVIEW
+    assert settled(bench) is Verdict.PASS
+    assert waits == {}
+
+
+def test_a_cluster_that_never_comes_to_rest_holds_the_review_for_a_quarter_of_an_hour(bench: Desk) -> None:
+    changed(bench, "a", state="RESTARTING")
+    waits: Waits = {}
+    for _ in range(3):
+        assert watch.finish_bake(bench.parts, bench.stage().id, waits) is False
+        bench.database.push(5)
+        bench.now += timedelta(minutes=4)
+    bench.now += timedelta(minutes=4)
+    assert watch.finish_bake(bench.parts, bench.stage().id, waits) is True
+    assert settled(bench) is Verdict.INCONCLUSIVE
+
+
+def test_what_was_on_its_way_and_cannot_be_looked_at_again_is_not_called_good(bench: Desk) -> None:
+    changed(bench, "a", state="RESTARTING")
+    waits: Waits = {}
+    assert watch.finish_bake(bench.parts, bench.stage().id, waits) is False
+
+    def fail(name: str) -> None:
+        raise Unavailable(name)
+
+    bench.kind.on_read = fail
+    bench.database.push(5)
+    bench.now += timedelta(minutes=16)
+    assert watch.finish_bake(bench.parts, bench.stage().id, waits) is True
+    assert settled(bench) is Verdict.INCONCLUSIVE
 
 
 def test_a_target_that_somebody_put_back_is_not_on_the_new_runtime(bench: Desk) -> None:
