@@ -120,7 +120,7 @@ def publish(database: Database, answers: Answers, user: str, reply: Reply, team:
     mark = secrets.token_hex(16)
     with database.write() as session:
         if team is None:
-            homes.shown(session, user, mark)
+            homes.begun(session, user, mark)
         else:
             homes.opened(session, user, team, mark, database.machine())
     answers.home(user, reply)

@@ -26,7 +26,6 @@ PATIENCE: Final = 5.0
 _FAILURES = (RateLimited, Refused, NotSent, Unknown)
 #: What an answer of another shape than expected raises.
 _ODD = (KeyError, TypeError, AttributeError, ValueError)
-#: Errors by which Slack says that we may not see a channel: it cannot be shown that it is not shared.
 
 
 T = TypeVar("T")

@@ -45,9 +45,9 @@ def watched(session: Session, since: datetime) -> list[Watched]:
     ]
 
 
-def shown(session: Session, user_id: str, digest: str | None) -> None:
-    """It shows what has this digest now; ``None``: not known."""
-    session.execute(update(HomeTab).where(HomeTab.user_id == user_id).values(shown_digest=digest))
+def begun(session: Session, user_id: str, mark: str) -> None:
+    """Something is on its way to Slack; until that is settled the mark stands where the digest would."""
+    session.execute(update(HomeTab).where(HomeTab.user_id == user_id).values(shown_digest=mark))
 
 
 def settled(session: Session, user_id: str, mark: str, digest: str) -> None:
